@@ -1,0 +1,383 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "base/store.h"
+
+#include <sqlite3.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+enum statement {
+    PUT,
+    DELETE,
+    DELETE_PREFIX,
+    GET,
+    EACH,
+    BEGIN,
+    COMMIT,
+    ROLLBACK,
+    SAVEPOINT,
+    RELEASE,
+    ROLLBACK_TO,
+    STATEMENTS,
+};
+
+static const char *const sql[STATEMENTS] = {
+    [PUT] = "INSERT INTO record(kind, key, value) VALUES(?1, ?2, ?3) "
+            "ON CONFLICT(kind, key) DO UPDATE SET value = excluded.value",
+    [DELETE] = "DELETE FROM record WHERE kind = ?1 AND key = ?2",
+    /* A key that starts with the prefix sorts between it and the prefix followed by the highest byte. */
+    [DELETE_PREFIX] = "DELETE FROM record WHERE kind = ?1 AND key >= ?2 AND key < ?3",
+    [GET] = "SELECT value FROM record WHERE kind = ?1 AND key = ?2",
+    [EACH] = "SELECT key, value FROM record WHERE kind = ?1 AND key >= ?2 AND key < ?3 ORDER BY key",
+    [BEGIN] = "BEGIN IMMEDIATE",
+    [COMMIT] = "COMMIT",
+    [ROLLBACK] = "ROLLBACK",
+    [SAVEPOINT] = "SAVEPOINT mark",
+    [RELEASE] = "RELEASE mark",
+    [ROLLBACK_TO] = "ROLLBACK TO mark",
+};
+
+struct store {
+    sqlite3 *db;
+    sqlite3_stmt *statements[STATEMENTS];
+    struct loop *loop;
+    struct deferred flush;
+    bool pending;
+    struct store_waiter *waiters_first;
+    struct store_waiter **waiters_last;
+    char *damaged_file;
+};
+
+static const char schema[] =
+    "CREATE TABLE IF NOT EXISTS record("
+    "kind TEXT NOT NULL, key BLOB NOT NULL, value BLOB NOT NULL, PRIMARY KEY(kind, key)) WITHOUT ROWID;";
+
+/*
+ * WAL with synchronous=FULL: one fsync per commit, and a process or power cut loses nothing that was committed.
+ * The page cache is small: all that is read often lives in memory elsewhere.
+ */
+static const char pragmas[] = "PRAGMA journal_mode=WAL;"
+                              "PRAGMA synchronous=FULL;"
+                              "PRAGMA locking_mode=EXCLUSIVE;"
+                              "PRAGMA cache_size=-256;"
+                              "PRAGMA temp_store=MEMORY;"
+                              "PRAGMA wal_autocheckpoint=1000;";
+
+static int fail(struct store *store, struct error *err, const char *what)
+{
+    int code = sqlite3_errcode(store->db);
+
+    return error_set(err, code == SQLITE_FULL ? ERROR_RESOURCES_EXCEEDED : ERROR_INTERNAL,
+                     sqlite3_db_filename(store->db, "main"), "%s: %s", what, sqlite3_errmsg(store->db));
+}
+
+static sqlite3_stmt *statement(struct store *store, enum statement which)
+{
+    sqlite3_stmt **slot = &store->statements[which];
+
+    if (!*slot && sqlite3_prepare_v3(store->db, sql[which], -1, SQLITE_PREPARE_PERSISTENT, slot, NULL) != SQLITE_OK)
+        return NULL;
+    return *slot;
+}
+
+static int run(struct store *store, enum statement which)
+{
+    sqlite3_stmt *stmt = statement(store, which);
+    int rc;
+
+    if (!stmt)
+        return -1;
+    rc = sqlite3_step(stmt);
+    sqlite3_reset(stmt);
+    sqlite3_clear_bindings(stmt);
+    return rc == SQLITE_DONE || rc == SQLITE_ROW ? 0 : -1;
+}
+
+static int damage_to_int(int rc)
+{
+    return (rc & 0xff) == SQLITE_CORRUPT || (rc & 0xff) == SQLITE_NOTADB;
+}
+
+/* SQLITE_OK, or the code that says why the file cannot be used. */
+static int check_file(struct store *store)
+{
+    sqlite3_stmt *stmt = NULL;
+    int rc = sqlite3_exec(store->db, pragmas, NULL, NULL, NULL);
+
+    if (rc == SQLITE_OK)
+        rc = sqlite3_prepare_v2(store->db, "PRAGMA quick_check(1)", -1, &stmt, NULL);
+    if (rc == SQLITE_OK) {
+        rc = sqlite3_step(stmt);
+        if (rc == SQLITE_ROW) {
+            const unsigned char *text = sqlite3_column_text(stmt, 0);
+
+            rc = text && strcmp((const char *)text, "ok") == 0 ? SQLITE_OK : SQLITE_CORRUPT;
+        }
+    }
+    sqlite3_finalize(stmt);
+    if (rc == SQLITE_OK)
+        rc = sqlite3_exec(store->db, schema, NULL, NULL, NULL);
+    return rc;
+}
+
+static int open_file(struct store *store, const char *path)
+{
+    int rc = sqlite3_open_v2(path, &store->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL);
+
+    return rc == SQLITE_OK ? check_file(store) : rc;
+}
+
+/* Keeps the damaged file and its journal for whoever wants to look, under a name that is free. */
+static int put_aside(struct store *store, const char *path, struct error *err)
+{
+    static const char *const suffixes[] = {"-wal", "-shm"};
+    size_t size = strlen(path) + 64;
+    char *from = malloc(2 * size);
+    char *to = from ? from + size : NULL;
+    int rc;
+
+    if (!from)
+        return error_set(err, ERROR_INTERNAL, path, "out of memory");
+    snprintf(to, size, "%s.corrupt-%lld", path, (long long)time(NULL));
+    store->damaged_file = strdup(to);
+    rc = rename(path, to);
+    for (size_t i = 0; rc == 0 && i < sizeof(suffixes) / sizeof(suffixes[0]); i++) {
+        snprintf(from, size, "%s%s", path, suffixes[i]);
+        snprintf(to, size, "%s%s", store->damaged_file ? store->damaged_file : path, suffixes[i]);
+        if (access(from, F_OK) == 0 && rename(from, to) < 0)
+            unlink(from);
+    }
+    free(from);
+    if (rc < 0)
+        return error_set(err, ERROR_INTERNAL, path, "the database is damaged and cannot be put aside");
+    return 0;
+}
+
+static void on_end_of_iteration(void *ctx)
+{
+    store_flush(ctx, NULL);
+}
+
+struct store *store_open(const char *path, struct loop *loop, struct error *err)
+{
+    struct store *store = calloc(1, sizeof(*store));
+    int rc;
+
+    if (!store) {
+        error_set(err, ERROR_INTERNAL, path, "out of memory");
+        return NULL;
+    }
+    store->loop = loop;
+    store->flush = (struct deferred){.fn = on_end_of_iteration, .ctx = store};
+    store->waiters_last = &store->waiters_first;
+    rc = open_file(store, path);
+    if (damage_to_int(rc)) {
+        sqlite3_close(store->db);
+        store->db = NULL;
+        if (put_aside(store, path, err) < 0)
+            goto fail;
+        rc = open_file(store, path);
+    }
+    if (rc != SQLITE_OK) {
+        error_set(err, ERROR_INTERNAL, path, "cannot open the database: %s",
+                  store->db ? sqlite3_errmsg(store->db) : sqlite3_errstr(rc));
+        goto fail;
+    }
+    return store;
+fail:
+    store_close(store);
+    return NULL;
+}
+
+void store_close(struct store *store)
+{
+    if (!store)
+        return;
+    if (store->pending)
+        store_flush(store, NULL);
+    if (store->loop)
+        loop_undefer(store->loop, &store->flush);
+    for (size_t i = 0; i < STATEMENTS; i++)
+        sqlite3_finalize(store->statements[i]);
+    sqlite3_close(store->db);
+    free(store->damaged_file);
+    free(store);
+}
+
+const char *store_damaged_file(const struct store *store)
+{
+    return store->damaged_file;
+}
+
+static int begin(struct store *store, struct error *err)
+{
+    if (store->pending)
+        return 0;
+    if (run(store, BEGIN) < 0)
+        return fail(store, err, "cannot begin to write");
+    store->pending = true;
+    if (store->loop)
+        loop_defer(store->loop, &store->flush);
+    return 0;
+}
+
+static void bind_key(sqlite3_stmt *stmt, const char *kind, struct str key)
+{
+    sqlite3_bind_text(stmt, 1, kind, -1, SQLITE_STATIC);
+    sqlite3_bind_blob(stmt, 2, key.data ? key.data : "", (int)key.len, SQLITE_STATIC);
+}
+
+int store_put(struct store *store, const char *kind, struct str key, const void *value, size_t len, struct error *err)
+{
+    sqlite3_stmt *stmt = statement(store, PUT);
+
+    if (!stmt)
+        return fail(store, err, "cannot write");
+    if (begin(store, err) < 0)
+        return -1;
+    bind_key(stmt, kind, key);
+    sqlite3_bind_blob(stmt, 3, value ? value : "", (int)len, SQLITE_STATIC);
+    return run(store, PUT) < 0 ? fail(store, err, "cannot write") : 0;
+}
+
+int store_delete(struct store *store, const char *kind, struct str key, struct error *err)
+{
+    sqlite3_stmt *stmt = statement(store, DELETE);
+
+    if (!stmt)
+        return fail(store, err, "cannot delete");
+    if (begin(store, err) < 0)
+        return -1;
+    bind_key(stmt, kind, key);
+    return run(store, DELETE) < 0 ? fail(store, err, "cannot delete") : 0;
+}
+
+/* Binds the first key after all that start with prefix; keys are UTF-8 or numbers, so 0xff follows any of them. */
+static int bind_prefix(sqlite3_stmt *stmt, const char *kind, struct str prefix)
+{
+    unsigned char *end = malloc(prefix.len + 1);
+
+    if (!end)
+        return -1;
+    if (prefix.len)
+        memcpy(end, prefix.data, prefix.len);
+    end[prefix.len] = 0xff;
+    bind_key(stmt, kind, prefix);
+    sqlite3_bind_blob(stmt, 3, end, (int)prefix.len + 1, free);
+    return 0;
+}
+
+int store_delete_prefix(struct store *store, const char *kind, struct str prefix, struct error *err)
+{
+    sqlite3_stmt *stmt = statement(store, DELETE_PREFIX);
+
+    if (!stmt || bind_prefix(stmt, kind, prefix) < 0)
+        return fail(store, err, "cannot delete");
+    if (begin(store, err) < 0)
+        return -1;
+    return run(store, DELETE_PREFIX) < 0 ? fail(store, err, "cannot delete") : 0;
+}
+
+int store_get(struct store *store, const char *kind, struct str key, struct buf *ret, struct error *err)
+{
+    sqlite3_stmt *stmt = statement(store, GET);
+    int result;
+    int rc;
+
+    if (!stmt)
+        return fail(store, err, "cannot read");
+    bind_key(stmt, kind, key);
+    rc = sqlite3_step(stmt);
+    if (rc == SQLITE_ROW)
+        result = buf_append(ret, sqlite3_column_blob(stmt, 0), (size_t)sqlite3_column_bytes(stmt, 0)) < 0 ? -1 : 1;
+    else
+        result = rc == SQLITE_DONE ? 0 : -1;
+    if (result < 0)
+        fail(store, err, "cannot read");
+    sqlite3_reset(stmt);
+    sqlite3_clear_bindings(stmt);
+    return result;
+}
+
+int store_each(struct store *store, const char *kind, struct str prefix,
+               int (*fn)(void *ctx, struct str key, struct str value), void *ctx, struct error *err)
+{
+    sqlite3_stmt *stmt = statement(store, EACH);
+    int result = 0;
+    int rc = SQLITE_DONE;
+
+    if (!stmt || bind_prefix(stmt, kind, prefix) < 0)
+        return fail(store, err, "cannot read");
+    while (result == 0 && (rc = sqlite3_step(stmt)) == SQLITE_ROW) {
+        struct str key = {sqlite3_column_blob(stmt, 0), (size_t)sqlite3_column_bytes(stmt, 0)};
+        struct str value = {sqlite3_column_blob(stmt, 1), (size_t)sqlite3_column_bytes(stmt, 1)};
+
+        result = fn(ctx, key, value);
+    }
+    if (result == 0 && rc != SQLITE_DONE)
+        result = fail(store, err, "cannot read");
+    sqlite3_reset(stmt);
+    sqlite3_clear_bindings(stmt);
+    return result;
+}
+
+int store_mark(struct store *store, struct error *err)
+{
+    if (begin(store, err) < 0)
+        return -1;
+    return run(store, SAVEPOINT) < 0 ? fail(store, err, "cannot mark") : 0;
+}
+
+void store_mark_keep(struct store *store)
+{
+    run(store, RELEASE);
+}
+
+void store_mark_rollback(struct store *store)
+{
+    run(store, ROLLBACK_TO);
+    run(store, RELEASE);
+}
+
+bool store_pending(const struct store *store)
+{
+    return store->pending;
+}
+
+void store_wait(struct store *store, struct store_waiter *waiter)
+{
+    if (!store->pending) {
+        waiter->fn(waiter->ctx, true);
+        return;
+    }
+    waiter->next = NULL;
+    *store->waiters_last = waiter;
+    store->waiters_last = &waiter->next;
+}
+
+int store_flush(struct store *store, struct error *err)
+{
+    struct store_waiter *waiter = store->waiters_first;
+    int result = 0;
+
+    if (!store->pending)
+        return 0;
+    if (run(store, COMMIT) < 0) {
+        result = fail(store, err, "cannot commit");
+        run(store, ROLLBACK);
+    }
+    store->pending = false;
+    if (store->loop)
+        loop_undefer(store->loop, &store->flush);
+    store->waiters_first = NULL;
+    store->waiters_last = &store->waiters_first;
+    while (waiter) {
+        struct store_waiter *next = waiter->next;
+
+        waiter->fn(waiter->ctx, result == 0);
+        waiter = next;
+    }
+    return result;
+}

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * TLS settings shared by all transports, and OpenSSL contexts made from them. TLS 1.2 is the minimum (R-MQTT.48,
+ * R-BULK.6, R-UDS.23a); the peer's chain and name are verified unless the settings say otherwise by name.
+ */
+#ifndef TRANSPORTS_TLS_H
+#define TRANSPORTS_TLS_H
+
+#include <openssl/ssl.h>
+#include <stdbool.h>
+
+#include "base/error.h"
+
+struct tls_settings {
+    const char *ca_file;          /* PEM bundle of trusted CAs; NULL for the system's */
+    const char *certificate_file; /* own chain, PEM; NULL for none */
+    const char *key_file;         /* own key, PEM */
+    bool require_peer;            /* server: refuse clients without a certificate */
+};
+
+enum tls_side {
+    TLS_CLIENT,
+    TLS_SERVER,
+};
+
+/*
+ * A context to be freed with SSL_CTX_free(), or NULL. host: the name or address that the peer's certificate must carry
+ * (client side); NULL to leave that to the caller.
+ */
+SSL_CTX *tls_context_new(const struct tls_settings *settings, enum tls_side side, const char *host, struct error *err);
+
+/* The newest reason in OpenSSL's error queue, as text for an error message; clears the queue. */
+const char *tls_last_error(void);
+
+/*
+ * What a certificate says about USP identity: the subjectAltName entries that name an Endpoint ID (R-SEC.0a: a URI
+ * "urn:bbf:usp:id:..." or, for fqdn, a dNSName). True when one of them is endpoint_id.
+ */
+bool tls_certificate_names(X509 *certificate, const char *endpoint_id);
+
+#endif

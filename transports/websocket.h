@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * WebSocket, both ways, and the HTTP server of the same port, on the event loop (libwebsockets on libuv). Whole messages in, whole
+ * messages out. Knows no USP: paths, subprotocols and what is said over them belong to the owner.
+ *
+ * One `struct websocket_context` serves all servers and clients of a loop. A `struct websocket` lives from `opened` until
+ * `closed` returns; it must not be used after. Loop's thread only. Strings in settings are copied.
+ */
+#ifndef TRANSPORTS_WEBSOCKET_H
+#define TRANSPORTS_WEBSOCKET_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/error.h"
+#include "base/loop.h"
+#include "transports/tls.h"
+
+struct websocket_context;
+struct websocket_server;
+struct websocket_client;
+struct websocket;
+
+enum {
+    /* Headroom that a message handed to websocket_send() should have, so that it is not moved. */
+    WEBSOCKET_HEADROOM = 32,
+};
+
+struct websocket_context *websocket_context_new(struct loop *loop, struct error *err);
+void websocket_context_free(struct websocket_context *context);
+
+/* The opening handshake as the peer sent it. Lives during the callback. */
+struct websocket_request {
+    const char *path;         /* without the query */
+    const char *query;        /* after '?', raw; "" when there is none */
+    const char *subprotocols; /* Sec-WebSocket-Protocol; "" when absent */
+    const char *extensions;   /* Sec-WebSocket-Extensions; "" when absent */
+    const char *peer;         /* address in text */
+};
+
+struct websocket_ops {
+    /* Server only: 0 to accept (the new connection's ctx goes to *ret_ctx), else the HTTP status to refuse with. */
+    int (*accept)(void *server_ctx, const struct websocket_request *request, void **ret_ctx);
+    /* Open: messages may be sent. peer_certificate: verified client or server certificate, or NULL; borrowed. */
+    void (*opened)(void *ctx, struct websocket *ws, X509 *peer_certificate);
+    void (*message)(void *ctx, struct websocket *ws, bool binary, const uint8_t *data, size_t len);
+    /* The end, however it came; err->message says it for people. Called once after opened; for a client also when an
+     * attempt failed before it opened (ws is NULL then). code: the peer's close code, 1006 when there was none. */
+    void (*closed)(void *ctx, struct websocket *ws, int code, const struct error *err);
+};
+
+struct websocket_server_settings {
+    const char *address; /* NULL or "": all */
+    uint16_t port;
+    const char *subprotocol; /* echoed when the client offered it; NULL: none is used (a client may come without) */
+    bool require_subprotocol; /* R-WS.12a: refuse a request without it */
+    uint32_t ping_s;         /* interval of pings; a peer that answers none within it is closed. 0: none */
+    bool tls;
+    struct tls_settings tls_settings;
+    size_t max_message; /* bytes; a longer message closes with 1009 */
+    size_t max_connections;
+};
+
+struct websocket_server *websocket_server_new(struct websocket_context *context,
+                                              const struct websocket_server_settings *settings,
+                                              const struct websocket_ops *ops, void *ctx, struct error *err);
+/* Closes the port and all its connections (each `closed` is called). */
+void websocket_server_free(struct websocket_server *server);
+uint16_t websocket_server_port(const struct websocket_server *server); /* the one in use when settings said 0 */
+
+struct websocket_client_settings {
+    const char *host;
+    uint16_t port;
+    const char *path;        /* with query, e.g. "/usp?eid=..." */
+    const char *subprotocol; /* required in the answer (R-WS.12); NULL: none */
+    uint32_t ping_s;
+    bool tls;
+    struct tls_settings tls_settings;
+    size_t max_message;
+};
+
+/* One attempt to connect: `opened`, or `closed` with ws NULL. Retrying is the owner's. */
+struct websocket_client *websocket_client_new(struct websocket_context *context,
+                                              const struct websocket_client_settings *settings,
+                                              const struct websocket_ops *ops, void *ctx, struct error *err);
+/* Ends the attempt or the connection with no further callback. */
+void websocket_client_free(struct websocket_client *client);
+
+/* Queues one message; takes over the bytes of *message. -1: the queue is full (LIMIT_QUEUE_*) or the peer is going. */
+int websocket_send(struct websocket *ws, bool binary, struct buf *message);
+/* Closing handshake with this code (RFC 6455 7.4); what was queued before is sent first. */
+void websocket_close(struct websocket *ws, int code, const char *reason);
+void websocket_set_ctx(struct websocket *ws, void *ctx);
+size_t websocket_queued_bytes(const struct websocket *ws);
+
+#endif
