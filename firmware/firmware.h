@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Firmware of many targets (the gateway itself and the devices behind it): slots, images and the job machine.
+ *
+ * A target has three slots, the rows of its FirmwareImage table: one is what it runs, two can hold an image that the
+ * gateway keeps for it (or an update that the manufacturer offers). A job is one Download or Activate on one slot, from
+ * acceptance to its final result; it is stored before firmware_download() or firmware_activate() return, resumed after
+ * a crash, and ends exactly once. Everything that changes is told to observers; this module knows nobody above it.
+ *
+ * Loop's thread only. Hashing and syncing large files run on workers.
+ */
+#ifndef FIRMWARE_FIRMWARE_H
+#define FIRMWARE_FIRMWARE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "base/loop.h"
+#include "base/observer.h"
+#include "base/store.h"
+#include "transports/http_fetch.h"
+#include "transports/http_server.h"
+
+enum {
+    FIRMWARE_SLOTS = 3,
+    FIRMWARE_WINDOWS = 5, /* TR-181 Activate(): TimeWindow 1..5 */
+    FIRMWARE_TEXT_BYTES = 65, /* Name and Version: TR-181 string (:64) */
+};
+
+struct firmware;        /* the manager */
+struct firmware_job;
+struct firmware_image;  /* a file in the cache */
+
+/* FirmwareImage.{i}.Status, in the order of TR-181's enumeration. */
+enum firmware_status {
+    FIRMWARE_NO_IMAGE,
+    FIRMWARE_ACTIVE,
+    FIRMWARE_DOWNLOADING,
+    FIRMWARE_VALIDATING,
+    FIRMWARE_AVAILABLE,
+    FIRMWARE_DOWNLOAD_FAILED,
+    FIRMWARE_VALIDATION_FAILED,
+    FIRMWARE_INSTALLATION_FAILED,
+    FIRMWARE_ACTIVATION_FAILED,
+};
+
+struct firmware_slot {
+    enum firmware_status status;
+    char name[FIRMWARE_TEXT_BYTES];
+    char version[FIRMWARE_TEXT_BYTES];
+    bool available;                /* FirmwareImage.{i}.Available, writable: false drops the image */
+    char *boot_failure_log;        /* malloc'ed or NULL */
+    struct firmware_image *image;  /* what the gateway keeps for this slot, or NULL */
+    char *offer;                   /* the dialect's name of the manufacturer's own offer ("stable"), or NULL */
+};
+
+struct firmware_target;
+
+/* One installation, handed to the target's dialect. Lives until the job leaves the target. */
+struct firmware_install {
+    const char *url;     /* single-device, expiring URL at the gateway; NULL when offer is set */
+    const char *path;    /* the same image as a file; NULL when offer is set */
+    const char *offer;   /* ask the device to update itself to this offer; NULL when url is set */
+    const char *version; /* expected after the update; "" when not known before */
+    uint64_t size;
+};
+
+/* How a dialect drives its device. Answers come through firmware_target_* below, at once or later. */
+struct firmware_target_ops {
+    /* Preflight and start. -1: refused, err says whether it can be tried again (ERROR_RESOURCES_EXCEEDED: yes). */
+    int (*install)(struct firmware_target *target, const struct firmware_install *install, struct error *err);
+    /* The job no longer wants the installation; may be impossible, then a later answer is ignored. May be NULL. */
+    void (*abort)(struct firmware_target *target);
+    /* Ask the device which version it runs; answered by firmware_target_version(). */
+    int (*read_version)(struct firmware_target *target, struct error *err);
+    /* WhenIdle: true when an interruption now disturbs nobody. May be NULL (always idle). */
+    bool (*idle)(struct firmware_target *target);
+    /* How long the steps may take, s. */
+    uint32_t transfer_stall_s; /* no progress for this long while transferring */
+    uint32_t reboot_s;         /* from "transferred" to back online with a version */
+};
+
+/* Embedded in its owner (struct device, the gateway). The owner registers it at start and when a device appears. */
+struct firmware_target {
+    const char *key;  /* stable name, the store's key; owned by the owner */
+    const char *path; /* object path for results, e.g. "Device.ProxiedDevice.3.DeviceInfo."; owned by the owner */
+    const struct firmware_target_ops *ops;
+    void *ctx;
+    bool online;
+    bool blocked;             /* quarantined: no job starts, waiting ones fail */
+    const char *blocked_reason;
+    const char *group;        /* radio or bridge that allows one installation at a time; NULL: none */
+    struct firmware_slot slots[FIRMWARE_SLOTS];
+    int active;               /* index of the Active slot, -1 unknown */
+    struct firmware_job *job; /* the job that has the target now (Activate), or NULL; private */
+    struct firmware *firmware; /* set by firmware_target_add() */
+    struct firmware_target *next; /* private */
+};
+
+/* ---- the manager ---- */
+
+struct firmware_settings {
+    const char *cache_dir;
+    uint64_t cache_bytes;
+    uint32_t parallel_fetches;
+    uint32_t parallel_installs;
+    const char *serve_url;    /* base URL that devices are given, e.g. "http://192.168.1.1:7681" */
+    struct tls_settings tls;  /* for fetching over https */
+    uint32_t retries;         /* tries of a transient failure before it is final */
+};
+
+struct firmware *firmware_new(struct loop *loop, struct store *store, const struct firmware_settings *settings,
+                              struct error *err);
+void firmware_free(struct firmware *firmware);
+/* The HTTP server's ops: the wiring creates the server with them (ctx is the manager). */
+const struct http_server_ops *firmware_server_ops(void);
+
+/* Adds a target: its stored slots are restored into target->slots, its stored jobs resume. -1: out of memory. */
+int firmware_target_add(struct firmware *firmware, struct firmware_target *target, struct error *err);
+/* The device is forgotten: its jobs end as failed, its slots and images are dropped from the store. */
+void firmware_target_remove(struct firmware_target *target);
+/* Only lets go (orderly stop of the program): nothing ends, nothing is forgotten. */
+void firmware_target_detach(struct firmware_target *target);
+
+/* ---- what a dialect tells ---- */
+void firmware_target_online(struct firmware_target *target, bool online);
+void firmware_target_progress(struct firmware_target *target, unsigned percent);
+/* The device has the image and restarts. */
+void firmware_target_transferred(struct firmware_target *target);
+/* The device says that it failed. transient: worth another try. */
+void firmware_target_failed(struct firmware_target *target, bool transient, const char *reason);
+/* What the device runs, read from it now. Outside jobs too: moves the Active row. name may be NULL. */
+void firmware_target_version(struct firmware_target *target, const char *name, const char *version);
+/* What the manufacturer offers (NULL version: nothing): fills a free slot as Available, or clears it. */
+void firmware_target_offer(struct firmware_target *target, const char *offer, const char *version);
+/* Quarantine on or off (reason NULL: off). reason is copied by the owner and must stay valid while blocked. */
+void firmware_target_block(struct firmware_target *target, const char *reason);
+
+/* ---- jobs ---- */
+
+enum firmware_command {
+    FIRMWARE_DOWNLOAD,
+    FIRMWARE_ACTIVATE,
+};
+
+enum firmware_job_state {
+    JOB_REQUESTED,
+    JOB_FETCHING,
+    JOB_VERIFYING,
+    JOB_WAITING, /* for a window, consent, the device to come online, or its turn */
+    JOB_TRANSFERRING,
+    JOB_REBOOTING,
+    JOB_CONFIRMING,
+    JOB_DONE, /* from here on final */
+    JOB_FAILED,
+    JOB_ROLLED_BACK,
+    JOB_CANCELLED,
+    JOB_EXPIRED,
+};
+
+enum firmware_mode {
+    MODE_ANY_TIME,
+    MODE_IMMEDIATELY,
+    MODE_WHEN_IDLE,
+    MODE_CONFIRMATION_NEEDED,
+};
+
+struct firmware_window {
+    uint32_t start_s; /* from acceptance */
+    uint32_t end_s;
+    enum firmware_mode mode;
+    const char *user_message;
+    int32_t max_retries;
+};
+
+/* Who asked; opaque here, stored with the job and given back in events so that the result finds its way. */
+struct firmware_origin {
+    const char *originator;  /* Endpoint ID of the controller */
+    const char *command;     /* full command path */
+    const char *command_key;
+    uint32_t request;        /* instance of Device.LocalAgent.Request. */
+};
+
+struct firmware_download {
+    const char *url;
+    bool auto_activate;
+    const char *username; /* NULL: none */
+    const char *password;
+    uint64_t file_size;   /* 0: not given. Wrong is no failure (TR-181) */
+    const char *checksum_algorithm; /* "SHA-1" ... "SHA-512", NULL: none */
+    const char *checksum;           /* hexadecimal */
+};
+
+/* Accept a job. -1 and err (7xxx) when it cannot be accepted; otherwise it is in the store's open batch. */
+struct firmware_job *firmware_download(struct firmware_target *target, int slot, const struct firmware_download *args,
+                                       const struct firmware_origin *origin, struct error *err);
+struct firmware_job *firmware_activate(struct firmware_target *target, int slot, const struct firmware_window *windows,
+                                       size_t count, const struct firmware_origin *origin, struct error *err);
+/* R-OPR.3: only through Request.{i}.Cancel(). -1 when it is past the point (the device has the image). */
+int firmware_job_cancel(struct firmware_job *job, struct error *err);
+/* Available := false by a controller: drops the image. -1 when the slot is Active or busy. */
+int firmware_slot_clear(struct firmware_target *target, int slot, struct error *err);
+
+struct firmware_job_info {
+    uint64_t id;
+    enum firmware_command command;
+    enum firmware_job_state state;
+    struct firmware_target *target;
+    int slot;
+    unsigned progress; /* percent of the present step */
+    uint32_t tries;
+    struct firmware_origin origin;
+    const char *url;                /* Download */
+    int64_t started, ended;         /* s since 1970; 0 not yet */
+    uint32_t fault_code;            /* 0 or a USP error code */
+    const char *fault;              /* text for people; "" when none */
+};
+void firmware_job_info(const struct firmware_job *job, struct firmware_job_info *ret);
+/* fn for each job that has not ended, in order of acceptance. */
+void firmware_each_job(struct firmware *firmware, void (*fn)(void *ctx, struct firmware_job *job), void *ctx);
+
+/* ---- what observers hear ---- */
+enum firmware_event_type {
+    FIRMWARE_SLOT_CHANGED,  /* target, slot */
+    FIRMWARE_JOB_CHANGED,   /* job: state or progress */
+    FIRMWARE_JOB_ENDED,     /* job: final; freed after the observers return */
+    FIRMWARE_TARGET_UPDATED, /* target runs another version than before (SoftwareVersion, ActiveFirmwareImage) */
+};
+struct firmware_event {
+    enum firmware_event_type type;
+    struct firmware_target *target;
+    int slot;
+    struct firmware_job *job;
+};
+struct observers *firmware_observers(struct firmware *firmware);
+
+/* "Downloading", ... and "Fetching", ... */
+const char *firmware_status_text(enum firmware_status status);
+const char *firmware_job_state_text(enum firmware_job_state state);
+
+#endif
