@@ -1,0 +1,315 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""The demonstration that ./quickstart runs: a home of twelve simulated devices, half of them on MQTT and half on WebSocket,
+the agent, two brokers, an https image server and two controllers, one over MQTT with TLS and one over WebSocket with TLS.
+Both controllers speak through protoc's encoder, not the agent's. Everything is on loopback, in one temporary directory."""
+
+import argparse
+import os
+import pathlib
+import shutil
+import signal
+import sys
+import tempfile
+import threading
+import time
+
+TOP = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(TOP / "tests" / "lib"))
+from hptest import (Agent, Broker, Cleanup, Controller, ImageServer, MqttTransport, Pki, SimHome,  # noqa: E402
+                    WsClientTransport, build_dir, wait_until, write_image)
+
+DEVICES = 12
+NEW_VERSION = "2.1.0"
+IMAGE_BYTES = 1 << 20
+WINDOW = {"TimeWindow.1.Start": 0, "TimeWindow.1.End": 3600, "TimeWindow.1.Mode": "Immediately"}
+TERMINAL = sys.stdout.isatty()
+
+
+def paint(code, text):
+    return f"\033[{code}m{text}\033[0m" if TERMINAL else text
+
+
+def title(text):
+    print("\n" + paint("1", text), flush=True)
+
+
+def say(text):
+    print("  " + text, flush=True)
+
+
+class Device:
+    """One row of Device.ProxiedDevice as a controller knows it, and what became of its update."""
+
+    def __init__(self, path, values):
+        self.path = path
+        self.name = values["Name"] or path
+        self.transport = values["ProxyProtocol"].rsplit("-", 1)[-1]
+        self.model = values["DeviceInfo.ModelName"]
+        self.before = values["DeviceInfo.SoftwareVersion"]
+        self.after = ""
+        self.state = "waiting"
+        self.progress = 0
+        self.fault = ""
+        self.done = False
+
+
+class Home:
+    """Everything that runs. The order of the steps in start() is the order of stopping, reversed."""
+
+    def __init__(self, directory, cleanup):
+        self.dir, self.cleanup = directory, cleanup
+
+    def keys(self):
+        pki = Pki(self.dir / "pki")
+        self.server, self.gateway, self.operator = (pki.issue(n) for n in ("server", "gateway", "operator"))
+        self.ca = pki.ca_file
+
+    def services(self):
+        self.operator_broker = self.cleanup.add(
+            Broker(self.dir, "operator-broker", tls=(self.ca, *self.server)).start())
+        self.lan_broker = self.cleanup.add(Broker(self.dir, "lan-broker").start())
+        self.images = self.cleanup.add(ImageServer(tls=self.server))
+        self.published = {}
+
+    def publish(self, model):
+        """Puts the new image of a model on the image server; (URL, SHA-256, size)."""
+        if model not in self.published:
+            file = self.dir / f"{model}-{NEW_VERSION}.zip"
+            digest, size = write_image(file, model, NEW_VERSION, size=IMAGE_BYTES)
+            self.images.add(f"/{file.name}", file)
+            self.published[model] = (f"{self.images.https_url}/{file.name}", digest, size)
+        return self.published[model]
+
+    def gateway_agent(self):
+        self.agent = Agent(self.dir, log_level="info")
+        mqtt = self.agent.mqtt(self.operator_broker.port, "self::operator-a", topic="usp/operator-a", tls=True)
+        websocket = self.agent.ws_server("self::operator-b", tls=True)
+        self.socket = self.agent.uds("self::homepatch")["path"]
+        self.agent.tls(self.ca, *self.gateway)
+        self.agent.lan(self.lan_broker.port)
+        self.cleanup.add(self.agent.start())
+        tls = (self.ca, *self.operator)
+        self.a = self.cleanup.add(Controller(
+            MqttTransport(mqtt["port"], mqtt["topic"], mqtt["agent_topic"], tls=tls), "self::operator-a"))
+        self.b = self.cleanup.add(Controller(
+            WsClientTransport(websocket["port"], websocket["path"], "self::operator-b", tls=tls), "self::operator-b"))
+        self.a.connect(send_connect_record=True)
+        self.b.connect()
+
+    def devices(self):
+        half = DEVICES // 2
+        self.sim = self.cleanup.add(SimHome(
+            self.dir, "--mqtt-devices", half, "--websocket-devices", DEVICES - half,
+            mqtt_port=self.lan_broker.port, websocket_port=self.agent.lan_websocket_port, reboot_ms=1500).start())
+        self.sim.wait_online(DEVICES)
+
+
+def inventory(controller):
+    """Every proxied device that has told its version, through one Get."""
+    rows = {}
+    for path, value in controller.get("Device.ProxiedDevice.").items():
+        table, number, name = path.removeprefix("Device.").split(".", 2)
+        rows.setdefault(f"Device.{table}.{number}.", {})[name] = value
+    return [Device(path, values) for path, values in rows.items() if values.get("DeviceInfo.SoftwareVersion")]
+
+
+def wait_inventory(controller):
+    def complete():
+        devices = inventory(controller)
+        return devices if len(devices) == DEVICES else None
+    return wait_until(complete, 30, f"{DEVICES} devices in the inventory")
+
+
+class Operator:
+    """Updates some devices through one controller: Download() into a free slot, then Activate()."""
+
+    def __init__(self, home, controller, name, devices):
+        self.home, self.controller, self.name, self.devices = home, controller, name, devices
+        controller.subscribe(f"{name}-done", "OperationComplete", "Device.ProxiedDevice.")
+        controller.subscribe(f"{name}-move", "ValueChange", "Device.ProxiedDevice.*.X_HOMEPATCH_Update.")
+        self.thread = threading.Thread(target=self.work, daemon=True)
+
+    def work(self):
+        started = []
+        for device in self.devices:
+            try:
+                started.append((device, *self.download(device)))
+            except AssertionError as problem:
+                self.end(device, str(problem))
+        for device, slot, key in started:
+            if self.finished(device, key, "Download()"):
+                key = f"{self.name}-activate-{device.path}"
+                self.controller.operate(f"{slot}Activate()", WINDOW, key)
+                device.key = key
+        for device in [d for d in self.devices if not d.done]:
+            if self.finished(device, device.key, "Activate()"):
+                device.after = self.controller.value(device.path + "DeviceInfo.SoftwareVersion")
+                self.end(device, "")
+
+    def download(self, device):
+        url, digest, size = self.home.publish(device.model)
+        images = device.path + "DeviceInfo.FirmwareImage."
+        values = self.controller.get(images)
+        free = next(p for p, v in values.items() if p.endswith(".Status") and v == "NoImage")
+        slot, key = free.removesuffix("Status"), f"{self.name}-download-{device.path}"
+        self.controller.operate(f"{slot}Download()", {
+            "URL": url, "AutoActivate": False, "FileSize": size, "CheckSumAlgorithm": "SHA-256",
+            "CheckSum": digest}, key)
+        device.state = "Download()"
+        return slot, key
+
+    def finished(self, device, key, command):
+        device.state = command
+        done = self.controller.wait_notify(
+            lambda n: n.WhichOneof("notification") == "oper_complete" and n.oper_complete.command_key == key,
+            timeout=90, what=f"OperationComplete of {device.name} {command}").oper_complete
+        if done.WhichOneof("operation_resp") != "cmd_failure":
+            return True
+        self.end(device, f"{command}: {done.cmd_failure.err_msg} ({done.cmd_failure.err_code})")
+        return False
+
+    def end(self, device, fault):
+        device.fault, device.done = fault, True
+        device.state = "failed" if fault else "updated"
+
+    def moves(self):
+        """Takes in the progress that the agent has reported."""
+        for notify in self.controller.matching(lambda n: n.WhichOneof("notification") == "value_change"):
+            path, value = notify.value_change.param_path, notify.value_change.param_value
+            for device in self.devices:
+                if path == device.path + "X_HOMEPATCH_Update.Progress":
+                    device.progress = int(value or 0)
+                elif path == device.path + "X_HOMEPATCH_Update.JobState" and not device.done:
+                    device.state = value or device.state
+
+
+def bar(device):
+    percent = 100 if device.state == "updated" else device.progress
+    text = f"{device.name:<28} {device.transport:<10} [{'#' * (percent // 5):<20}] {percent:3} %  {device.state}"
+    return paint("31" if device.fault else "32" if device.done else "0", text)
+
+
+def watch(operators):
+    """Shows the progress of all devices until every operator is done: bars on a terminal, else a line per change."""
+    devices = [d for o in operators for d in o.devices]
+    shown, lines = {}, 0
+    while True:
+        alive = any(o.thread.is_alive() for o in operators)
+        for operator in operators:
+            operator.moves()
+        if TERMINAL:
+            print(f"\033[{lines}A" if lines else "", end="")
+            for device in devices:
+                print("\033[2K  " + bar(device))
+            lines = len(devices)
+        else:
+            for device in devices:
+                now = (device.state, device.progress // 25)
+                if shown.get(device.path) != now:
+                    shown[device.path] = now
+                    say(bar(device).rstrip())
+        sys.stdout.flush()
+        if not alive:
+            return
+        for operator in operators:
+            operator.thread.join(0.1)
+
+
+def summary(home, devices, victim, seconds):
+    """The closing words, and whether all went as it should: the devices themselves are asked, not only the agent."""
+    title("Summary")
+    truth = {d["id"]: d["version"] for d in home.sim.devices()}
+    good = True
+    for device in devices:
+        if device is victim:
+            as_expected = bool(device.fault) and truth.get(device.name, device.before) == device.before
+        else:
+            as_expected = not device.fault and device.after == NEW_VERSION
+        good = good and as_expected
+        end = paint("31", "FAILED  " + device.fault) if device.fault else paint("32", "updated")
+        say(f"{device.name:<28} {device.transport:<10} {device.before:>8} -> {device.after or device.before:<8} {end}")
+    good = good and sorted(truth.values()).count(NEW_VERSION) == len(devices) - 1
+    updated = sum(not d.fault for d in devices)
+    gets = sum(home.images.count(path) for path in home.images.paths)
+    say("")
+    say(f"{updated} of {len(devices)} devices updated in {seconds:.0f} s; {len(home.published)} images, "
+        f"fetched from the image server {gets} times, by the gateway only.")
+    say(f"{victim.name} was made to fail, kept its version {victim.before}, and the result says why.")
+    say(paint("32", "Everything as it should be.") if good else paint("31", "This is not what should have happened."))
+    return good
+
+
+def demonstrate(home):
+    title("Starting")
+    begin = time.monotonic()
+    home.keys()
+    say("keys: an authority, and certificates for the servers, the gateway and the operator")
+    home.services()
+    say("two brokers (the operator's with TLS, the home's) and an https image server")
+    home.gateway_agent()
+    say("homepatchd, with one controller over MQTT with TLS and one over WebSocket with TLS")
+    home.devices()
+    say(f"a home of {DEVICES} simulated devices ({time.monotonic() - begin:.1f} s so far)")
+
+    title("The inventory, as each controller reads it")
+    devices = wait_inventory(home.a)
+    assert sorted(d.path for d in wait_inventory(home.b)) == sorted(d.path for d in devices)
+    for device in devices:
+        say(f"{device.name:<28} {device.model:<16} {device.before:<10} {device.transport:<10} {device.path}")
+
+    title(f"Updating to {NEW_VERSION}: Download(), then Activate()")
+    by_mqtt = [d for d in devices if d.transport == "MQTT"]
+    by_websocket = [d for d in devices if d.transport != "MQTT"]
+    victim = by_websocket[-1]
+    home.sim.fault(victim.name, "fails")
+    say(f"({victim.name} will give up in the middle of it)")
+    begin = time.monotonic()
+    operators = [Operator(home, home.a, "a", by_mqtt), Operator(home, home.b, "b", by_websocket)]
+    for operator in operators:
+        operator.thread.start()
+    watch(operators)
+    return summary(home, devices, victim, time.monotonic() - begin)
+
+
+def serve(home):
+    title("The home goes on running. In another terminal:")
+    say(f"export PATH={build_dir()}:$PATH HOMEPATCH_SOCKET={home.socket}")
+    say("homepatch devices            # then: show, get, download, activate, watch, doctor")
+    for model, (url, _digest, _size) in home.published.items():
+        say(f"{model}: {url}")
+    say("Ctrl-C ends it.")
+    try:
+        signal.pause()
+    except KeyboardInterrupt:
+        pass
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="quickstart", description=__doc__)
+    parser.add_argument("--serve", action="store_true", help="leave the home running afterwards, until Ctrl-C")
+    parser.add_argument("--keep", action="store_true", help="keep the directory with keys, logs and state")
+    args = parser.parse_args()
+    directory = pathlib.Path(tempfile.mkdtemp(prefix="homepatch-quickstart-"))
+    cleanup, good = Cleanup(), False
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        home = Home(directory, cleanup)
+        good = demonstrate(home)
+        if args.serve:
+            serve(home)
+    except AssertionError as problem:
+        print(paint("31", f"\nquickstart: {problem}"), file=sys.stderr)
+    finally:
+        cleanup.run()
+        if good and not args.keep:
+            shutil.rmtree(directory, ignore_errors=True)
+        else:
+            print(f"Logs, keys and state are in {directory}")
+    return 0 if good else 1
+
+
+if __name__ == "__main__":
+    code = main()
+    sys.stdout.flush()
+    os._exit(code)
