@@ -4,7 +4,7 @@
 . "$(dirname "$0")/lib.sh"
 
 bad=0
-list=$(files am | xargs cat | sed 's/#.*//' | tr -s ' \t\\' '\n')
+list=$(files am | xargs cat | sed -e 's,#.*,,' -e 's,[\]$,,' | tr -s '[:space:]' '\n')
 while read -r source; do
     grep -qxF -e "$source" -e "${source%.c}" <<< "$list" || { echo "$source:1: is in no module.am"; bad=1; }
 done < <(files c)

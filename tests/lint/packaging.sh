@@ -9,6 +9,8 @@ recipe=packaging/yocto/homepatch_$version.bb
 [ -f "$recipe" ] || { echo "configure.ac:4: version $version, but there is no $recipe"; exit 1; }
 grep -q "^PKG_VERSION:=$version\$" packaging/openwrt/Makefile ||
     { echo "packaging/openwrt/Makefile:1: PKG_VERSION is not $version"; bad=1; }
+head -n 1 packaging/debian/changelog | grep -qF "($version)" ||
+    { echo "packaging/debian/changelog:1: the version is not $version"; bad=1; }
 grep -q "md5=$(md5sum < LICENSE | cut -d' ' -f1)" "$recipe" || { echo "$recipe:1: the checksum is not that of LICENSE"; bad=1; }
 if command -v systemd-analyze > /dev/null; then
     dir=$(mktemp -d)
