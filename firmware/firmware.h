@@ -4,10 +4,22 @@
  *
  * A target has three slots, the rows of its FirmwareImage table: one is what it runs, two can hold an image that the
  * gateway keeps for it (or an update that the manufacturer offers). A job is one Download or Activate on one slot, from
- * acceptance to its final result; it is stored before firmware_download() or firmware_activate() return, resumed after
- * a crash, and ends exactly once. Everything that changes is told to observers; this module knows nobody above it.
+ * acceptance to its final result; it is in the store's open batch before firmware_download() or firmware_activate()
+ * return, resumed after a crash, and ends exactly once. Everything that changes is told to observers; this module
+ * knows nobody above it.
  *
- * Loop's thread only. Hashing and syncing large files run on workers.
+ * Exactly once: the batch that deletes the job's record is the batch in which FIRMWARE_JOB_ENDED is told. An observer
+ * writes its OperationComplete and TransferComplete! into the store before it returns, so that both are durable
+ * together or neither is: a crash before the commit finds the job in its last stored state, which resumes and ends
+ * again with nothing handed on yet; a crash after it finds the notifications and no job. An observer must not send
+ * what it wrote before the batch is durable (store_wait), and must not flush the store itself. A batch that was lost
+ * without a crash (disk full) is written again by this module until it is durable; the event is not told again.
+ *
+ * Acceptance: nothing starts before the batch of acceptance is durable. When that batch is lost, the job never was:
+ * FIRMWARE_JOB_DROPPED, no result.
+ *
+ * Loop's thread only. Hashing and syncing large files run on workers. The caller owns targets; the module owns jobs
+ * and images.
  */
 #ifndef FIRMWARE_FIRMWARE_H
 #define FIRMWARE_FIRMWARE_H
@@ -25,7 +37,7 @@
 enum {
     FIRMWARE_SLOTS = 3,
     FIRMWARE_WINDOWS = 5, /* TR-181 Activate(): TimeWindow 1..5 */
-    FIRMWARE_TEXT_BYTES = 65, /* Name and Version: TR-181 string (:64) */
+    FIRMWARE_TEXT_BYTES = 65, /* Name and Version: TR-181 string (:64), with the terminator */
 };
 
 struct firmware;        /* the manager */
@@ -45,25 +57,29 @@ enum firmware_status {
     FIRMWARE_ACTIVATION_FAILED,
 };
 
+/* Strings are malloc'ed, or NULL for "". Read them; only this module writes. */
 struct firmware_slot {
     enum firmware_status status;
-    char name[FIRMWARE_TEXT_BYTES];
-    char version[FIRMWARE_TEXT_BYTES];
-    bool available;                /* FirmwareImage.{i}.Available, writable: false drops the image */
-    char *boot_failure_log;        /* malloc'ed or NULL */
-    struct firmware_image *image;  /* what the gateway keeps for this slot, or NULL */
-    char *offer;                   /* the dialect's name of the manufacturer's own offer ("stable"), or NULL */
+    bool available; /* FirmwareImage.{i}.Available: Active, or something is there to activate */
+    bool proven;    /* version was read from a device or told by its manufacturer; else guessed from the file name */
+    char *name;
+    char *version;
+    char *boot_failure_log;
+    char *offer;                  /* the dialect's name of the manufacturer's own offer ("stable") */
+    struct firmware_image *image; /* what the gateway keeps for this slot, or NULL */
 };
 
 struct firmware_target;
 
 /* One installation, handed to the target's dialect. Lives until the job leaves the target. */
 struct firmware_install {
+    int slot;            /* index into target->slots */
     const char *url;     /* single-device, expiring URL at the gateway; NULL when offer is set */
     const char *path;    /* the same image as a file; NULL when offer is set */
     const char *offer;   /* ask the device to update itself to this offer; NULL when url is set */
+    const char *name;    /* of the image */
     const char *version; /* expected after the update; "" when not known before */
-    uint64_t size;
+    uint64_t size;       /* 0 for an offer */
 };
 
 /* How a dialect drives its device. Answers come through firmware_target_* below, at once or later. */
@@ -72,30 +88,38 @@ struct firmware_target_ops {
     int (*install)(struct firmware_target *target, const struct firmware_install *install, struct error *err);
     /* The job no longer wants the installation; may be impossible, then a later answer is ignored. May be NULL. */
     void (*abort)(struct firmware_target *target);
-    /* Ask the device which version it runs; answered by firmware_target_version(). */
+    /* Ask the device which version it runs; answered by firmware_target_version(). -1: cannot ask now. */
     int (*read_version)(struct firmware_target *target, struct error *err);
     /* WhenIdle: true when an interruption now disturbs nobody. May be NULL (always idle). */
     bool (*idle)(struct firmware_target *target);
-    /* How long the steps may take, s. */
+    /*
+     * The agent was restarted after the device had the image, and the device still runs the old version: true when
+     * it was made to restart (again) now, false when it did restart. May be NULL (false).
+     */
+    bool (*restart)(struct firmware_target *target);
+    /* How long the steps may take, s. 0: a default of this module. */
     uint32_t transfer_stall_s; /* no progress for this long while transferring */
     uint32_t reboot_s;         /* from "transferred" to back online with a version */
 };
 
 /* Embedded in its owner (struct device, the gateway). The owner registers it at start and when a device appears. */
 struct firmware_target {
-    const char *key;  /* stable name, the store's key; owned by the owner */
+    const char *key;  /* stable name, the store's key; owned by the owner; no line feed in it */
     const char *path; /* object path for results, e.g. "Device.ProxiedDevice.3.DeviceInfo."; owned by the owner */
     const struct firmware_target_ops *ops;
     void *ctx;
+    const char *group;          /* radio or bridge that allows one installation at a time; NULL: none */
+    const char *address;        /* only this peer may fetch the image ("192.168.1.7"); NULL: whoever has the URL */
+    const char *blocked_reason; /* set while blocked */
     bool online;
-    bool blocked;             /* quarantined: no job starts, waiting ones fail */
-    const char *blocked_reason;
-    const char *group;        /* radio or bridge that allows one installation at a time; NULL: none */
+    bool blocked;  /* quarantined: no job starts, those that run fail */
+    int8_t active; /* index of the Active slot, -1 unknown; set to -1 before firmware_target_add() */
     struct firmware_slot slots[FIRMWARE_SLOTS];
-    int active;               /* index of the Active slot, -1 unknown */
-    struct firmware_job *job; /* the job that has the target now (Activate), or NULL; private */
-    struct firmware *firmware; /* set by firmware_target_add() */
-    struct firmware_target *next; /* private */
+    /* private */
+    struct firmware *firmware;
+    struct firmware_job *job; /* the job whose installation has the target now, or NULL */
+    struct firmware_target *next;
+    struct firmware_target *previous;
 };
 
 /* ---- the manager ---- */
@@ -113,8 +137,51 @@ struct firmware_settings {
 struct firmware *firmware_new(struct loop *loop, struct store *store, const struct firmware_settings *settings,
                               struct error *err);
 void firmware_free(struct firmware *firmware);
+/* Where devices reach the HTTP server, when that is known later than firmware_new() (port 0). Copied. */
+int firmware_serve_at(struct firmware *firmware, const char *url);
 /* The HTTP server's ops: the wiring creates the server with them (ctx is the manager). */
 const struct http_server_ops *firmware_server_ops(void);
+
+/*
+ * Policy: who may say no. Releases (signed statements about an image) and consent plug in here; the default takes a bare
+ * image whose checksum, if the command gave one, matched, and knows no consent, so that a ConfirmationNeeded window
+ * is never used. The struct is copied.
+ */
+struct firmware_candidate {
+    const char *path;     /* the fetched file, hashed and on disk */
+    const char *url;
+    const char *sha256;   /* hexadecimal, of the file */
+    uint64_t size;
+    bool checksum_given;  /* the command named a checksum, and it matched */
+};
+
+/* What is known about an image; set what the release states. */
+struct firmware_release {
+    char name[FIRMWARE_TEXT_BYTES];
+    char version[FIRMWARE_TEXT_BYTES];
+    bool proven; /* the version is stated by the release, not guessed */
+};
+
+enum firmware_consent {
+    CONSENT_UNKNOWN, /* nobody can be asked: the window is not used */
+    CONSENT_PENDING, /* asked: wait; firmware_reconsider() when it was answered */
+    CONSENT_GRANTED,
+    CONSENT_REFUSED, /* the job fails */
+};
+
+struct firmware_window;
+
+struct firmware_policy {
+    /* After the digests, before the image becomes Available. *release holds the guess from the URL. -1: refused. */
+    int (*verify_release)(void *ctx, struct firmware_target *target, const struct firmware_candidate *candidate,
+                          struct firmware_release *release, struct error *err);
+    /* For each window that is open, whatever its mode. window NULL: Download() with AutoActivate. */
+    enum firmware_consent (*consent)(void *ctx, struct firmware_job *job, const struct firmware_window *window);
+    void *ctx;
+};
+void firmware_set_policy(struct firmware *firmware, const struct firmware_policy *policy);
+/* Something outside that waiting jobs depend on changed (consent, idleness): looks at them again this iteration. */
+void firmware_reconsider(struct firmware *firmware);
 
 /* Adds a target: its stored slots are restored into target->slots, its stored jobs resume. -1: out of memory. */
 int firmware_target_add(struct firmware *firmware, struct firmware_target *target, struct error *err);
@@ -134,7 +201,7 @@ void firmware_target_failed(struct firmware_target *target, bool transient, cons
 void firmware_target_version(struct firmware_target *target, const char *name, const char *version);
 /* What the manufacturer offers (NULL version: nothing): fills a free slot as Available, or clears it. */
 void firmware_target_offer(struct firmware_target *target, const char *offer, const char *version);
-/* Quarantine on or off (reason NULL: off). reason is copied by the owner and must stay valid while blocked. */
+/* Quarantine on or off (reason NULL: off). reason is kept by the owner and must stay valid while blocked. */
 void firmware_target_block(struct firmware_target *target, const char *reason);
 
 /* ---- jobs ---- */
@@ -170,8 +237,8 @@ struct firmware_window {
     uint32_t start_s; /* from acceptance */
     uint32_t end_s;
     enum firmware_mode mode;
-    const char *user_message;
-    int32_t max_retries;
+    const char *user_message; /* NULL: none */
+    int32_t max_retries;      /* in this window; -1: the agent decides */
 };
 
 /* Who asked; opaque here, stored with the job and given back in events so that the result finds its way. */
@@ -192,12 +259,15 @@ struct firmware_download {
     const char *checksum;           /* hexadecimal */
 };
 
-/* Accept a job. -1 and err (7xxx) when it cannot be accepted; otherwise it is in the store's open batch. */
+/*
+ * Accept a job. NULL and err (7xxx) when it cannot be accepted; otherwise it is in the store's open batch. No window:
+ * Immediately. Strings are copied.
+ */
 struct firmware_job *firmware_download(struct firmware_target *target, int slot, const struct firmware_download *args,
                                        const struct firmware_origin *origin, struct error *err);
 struct firmware_job *firmware_activate(struct firmware_target *target, int slot, const struct firmware_window *windows,
                                        size_t count, const struct firmware_origin *origin, struct error *err);
-/* R-OPR.3: only through Request.{i}.Cancel(). -1 when it is past the point (the device has the image). */
+/* R-OPR.3: only through Request.{i}.Cancel(). Ends the job before it returns. -1: the device has the image already. */
 int firmware_job_cancel(struct firmware_job *job, struct error *err);
 /* Available := false by a controller: drops the image. -1 when the slot is Active or busy. */
 int firmware_slot_clear(struct firmware_target *target, int slot, struct error *err);
@@ -211,7 +281,11 @@ struct firmware_job_info {
     unsigned progress; /* percent of the present step */
     uint32_t tries;
     struct firmware_origin origin;
-    const char *url;                /* Download */
+    const char *waits_for;          /* JOB_WAITING: "window", "device", "turn", "idle", "consent", "retry"; else "" */
+    const char *url;                /* Download; else "" */
+    const char *checksum_algorithm; /* of what was fetched, as the command named it or SHA-256; "" not yet */
+    const char *checksum;           /* hexadecimal */
+    const char *version;            /* what the target ran at the end; "" not known */
     int64_t started, ended;         /* s since 1970; 0 not yet */
     uint32_t fault_code;            /* 0 or a USP error code */
     const char *fault;              /* text for people; "" when none */
@@ -224,7 +298,8 @@ void firmware_each_job(struct firmware *firmware, void (*fn)(void *ctx, struct f
 enum firmware_event_type {
     FIRMWARE_SLOT_CHANGED,  /* target, slot */
     FIRMWARE_JOB_CHANGED,   /* job: state or progress */
-    FIRMWARE_JOB_ENDED,     /* job: final; freed after the observers return */
+    FIRMWARE_JOB_ENDED,     /* job: final; not to be touched after the observer returned */
+    FIRMWARE_JOB_DROPPED,   /* job: its acceptance could not be stored, it never was; likewise gone */
     FIRMWARE_TARGET_UPDATED, /* target runs another version than before (SoftwareVersion, ActiveFirmwareImage) */
 };
 struct firmware_event {
@@ -234,6 +309,9 @@ struct firmware_event {
     struct firmware_job *job;
 };
 struct observers *firmware_observers(struct firmware *firmware);
+
+/* The job on this slot that has not ended, or NULL. */
+struct firmware_job *firmware_slot_job(const struct firmware_target *target, int slot);
 
 /* "Downloading", ... and "Fetching", ... */
 const char *firmware_status_text(enum firmware_status status);
