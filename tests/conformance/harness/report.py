@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Results as a table for machines and as docs/conformance.md."""
+
+import collections
+
+from .runner import FAIL, PASS, SKIP
+
+_HEAD = """# Conformance
+
+This page is written by `tests/conformance/run --write-docs`. It lists the cases of the USP test plan (TP-469, release
+1.4.0) that the runner automates, by their id there, and what homepatchd did in the run that wrote the page. A case that
+did not run is not listed as passed.
+
+How to repeat it: build, then `tests/conformance/run` (waits scaled down where the data model allows that) or
+`tests/conformance/run --long` (the plan's own waits). Names of transports: `mqtt` is MQTT 5.0, `mqtt311` MQTT 3.1.1,
+`websocket` the agent connecting to a controller's WebSocket server, `uds` the UNIX domain socket. The broker, the
+WebSocket peer and the controller are the runner's own; messages are encoded by protoc's Python classes.
+
+Besides its own metrics each case fails when a record or message is not valid by the schema, when a path in it does not
+use instance numbers, when the agent ends, or when the agent's tables are not as they were before the case.
+"""
+
+
+def write_tsv(path, results):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "w", encoding="utf-8") as out:
+        out.write("id\ttransport\tverdict\treason\tseconds\n")
+        for r in results:
+            out.write(f"{r.number}\t{r.transport}\t{r.verdict}\t{r.text}\t{r.seconds:.1f}\n")
+
+
+def summary(results):
+    count = collections.Counter(r.verdict for r in results)
+    return f"{count[PASS]} passed, {count[FAIL]} failed, {count[SKIP]} skipped"
+
+
+def _cell(result):
+    return {PASS: "pass", FAIL: "**fail**", SKIP: "skip"}[result.verdict] if result else "-"
+
+
+def _section(number, cases, results):
+    transports = sorted({t for c in cases for t in c.transports}, key=("mqtt", "mqtt311", "websocket", "uds").index)
+    by_key = {(r.number, r.transport): r for r in results}
+    lines = [f"## Section {number}", "", "| case | what | " + " | ".join(transports) + " | remarks |",
+             "|---|---|" + "---|" * len(transports) + "---|"]
+    for case in cases:
+        mine = [by_key.get((case.number, t)) for t in transports]
+        remarks = {r.text: None for r in mine if r and r.text and r.verdict != PASS}
+        if any(r and "waits scaled" in r.text and r.verdict == PASS for r in mine):
+            remarks["waits scaled"] = None
+        if case.erratum:
+            remarks[case.erratum] = None
+        text = "; ".join(remarks).replace("|", "\\|")
+        lines.append(f"| {case.number} | {case.title} | " + " | ".join(map(_cell, mine)) + f" | {text} |")
+    return lines + [""]
+
+
+def write_docs(path, cases, results, real_time):
+    sections = sorted({c.section for c in cases})
+    lines = [_HEAD, f"The run: {'real waits' if real_time else 'waits scaled'}; {summary(results)}.", ""]
+    for number in sections:
+        lines += _section(number, [c for c in cases if c.section == number], results)
+    path.write_text("\n".join(lines).rstrip("\n") + "\n", encoding="utf-8")
