@@ -85,7 +85,7 @@ class WsServer:
         self._listener = socket.socket()
         self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self._listener.bind(("127.0.0.1", self.port))
-        self._listener.listen(16)
+        self._listener.listen(1024)
         threading.Thread(target=self._accept, args=(self._listener,), daemon=True).start()
         return self
 
@@ -124,6 +124,13 @@ class WsServer:
                 self.connections.remove(connection)
             sock.close()
 
+    @staticmethod
+    def upgrade_answer(key, protocol=None):
+        accept = base64.b64encode(hashlib.sha1(key + _GUID).digest()).decode()
+        chosen = f"Sec-WebSocket-Protocol: {protocol}\r\n" if protocol else ""
+        return ("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                f"Sec-WebSocket-Accept: {accept}\r\n{chosen}\r\n").encode()
+
     def _handshake(self, sock):
         data = b""
         while b"\r\n\r\n" not in data:
@@ -138,9 +145,7 @@ class WsServer:
         if url.path != self.path or "v1.usp" not in protocols:
             sock.sendall(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
             raise ValueError(f"{lines[0]} with protocols {protocols}")
-        accept = base64.b64encode(hashlib.sha1(headers["sec-websocket-key"].encode() + _GUID).digest()).decode()
-        sock.sendall(("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-                      f"Sec-WebSocket-Accept: {accept}\r\nSec-WebSocket-Protocol: v1.usp\r\n\r\n").encode())
+        sock.sendall(self.upgrade_answer(headers["sec-websocket-key"].encode(), "v1.usp"))
         eid = urllib.parse.parse_qs(url.query).get("eid", [None])[0]
         return Connection(sock, headers, eid)
 

@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * A device's outbound WebSocket: it connects to the gateway, says who it is with NotifyFullStatus, and then both
+ * sides send JSON text frames. libwebsockets runs on the home's loop; one context for all devices.
+ */
+#include "tools/simhome/link.h"
+
+#include <libwebsockets.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "tools/simhome/device.h"
+#include "tools/simhome/home.h"
+
+enum {
+    QUEUE_FRAMES_MAX = 4096, /* frames that are not firm are dropped beyond this */
+};
+
+struct frame {
+    struct frame *next;
+    size_t len;
+    unsigned char data[]; /* LWS_PRE bytes of room, then the text */
+};
+
+struct link {
+    struct device *device;
+    struct lws *wsi;
+    struct timer retry;
+    struct buf incoming;
+    struct frame *first, **last;
+    size_t queued;
+    bool up;
+    bool closed; /* the device has let go; freed when libwebsockets has, too */
+};
+
+static struct timers *timers_of(const struct link *link)
+{
+    return &link->device->home->loop.timers;
+}
+
+static void forget_frames(struct link *link)
+{
+    while (link->first) {
+        struct frame *next = link->first->next;
+
+        free(link->first);
+        link->first = next;
+    }
+    link->last = &link->first;
+    link->queued = 0;
+}
+
+static void link_free(struct link *link)
+{
+    forget_frames(link);
+    buf_done(&link->incoming);
+    free(link);
+}
+
+static void connect_gateway(struct link *link)
+{
+    const struct options *options = link->device->home->options;
+    struct lws_client_connect_info info = {
+        .context = link->device->home->websockets,
+        .address = options->ws_host,
+        .port = options->ws_port,
+        .path = options->ws_path,
+        .host = options->ws_host,
+        .local_protocol_name = "shelly",
+        .opaque_user_data = link,
+    };
+
+    link->wsi = lws_client_connect_via_info(&info);
+    if (!link->wsi && !timer_armed(&link->retry))
+        timer_arm(timers_of(link), &link->retry, LINK_RETRY_MS);
+}
+
+static void on_retry(struct timer *timer, void *ctx)
+{
+    (void)timer;
+    connect_gateway(ctx);
+}
+
+static void on_end(struct link *link)
+{
+    link->wsi = NULL;
+    link->up = false;
+    if (link->closed) {
+        link_free(link);
+        return;
+    }
+    forget_frames(link);
+    buf_clear(&link->incoming, 0);
+    timer_arm(timers_of(link), &link->retry, LINK_RETRY_MS);
+    if (link->device->linked)
+        device_link_down(link->device);
+}
+
+static void on_receive(struct link *link, struct lws *wsi, const void *data, size_t len)
+{
+    if (buf_append(&link->incoming, data, len) == 0 && lws_is_final_fragment(wsi) &&
+        !lws_remaining_packet_payload(wsi)) {
+        device_receive(link->device, (const char *)buf_data(&link->incoming), link->incoming.len);
+        buf_clear(&link->incoming, 0);
+    }
+}
+
+static int on_writable(struct link *link, struct lws *wsi)
+{
+    struct frame *frame = link->first;
+    int rc;
+
+    if (!frame)
+        return 0;
+    rc = lws_write(wsi, frame->data + LWS_PRE, frame->len, LWS_WRITE_TEXT);
+    link->first = frame->next;
+    if (!link->first)
+        link->last = &link->first;
+    link->queued--;
+    free(frame);
+    if (rc < 0)
+        return -1;
+    if (link->first)
+        lws_callback_on_writable(wsi);
+    return 0;
+}
+
+static int on_event(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, size_t len)
+{
+    struct link *link = lws_get_opaque_user_data(wsi);
+
+    (void)user;
+    if (!link)
+        return 0;
+    switch (reason) {
+    case LWS_CALLBACK_CLIENT_ESTABLISHED:
+        if (link->closed)
+            return -1;
+        link->up = true;
+        device_link_up(link->device);
+        return 0;
+    case LWS_CALLBACK_CLIENT_RECEIVE:
+        if (!link->closed)
+            on_receive(link, wsi, in, len);
+        return 0;
+    case LWS_CALLBACK_CLIENT_WRITEABLE:
+        return link->closed ? -1 : on_writable(link, wsi);
+    case LWS_CALLBACK_CLIENT_CONNECTION_ERROR:
+    case LWS_CALLBACK_CLIENT_CLOSED:
+        lws_set_opaque_user_data(wsi, NULL);
+        on_end(link);
+        return 0;
+    default:
+        return 0;
+    }
+}
+
+static const struct lws_protocols protocols[] = {
+    {.name = "shelly", .callback = on_event, .rx_buffer_size = 16384, .tx_packet_size = 0},
+    {.name = NULL},
+};
+
+int link_websocket_setup(struct home *home, struct error *err)
+{
+    void *loops[] = {&home->loop.uv};
+    struct lws_context_creation_info info = {
+        .port = CONTEXT_PORT_NO_LISTEN,
+        .protocols = protocols,
+        .options = LWS_SERVER_OPTION_LIBUV,
+        .foreign_loops = loops,
+        .gid = (gid_t)-1,
+        .uid = (uid_t)-1,
+    };
+
+    lws_set_log_level(LLL_ERR, NULL);
+    home->websockets = lws_create_context(&info);
+    if (!home->websockets)
+        return error_set(err, ERROR_INTERNAL, NULL, "cannot set up libwebsockets");
+    return 0;
+}
+
+void link_websocket_cleanup(struct home *home)
+{
+    if (home->websockets)
+        lws_context_destroy(home->websockets);
+    home->websockets = NULL;
+}
+
+static struct link *websocket_open(struct device *device)
+{
+    struct link *link = calloc(1, sizeof(*link));
+
+    if (!link)
+        return NULL;
+    link->device = device;
+    link->last = &link->first;
+    buf_init(&link->incoming, LINK_FRAME_BYTES, 0);
+    timer_init(&link->retry, on_retry, link);
+    connect_gateway(link);
+    return link;
+}
+
+static void websocket_close(struct link *link)
+{
+    timer_cancel(timers_of(link), &link->retry);
+    link->closed = true;
+    if (link->wsi)
+        lws_set_timeout(link->wsi, PENDING_TIMEOUT_USER_OK, LWS_TO_KILL_ASYNC);
+    else
+        link_free(link);
+}
+
+static void websocket_send(struct link *link, const char *peer, const char *text, size_t len, bool firm)
+{
+    struct frame *frame;
+
+    (void)peer;
+    if (!link->up || (!firm && link->queued >= QUEUE_FRAMES_MAX))
+        return;
+    frame = malloc(sizeof(*frame) + LWS_PRE + len);
+    if (!frame)
+        return;
+    frame->next = NULL;
+    frame->len = len;
+    memcpy(frame->data + LWS_PRE, text, len);
+    *link->last = frame;
+    link->last = &frame->next;
+    link->queued++;
+    lws_callback_on_writable(link->wsi);
+}
+
+const struct link_ops link_websocket = {
+    .name = "websocket", .open = websocket_open, .close = websocket_close, .send = websocket_send};

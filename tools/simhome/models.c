@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "tools/simhome/models.h"
+
+#include <strings.h>
+
+static const struct model models[] = {
+    {.code = "SNSW-001X16EU",
+     .app = "Plus1",
+     .id_prefix = "shellyplus1",
+     .platform = "esp32",
+     .generation = 2,
+     .switches = 1},
+    {.code = "SNSW-001P16EU",
+     .app = "Plus1PM",
+     .id_prefix = "shellyplus1pm",
+     .platform = "esp32",
+     .generation = 2,
+     .switches = 1},
+    {.code = "SNSW-102P16EU",
+     .app = "Plus2PM",
+     .id_prefix = "shellyplus2pm",
+     .platform = "esp32",
+     .generation = 2,
+     .switches = 2},
+    {.code = "SNPL-00112EU",
+     .app = "PlusPlugS",
+     .id_prefix = "shellyplusplugs",
+     .platform = "esp32",
+     .generation = 2,
+     .switches = 1},
+    {.code = "S3SW-001X8EU",
+     .app = "Mini1G3",
+     .id_prefix = "shelly1minig3",
+     .platform = "esp32c3",
+     .generation = 3,
+     .switches = 1},
+    {.code = "S4SW-001X16EU",
+     .app = "S1G4",
+     .id_prefix = "shelly1g4",
+     .platform = "esp32c6",
+     .generation = 4,
+     .switches = 1},
+    {.code = "S4PL-00416EU",
+     .app = "PowerStrip",
+     .id_prefix = "shellypstripg4",
+     .platform = "esp32c6",
+     .generation = 4,
+     .switches = 4},
+};
+
+size_t model_count(void)
+{
+    return sizeof(models) / sizeof(models[0]);
+}
+
+const struct model *model_at(size_t index)
+{
+    return &models[index % model_count()];
+}
+
+const struct model *model_find(const char *name)
+{
+    for (size_t i = 0; i < model_count(); i++) {
+        if (!strcasecmp(models[i].code, name) || !strcasecmp(models[i].app, name))
+            return &models[i];
+    }
+    return NULL;
+}
+
+const struct model *model_other(const struct model *model)
+{
+    return model_at((size_t)(model - models) + 1);
+}

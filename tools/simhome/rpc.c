@@ -1,0 +1,330 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "tools/simhome/rpc.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#include "tools/simhome/device.h"
+#include "tools/simhome/fault.h"
+#include "tools/simhome/home.h"
+
+struct call {
+    struct device *device;
+    const cJSON *params;
+    struct rpc_error *error;
+};
+
+struct method {
+    const char *name;
+    cJSON *(*fn)(struct call *call);
+};
+
+static cJSON *fail(struct call *call, int code, const char *message)
+{
+    call->error->code = code;
+    snprintf(call->error->message, sizeof(call->error->message), "%s", message);
+    return NULL;
+}
+
+static cJSON *bad_argument(struct call *call, const char *name)
+{
+    char text[160];
+
+    snprintf(text, sizeof(text), "Invalid argument '%s'!", name);
+    return fail(call, RPC_INVALID_ARGUMENT, text);
+}
+
+static const cJSON *param(const struct call *call, const char *name)
+{
+    const cJSON *item = cJSON_GetObjectItemCaseSensitive(call->params, name);
+
+    return cJSON_IsNull(item) ? NULL : item;
+}
+
+/* ---- status ----------------------------------------------------------------------------------------------- */
+
+static cJSON *offered(const struct device *device)
+{
+    cJSON *updates = cJSON_CreateObject();
+
+    if (device->offer.version[0]) {
+        cJSON *stable = cJSON_AddObjectToObject(updates, "stable");
+        char build[IMAGE_FW_ID_BYTES];
+
+        snprintf(build, sizeof(build), "20260101-000000/%.60s", device->offer.version);
+        cJSON_AddStringToObject(stable, "version", device->offer.version);
+        cJSON_AddStringToObject(stable, "build_id", build);
+    }
+    return updates;
+}
+
+cJSON *rpc_sys_status(const struct device *device)
+{
+    const struct clock *clock = &device->home->loop.clock;
+    cJSON *sys = cJSON_CreateObject();
+
+    cJSON_AddStringToObject(sys, "mac", device->mac);
+    cJSON_AddBoolToObject(sys, "restart_required", false);
+    cJSON_AddNumberToObject(sys, "unixtime", (double)clock_wall(clock));
+    cJSON_AddNumberToObject(sys, "uptime", (double)((clock_monotonic(clock) - device->booted_at) / 1000));
+    cJSON_AddNumberToObject(sys, "ram_size", 260000);
+    cJSON_AddNumberToObject(sys, "ram_free", 120000);
+    cJSON_AddNumberToObject(sys, "fs_size", 393216);
+    cJSON_AddNumberToObject(sys, "fs_free", 106496);
+    cJSON_AddNumberToObject(sys, "cfg_rev", 10);
+    cJSON_AddNumberToObject(sys, "reset_reason", device->count.boots > 1 ? 3 : 1);
+    cJSON_AddItemToObject(sys, "available_updates", offered(device));
+    return sys;
+}
+
+cJSON *rpc_status(const struct device *device)
+{
+    bool mqtt = device->ops == &link_mqtt;
+    cJSON *all = cJSON_CreateObject();
+    cJSON *part;
+    char name[32];
+
+    cJSON_AddObjectToObject(all, "ble");
+    part = cJSON_AddObjectToObject(all, "cloud");
+    cJSON_AddBoolToObject(part, "connected", false);
+    part = cJSON_AddObjectToObject(all, "mqtt");
+    cJSON_AddBoolToObject(part, "connected", mqtt && device->linked);
+    for (int i = 0; i < device->model->switches; i++) {
+        snprintf(name, sizeof(name), "switch:%d", i);
+        part = cJSON_AddObjectToObject(all, name);
+        cJSON_AddNumberToObject(part, "id", i);
+        cJSON_AddStringToObject(part, "source", "init");
+        cJSON_AddBoolToObject(part, "output", false);
+    }
+    cJSON_AddItemToObject(all, "sys", rpc_sys_status(device));
+    part = cJSON_AddObjectToObject(all, "wifi");
+    cJSON_AddStringToObject(part, "status", "got ip");
+    cJSON_AddNumberToObject(part, "rssi", -40 - (double)(device->index % 40));
+    part = cJSON_AddObjectToObject(all, "ws");
+    cJSON_AddBoolToObject(part, "connected", !mqtt && device->linked);
+    return all;
+}
+
+static cJSON *shelly_get_status(struct call *call)
+{
+    return rpc_status(call->device);
+}
+
+static cJSON *sys_get_status(struct call *call)
+{
+    return rpc_sys_status(call->device);
+}
+
+/* ---- identity and configuration ------------------------------------------------------------------------------ */
+
+static cJSON *shelly_get_device_info(struct call *call)
+{
+    const struct device *device = call->device;
+    const cJSON *ident = param(call, "ident");
+    cJSON *info;
+
+    if (ident && !cJSON_IsBool(ident))
+        return bad_argument(call, "ident");
+    info = cJSON_CreateObject();
+    cJSON_AddNullToObject(info, "name");
+    cJSON_AddStringToObject(info, "id", device->id);
+    cJSON_AddStringToObject(info, "mac", device->mac);
+    cJSON_AddNumberToObject(info, "slot", device->count.updates_done % 2);
+    if (cJSON_IsTrue(ident)) {
+        cJSON_AddStringToObject(info, "key", device->key);
+        cJSON_AddStringToObject(info, "batch", "2430-Broadwell");
+        cJSON_AddStringToObject(info, "fw_sbits", "04");
+    }
+    cJSON_AddStringToObject(info, "model", device->model->code);
+    cJSON_AddNumberToObject(info, "gen", device->model->generation);
+    cJSON_AddStringToObject(info, "fw_id", device->fw_id);
+    cJSON_AddStringToObject(info, "ver", device->version);
+    cJSON_AddStringToObject(info, "app", device->model->app);
+    cJSON_AddBoolToObject(info, "auth_en", false);
+    cJSON_AddNullToObject(info, "auth_domain");
+    if (device->model->generation >= 4)
+        cJSON_AddBoolToObject(info, "matter", false);
+    return info;
+}
+
+static cJSON *sys_get_config(struct call *call)
+{
+    const struct device *device = call->device;
+    cJSON *config = cJSON_CreateObject();
+    cJSON *part = cJSON_AddObjectToObject(config, "device");
+
+    cJSON_AddNullToObject(part, "name");
+    cJSON_AddStringToObject(part, "mac", device->mac);
+    cJSON_AddStringToObject(part, "fw_id", device->fw_id);
+    cJSON_AddBoolToObject(part, "discoverable", true);
+    cJSON_AddBoolToObject(part, "eco_mode", false);
+    part = cJSON_AddObjectToObject(config, "location");
+    cJSON_AddNullToObject(part, "tz");
+    part = cJSON_AddObjectToObject(config, "rpc_udp");
+    cJSON_AddNullToObject(part, "dst_addr");
+    part = cJSON_AddObjectToObject(config, "sntp");
+    cJSON_AddStringToObject(part, "server", "time.example.net");
+    cJSON_AddNumberToObject(config, "cfg_rev", 10);
+    return config;
+}
+
+static cJSON *mqtt_get_config(struct call *call)
+{
+    const struct options *options = call->device->home->options;
+    bool used = call->device->ops == &link_mqtt;
+    cJSON *config = cJSON_CreateObject();
+    char server[300];
+
+    snprintf(server, sizeof(server), "%s:%d", options->mqtt_host, options->mqtt_port);
+    cJSON_AddBoolToObject(config, "enable", used);
+    cJSON_AddItemToObject(config, "server", used ? cJSON_CreateString(server) : cJSON_CreateNull());
+    cJSON_AddStringToObject(config, "client_id", call->device->id);
+    cJSON_AddItemToObject(config, "user",
+                          options->mqtt_username ? cJSON_CreateString(options->mqtt_username)
+                                                 : cJSON_CreateNull());
+    cJSON_AddNullToObject(config, "ssl_ca");
+    cJSON_AddStringToObject(config, "topic_prefix", call->device->id);
+    cJSON_AddBoolToObject(config, "rpc_ntf", true);
+    cJSON_AddBoolToObject(config, "status_ntf", false);
+    cJSON_AddBoolToObject(config, "use_client_cert", false);
+    cJSON_AddBoolToObject(config, "enable_rpc", true);
+    cJSON_AddBoolToObject(config, "enable_control", true);
+    return config;
+}
+
+static cJSON *ws_get_config(struct call *call)
+{
+    const struct options *options = call->device->home->options;
+    bool used = call->device->ops == &link_websocket;
+    cJSON *config = cJSON_CreateObject();
+    char server[600];
+
+    snprintf(server, sizeof(server), "ws://%s:%d%s", options->ws_host, options->ws_port, options->ws_path);
+    cJSON_AddBoolToObject(config, "enable", used);
+    cJSON_AddItemToObject(config, "server", used ? cJSON_CreateString(server) : cJSON_CreateNull());
+    cJSON_AddStringToObject(config, "ssl_ca", "ca.pem");
+    return config;
+}
+
+static cJSON *shelly_get_config(struct call *call)
+{
+    cJSON *all = cJSON_CreateObject();
+
+    cJSON_AddItemToObject(all, "mqtt", mqtt_get_config(call));
+    cJSON_AddItemToObject(all, "sys", sys_get_config(call));
+    cJSON_AddItemToObject(all, "ws", ws_get_config(call));
+    return all;
+}
+
+static cJSON *schedule_list(struct call *call)
+{
+    cJSON *result = cJSON_CreateObject();
+
+    (void)call;
+    cJSON_AddArrayToObject(result, "jobs");
+    cJSON_AddNumberToObject(result, "rev", 0);
+    return result;
+}
+
+/* ---- firmware ----------------------------------------------------------------------------------------------- */
+
+static cJSON *shelly_check_for_update(struct call *call)
+{
+    return offered(call->device);
+}
+
+static bool is_url(const char *text)
+{
+    size_t len = strlen(text);
+
+    return len < DEVICE_URL_BYTES && (!strncmp(text, "http://", 7) || !strncmp(text, "https://", 8));
+}
+
+static cJSON *shelly_update(struct call *call)
+{
+    struct device *device = call->device;
+    const cJSON *url = param(call, "url");
+    const cJSON *stage = param(call, "stage");
+    const char *stage_name = stage ? cJSON_GetStringValue(stage) : "stable";
+
+    device->count.update_requests++;
+    if (url && (!cJSON_IsString(url) || !is_url(url->valuestring)))
+        return bad_argument(call, "url");
+    if (!stage_name || (strcmp(stage_name, "stable") && strcmp(stage_name, "beta")))
+        return bad_argument(call, "stage");
+    if (url && stage)
+        return fail(call, RPC_INVALID_ARGUMENT, "Either 'stage' or 'url'!");
+    if (device->faults & FAULT_REFUSES)
+        return fail(call, RPC_UNAVAILABLE, "Resource unavailable: Update refused!");
+    if (device->state != DEVICE_RUNNING)
+        return fail(call, RPC_UNAVAILABLE, "Resource unavailable: Update in progress!");
+    if (!url && (!device->offer.version[0] || strcmp(stage_name, "stable")))
+        return fail(call, RPC_UNAVAILABLE, "Resource unavailable: No update info!");
+    device_update(device, url ? url->valuestring : NULL);
+    return cJSON_CreateNull();
+}
+
+static cJSON *shelly_reboot(struct call *call)
+{
+    const cJSON *delay = param(call, "delay_ms");
+
+    if (delay && (!cJSON_IsNumber(delay) || delay->valuedouble < 0 || delay->valuedouble > 3600e3))
+        return bad_argument(call, "delay_ms");
+    if (call->device->state != DEVICE_RUNNING)
+        return fail(call, RPC_FAILED_PRECONDITION, "Precondition failed: Update in progress!");
+    device_reboot(call->device, delay ? (uint64_t)delay->valuedouble : 1000);
+    return cJSON_CreateNull();
+}
+
+/* ---- the table ------------------------------------------------------------------------------------------------ */
+
+static cJSON *shelly_list_methods(struct call *call);
+
+static const struct method methods[] = {
+    {"Mqtt.GetConfig", mqtt_get_config},
+    {"Schedule.List", schedule_list},
+    {"Shelly.CheckForUpdate", shelly_check_for_update},
+    {"Shelly.GetConfig", shelly_get_config},
+    {"Shelly.GetDeviceInfo", shelly_get_device_info},
+    {"Shelly.GetStatus", shelly_get_status},
+    {"Shelly.ListMethods", shelly_list_methods},
+    {"Shelly.Reboot", shelly_reboot},
+    {"Shelly.Update", shelly_update},
+    {"Sys.GetConfig", sys_get_config},
+    {"Sys.GetStatus", sys_get_status},
+    {"Ws.GetConfig", ws_get_config},
+};
+
+enum {
+    METHOD_COUNT = sizeof(methods) / sizeof(methods[0]),
+};
+
+static cJSON *shelly_list_methods(struct call *call)
+{
+    cJSON *result = cJSON_CreateObject();
+    cJSON *list = cJSON_AddArrayToObject(result, "methods");
+
+    (void)call;
+    for (size_t i = 0; i < METHOD_COUNT; i++)
+        cJSON_AddItemToArray(list, cJSON_CreateString(methods[i].name));
+    return result;
+}
+
+cJSON *rpc_call(struct device *device, const char *method, const cJSON *params, struct rpc_error *ret_error)
+{
+    struct call call = {device, params, ret_error};
+    char text[160];
+
+    ret_error->code = 0;
+    device->count.requests++;
+    if (params && !cJSON_IsObject(params) && !cJSON_IsNull(params))
+        return bad_argument(&call, "params");
+    for (size_t i = 0; i < METHOD_COUNT; i++) {
+        if (!strcasecmp(methods[i].name, method))
+            return methods[i].fn(&call);
+    }
+    device->count.unknown_methods++;
+    snprintf(text, sizeof(text), "No handler for %.120s", method);
+    return fail(&call, RPC_NO_HANDLER, text);
+}
