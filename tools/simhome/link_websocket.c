@@ -182,8 +182,12 @@ int link_websocket_setup(struct home *home, struct error *err)
 
 void link_websocket_cleanup(struct home *home)
 {
-    if (home->websockets)
-        lws_context_destroy(home->websockets);
+    if (!home->websockets)
+        return;
+    /* On a loop that is not its own, libwebsockets wants two calls with the closing of its handles in between. */
+    lws_context_destroy(home->websockets);
+    loop_run(&home->loop);
+    lws_context_destroy(home->websockets);
     home->websockets = NULL;
 }
 
