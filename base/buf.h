@@ -14,11 +14,11 @@
 #include <stdint.h>
 
 struct buf {
-    uint8_t *base;   /* start of the allocation */
-    size_t head;     /* offset of the first byte */
-    size_t len;      /* bytes held */
-    size_t cap;      /* bytes allocated */
-    size_t max;      /* ceiling for head + len */
+    uint8_t *base; /* start of the allocation */
+    size_t head;   /* offset of the first byte */
+    size_t len;    /* bytes held */
+    size_t cap;    /* bytes allocated */
+    size_t max;    /* ceiling for head + len */
     bool failed;
 };
 

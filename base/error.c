@@ -102,7 +102,8 @@ int error_set(struct error *err, uint32_t code, const char *path, const char *fm
     return -1;
 }
 
-int error_set_errno(struct error *err, uint32_t code, const char *path, int error_number, const char *fmt, ...)
+int error_set_errno(struct error *err, uint32_t code, const char *path, int error_number, const char *fmt,
+                    ...)
 {
     char reason[128];
     va_list ap;

@@ -11,7 +11,7 @@
 #include <stdint.h>
 
 enum {
-    ERROR_PATH_BYTES = 256,
+    ERROR_PATH_BYTES = 640,
     ERROR_MESSAGE_BYTES = 256,
 };
 
@@ -68,8 +68,8 @@ int error_set_va(struct error *err, uint32_t code, const char *path, const char 
     __attribute__((format(printf, 4, 0)));
 
 /* The same, with ": strerror(error_number)" appended. */
-int error_set_errno(struct error *err, uint32_t code, const char *path, int error_number, const char *fmt, ...)
-    __attribute__((format(printf, 5, 6)));
+int error_set_errno(struct error *err, uint32_t code, const char *path, int error_number, const char *fmt,
+                    ...) __attribute__((format(printf, 5, 6)));
 
 void error_clear(struct error *err);
 

@@ -7,30 +7,35 @@
 #define BASE_LIMITS_H
 
 /* Bytes. */
-#define LIMIT_RECORD_BYTES (8u << 20)      /* one USP record, in or out */
-#define LIMIT_PATH_BYTES 1024u             /* one path name, search expressions included */
-#define LIMIT_VALUE_BYTES 65536u           /* one parameter value */
-#define LIMIT_CONFIG_LINE_BYTES 66560u     /* one line of a configuration file: a path, a value and the rest */
-#define LIMIT_CONFIG_BYTES (4u << 20)      /* one configuration file */
+#define LIMIT_RECORD_BYTES (8u << 20)  /* one USP record, in or out */
+#define LIMIT_PATH_BYTES 1024u         /* one path name, search expressions included */
+#define LIMIT_VALUE_BYTES 65536u       /* one parameter value */
+#define LIMIT_CONFIG_LINE_BYTES 66560u /* one line of a configuration file: a path, a value and the rest */
+#define LIMIT_CONFIG_BYTES (4u << 20)  /* one configuration file */
 #define LIMIT_LAN_FRAME_BYTES (256u << 10) /* one message from a LAN device */
 #define LIMIT_IMAGE_BYTES (512ull << 20)   /* one firmware image */
 
 /* Counts. */
-#define LIMIT_PATH_DEPTH 32u            /* segments in a path */
-#define LIMIT_EXPRESSION_TERMS 16u      /* terms joined by && in one search expression */
-#define LIMIT_REFERENCE_HOPS 8u         /* references followed in one path */
-#define LIMIT_MESSAGE_PATHS 4096u       /* request paths or objects in one USP message */
-#define LIMIT_MESSAGE_SETTINGS 65536u   /* parameter settings in one USP message */
-#define LIMIT_TABLE_ROWS 65536u         /* rows a controller may add to one table */
-#define LIMIT_CONTROLLERS 64u           /* rows of Device.LocalAgent.Controller */
-#define LIMIT_SUBSCRIPTIONS 16384u      /* rows of Device.LocalAgent.Subscription */
-#define LIMIT_REQUESTS 4096u            /* rows of Device.LocalAgent.Request */
-#define LIMIT_NOTIFICATIONS 16384u      /* notifications waiting for one controller */
-#define LIMIT_QUEUE_BYTES (32u << 20)   /* bytes waiting for one peer to read */
-#define LIMIT_QUEUE_MESSAGES 16384u     /* messages waiting for one peer to read */
-#define LIMIT_CONNECTIONS 12000u        /* connections to one server socket */
-#define LIMIT_PROXIED_DEVICES 16384u    /* rows of Device.ProxiedDevice */
-#define LIMIT_JOBS 65536u               /* firmware jobs that have not ended */
-#define LIMIT_JSON_DEPTH 32u            /* nesting of JSON from the LAN */
+#define LIMIT_PATH_DEPTH 32u          /* segments in a path */
+#define LIMIT_EXPRESSION_TERMS 16u    /* terms joined by && in one search expression */
+#define LIMIT_REFERENCE_HOPS 8u       /* references followed in one path */
+#define LIMIT_MESSAGE_PATHS 4096u     /* request paths or objects in one USP message */
+#define LIMIT_MESSAGE_SETTINGS 65536u /* parameter settings in one USP message */
+#define LIMIT_TABLE_ROWS 65536u       /* rows a controller may add to one table */
+#define LIMIT_CONTROLLERS 64u         /* rows of Device.LocalAgent.Controller */
+#define LIMIT_SUBSCRIPTIONS 16384u    /* rows of Device.LocalAgent.Subscription */
+#define LIMIT_REQUESTS 4096u          /* rows of Device.LocalAgent.Request */
+#define LIMIT_NOTIFICATIONS 16384u    /* notifications waiting for one controller */
+#define LIMIT_QUEUE_BYTES (32u << 20) /* bytes waiting for one peer to read */
+#define LIMIT_QUEUE_MESSAGES 16384u   /* messages waiting for one peer to read */
+#define LIMIT_CONNECTIONS 12000u      /* connections to one server socket */
+#define LIMIT_PROXIED_DEVICES 16384u  /* rows of Device.ProxiedDevice */
+#define LIMIT_JOBS 65536u             /* firmware jobs that have not ended */
+#define LIMIT_JSON_DEPTH 32u          /* nesting of JSON from the LAN */
+#define LIMIT_JSON_VALUES 8192u       /* members and items in one JSON message from the LAN */
+#define LIMIT_LAN_CANDIDATES 4096u    /* peers on the LAN that spoke but did not say yet who they are */
+#define LIMIT_LAN_ADDRESSES 4096u     /* addresses of LAN peers with an allowance of their own */
+#define LIMIT_LAN_SESSIONS 16u        /* WebSockets from one address of the LAN, other than this machine */
+#define LIMIT_LAN_TOPICS 16384u       /* topics that dialects subscribe at the LAN's broker */
 
 #endif

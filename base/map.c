@@ -37,8 +37,8 @@ static void sip_round(uint64_t v[4])
 
 uint64_t map_hash(const uint64_t seed[2], const void *data, size_t len)
 {
-    uint64_t v[4] = {seed[0] ^ 0x736f6d6570736575ull, seed[1] ^ 0x646f72616e646f6dull, seed[0] ^ 0x6c7967656e657261ull,
-                     seed[1] ^ 0x7465646279746573ull};
+    uint64_t v[4] = {seed[0] ^ 0x736f6d6570736575ull, seed[1] ^ 0x646f72616e646f6dull,
+                     seed[0] ^ 0x6c7967656e657261ull, seed[1] ^ 0x7465646279746573ull};
     const unsigned char *p = data;
     uint64_t word;
 
@@ -94,7 +94,8 @@ static struct map_entry *slot(const struct map *map, struct str key, uint64_t ha
         if (!entry->value) {
             if (!grave)
                 grave = entry;
-        } else if (entry->hash == hash && entry->len == key.len && memcmp(entry->key, key.data, key.len) == 0) {
+        } else if (entry->hash == hash && entry->len == key.len &&
+                   memcmp(entry->key, key.data, key.len) == 0) {
             return entry;
         }
     }

@@ -77,7 +77,8 @@ static sqlite3_stmt *statement(struct store *store, enum statement which)
 {
     sqlite3_stmt **slot = &store->statements[which];
 
-    if (!*slot && sqlite3_prepare_v3(store->db, sql[which], -1, SQLITE_PREPARE_PERSISTENT, slot, NULL) != SQLITE_OK)
+    if (!*slot &&
+        sqlite3_prepare_v3(store->db, sql[which], -1, SQLITE_PREPARE_PERSISTENT, slot, NULL) != SQLITE_OK)
         return NULL;
     return *slot;
 }
@@ -124,7 +125,8 @@ static int check_file(struct store *store)
 
 static int open_file(struct store *store, const char *path)
 {
-    int rc = sqlite3_open_v2(path, &store->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL);
+    int rc = sqlite3_open_v2(path, &store->db,
+                             SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL);
 
     return rc == SQLITE_OK ? check_file(store) : rc;
 }
@@ -229,7 +231,8 @@ static void bind_key(sqlite3_stmt *stmt, const char *kind, struct str key)
     sqlite3_bind_blob(stmt, 2, key.data ? key.data : "", (int)key.len, SQLITE_STATIC);
 }
 
-int store_put(struct store *store, const char *kind, struct str key, const void *value, size_t len, struct error *err)
+int store_put(struct store *store, const char *kind, struct str key, const void *value, size_t len,
+              struct error *err)
 {
     sqlite3_stmt *stmt = statement(store, PUT);
 
@@ -291,7 +294,8 @@ int store_get(struct store *store, const char *kind, struct str key, struct buf 
     bind_key(stmt, kind, key);
     rc = sqlite3_step(stmt);
     if (rc == SQLITE_ROW)
-        result = buf_append(ret, sqlite3_column_blob(stmt, 0), (size_t)sqlite3_column_bytes(stmt, 0)) < 0 ? -1 : 1;
+        result = buf_append(ret, sqlite3_column_blob(stmt, 0), (size_t)sqlite3_column_bytes(stmt, 0)) < 0 ? -1
+                                                                                                          : 1;
     else
         result = rc == SQLITE_DONE ? 0 : -1;
     if (result < 0)

@@ -40,7 +40,8 @@ void store_close(struct store *store);
 const char *store_damaged_file(const struct store *store);
 
 /* Writes join the open batch; 0 or -1. */
-int store_put(struct store *store, const char *kind, struct str key, const void *value, size_t len, struct error *err);
+int store_put(struct store *store, const char *kind, struct str key, const void *value, size_t len,
+              struct error *err);
 int store_delete(struct store *store, const char *kind, struct str key, struct error *err);
 /* All keys that start with prefix ("" for all). */
 int store_delete_prefix(struct store *store, const char *kind, struct str prefix, struct error *err);

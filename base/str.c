@@ -241,7 +241,8 @@ static bool zone(struct str a, size_t *at, int *ret_seconds)
     sign = a.data[*at] == '-' ? -1 : 1;
     if (!literal(a, at, '+') && !literal(a, at, '-'))
         return false;
-    if (!digits(a, at, 2, &hours) || !literal(a, at, ':') || !digits(a, at, 2, &minutes) || hours > 14 || minutes > 59)
+    if (!digits(a, at, 2, &hours) || !literal(a, at, ':') || !digits(a, at, 2, &minutes) || hours > 14 ||
+        minutes > 59)
         return false;
     *ret_seconds = sign * (hours * 3600 + minutes * 60);
     return *at == a.len;
@@ -256,10 +257,10 @@ int str_to_time(struct str a, int64_t *ret)
     int offset;
     int fraction;
 
-    if (!digits(a, &at, 4, &year) || !literal(a, &at, '-') || !digits(a, &at, 2, &month) || !literal(a, &at, '-') ||
-        !digits(a, &at, 2, &tm.tm_mday) || !literal(a, &at, 'T') || !digits(a, &at, 2, &tm.tm_hour) ||
-        !literal(a, &at, ':') || !digits(a, &at, 2, &tm.tm_min) || !literal(a, &at, ':') ||
-        !digits(a, &at, 2, &tm.tm_sec))
+    if (!digits(a, &at, 4, &year) || !literal(a, &at, '-') || !digits(a, &at, 2, &month) ||
+        !literal(a, &at, '-') || !digits(a, &at, 2, &tm.tm_mday) || !literal(a, &at, 'T') ||
+        !digits(a, &at, 2, &tm.tm_hour) || !literal(a, &at, ':') || !digits(a, &at, 2, &tm.tm_min) ||
+        !literal(a, &at, ':') || !digits(a, &at, 2, &tm.tm_sec))
         return -1;
     if (literal(a, &at, '.')) {
         if (!digits(a, &at, 1, &fraction))
@@ -267,8 +268,8 @@ int str_to_time(struct str a, int64_t *ret)
         while (digits(a, &at, 1, &fraction))
             ;
     }
-    if (!zone(a, &at, &offset) || month < 1 || month > 12 || tm.tm_mday < 1 || tm.tm_mday > 31 || tm.tm_hour > 24 ||
-        tm.tm_min > 59 || tm.tm_sec > 60)
+    if (!zone(a, &at, &offset) || month < 1 || month > 12 || tm.tm_mday < 1 || tm.tm_mday > 31 ||
+        tm.tm_hour > 24 || tm.tm_min > 59 || tm.tm_sec > 60)
         return -1;
     if (year == 1 && month == 1 && tm.tm_mday == 1) {
         *ret = 0; /* TR-106: the unknown time */
@@ -354,7 +355,8 @@ bool str_is_utf8(struct str a)
             uint64_t word;
 
             memcpy(&word, p, 8);
-            if ((word & 0x8080808080808080ull) || ((word - 0x0101010101010101ull) & ~word & 0x8080808080808080ull))
+            if ((word & 0x8080808080808080ull) ||
+                ((word - 0x0101010101010101ull) & ~word & 0x8080808080808080ull))
                 break;
             p += 8;
             left -= 8;

@@ -18,8 +18,8 @@ typedef void timer_fn(struct timer *timer, void *ctx);
 struct timer {
     timer_fn *fn;
     void *ctx;
-    uint64_t due;   /* monotonic ms */
-    size_t place;   /* place in the heap + 1; 0 when not armed */
+    uint64_t due; /* monotonic ms */
+    size_t place; /* place in the heap + 1; 0 when not armed */
 };
 
 struct timers {

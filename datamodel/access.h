@@ -49,7 +49,8 @@ static inline uint32_t dm_id_event(const struct dm_node *node, int event)
 }
 
 /* row may be NULL when the question is about the supported model. */
-static inline bool dm_may(const struct dm_access *access, const struct dm_row *row, uint32_t id, unsigned what)
+static inline bool dm_may(const struct dm_access *access, const struct dm_row *row, uint32_t id,
+                          unsigned what)
 {
     unsigned bits;
 

@@ -30,15 +30,15 @@ enum dm_member_kind {
 struct dm_node {
     const struct dm_object *object;
     struct dm_node *parent;
-    struct str name;             /* "Subscription" */
-    const char *path;            /* supported path, "Device.LocalAgent.Subscription.{i}." */
-    struct dm_node **children;   /* in order of declaration */
+    struct str name;           /* "Subscription" */
+    const char *path;          /* supported path, "Device.LocalAgent.Subscription.{i}." */
+    struct dm_node **children; /* in order of declaration */
     uint16_t children_count;
-    uint16_t place;              /* index among the parent's children */
+    uint16_t place; /* index among the parent's children */
     uint16_t params_count, commands_count, events_count;
-    struct dm_member *members;   /* sorted by name */
+    struct dm_member *members; /* sorted by name */
     uint16_t members_count;
-    uint32_t id;                 /* first of its access ids, see datamodel/access.h */
+    uint32_t id; /* first of its access ids, see datamodel/access.h */
     uint32_t depth;
 };
 
@@ -54,8 +54,8 @@ struct dm_row {
     struct dm_node *node;
     struct dm_row *parent;
     void *data;
-    uint32_t instance; /* 0 for a single-instance object */
-    uint32_t flags;    /* private */
+    uint32_t instance;         /* 0 for a single-instance object */
+    uint32_t flags;            /* private */
     union dm_child children[]; /* node->children_count */
 };
 
@@ -87,7 +87,8 @@ static inline bool dm_node_is_table(const struct dm_node *node)
 
 /* Rows of a child table in order of instance number; *ret is valid until the table changes. */
 uint32_t dm_rows(const struct dm_row *parent, const struct dm_node *table, struct dm_row *const **ret);
-struct dm_row *dm_row_child(const struct dm_row *row, const struct dm_node *node); /* single-instance, or NULL */
+struct dm_row *dm_row_child(const struct dm_row *row,
+                            const struct dm_node *node); /* single-instance, or NULL */
 struct dm_row *dm_row_instance(const struct dm_row *parent, const struct dm_node *table, uint32_t instance);
 /* Rows whose indexed parameter has this value: calls fn for each until it returns non-zero. */
 int dm_rows_with(const struct dm *dm, const struct dm_row *parent, const struct dm_node *table, int param,
@@ -143,7 +144,8 @@ bool dm_pending(const struct dm *dm);
 
 /* ---- rows that modules own ---- */
 /* A row for the module's struct: appears at once, with ObjectCreation on the feed. instance 0: next. NULL: no memory. */
-struct dm_row *dm_attach(struct dm *dm, struct dm_row *parent, struct dm_node *table, uint32_t instance, void *data);
+struct dm_row *dm_attach(struct dm *dm, struct dm_row *parent, struct dm_node *table, uint32_t instance,
+                         void *data);
 /* The opposite, ObjectDeletion included; rows below go with it. */
 void dm_detach(struct dm *dm, struct dm_row *row);
 /* The module gives a single-instance object its struct (its rows below too, if they have none of their own). */
@@ -186,18 +188,18 @@ void dm_raise(struct dm *dm, struct dm_row *row, const char *event, const struct
  */
 struct dm_call {
     struct dm *dm;
-    struct dm_row *row;  /* the object that the command is of; NULL once that was deleted */
+    struct dm_row *row; /* the object that the command is of; NULL once that was deleted */
     const struct dm_command *command;
     struct arena arena;
-    const char *originator;  /* Endpoint ID of who asked, "" for the agent itself */
+    const char *originator; /* Endpoint ID of who asked, "" for the agent itself */
     const char *command_key;
-    const char *path;        /* executed command in full: "Device.DeviceInfo.FirmwareImage.1.Download()" */
-    uint32_t request;        /* instance of Device.LocalAgent.Request., 0 for sync */
+    const char *path; /* executed command in full: "Device.DeviceInfo.FirmwareImage.1.Download()" */
+    uint32_t request; /* instance of Device.LocalAgent.Request., 0 for sync */
     struct dm_pair *inputs;
     size_t inputs_count;
     struct dm_pair *outputs;
     size_t outputs_count;
-    void *ctx;               /* of the command's module */
+    void *ctx; /* of the command's module */
     void (*complete)(struct dm_call *call, const struct error *err);
 };
 

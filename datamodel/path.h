@@ -38,7 +38,7 @@ enum dm_operator {
 struct dm_term {
     struct dm_path *left; /* relative to the row */
     enum dm_operator op;
-    struct str right;     /* unquoted, unescaped */
+    struct str right; /* unquoted, unescaped */
     bool quoted;
 };
 
@@ -86,7 +86,8 @@ struct dm_target {
 struct dm_resolver {
     const struct dm *dm;
     struct arena *arena;
-    const struct dm_access *access; /* what cannot be read is not there (R-GET.1, R-GIN.0); NULL: everything */
+    const struct dm_access
+        *access; /* what cannot be read is not there (R-GET.1, R-GIN.0); NULL: everything */
     int (*found)(void *ctx, const struct dm_target *target); /* non-zero stops and is returned */
     void *ctx;
     /* Result: the path is in the supported model, but an instance that it names by number does not exist. */

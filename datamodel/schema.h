@@ -37,17 +37,18 @@ enum dm_type {
 
 enum dm_param_flags {
     DM_WRITABLE = 1 << 0,
-    DM_AT_CREATION = 1 << 1,  /* writable when its row is added, never after (non-functional keys, R-KEY.1) */
-    DM_SECRET = 1 << 2,       /* reads as "" for everybody, "***" in logs */
-    DM_INDEXED = 1 << 3,      /* equality in a search expression uses an index; every key set needs one such */
-    DM_LIST = 1 << 4,         /* comma-separated list of `type` */
-    DM_STRONG_REF = 1 << 5,   /* value is the path of a row of `refers` (R-ARC.12) */
+    DM_AT_CREATION = 1 << 1, /* writable when its row is added, never after (non-functional keys, R-KEY.1) */
+    DM_SECRET = 1 << 2,      /* reads as "" for everybody, "***" in logs */
+    DM_INDEXED = 1 << 3,     /* equality in a search expression uses an index; every key set needs one such */
+    DM_LIST = 1 << 4,        /* comma-separated list of `type` */
+    DM_STRONG_REF = 1 << 5,  /* value is the path of a row of `refers` (R-ARC.12) */
     DM_WEAK_REF = 1 << 6,
-    DM_ALIAS = 1 << 7,        /* TR-106 Alias: "cpe-<instance>" while nobody chose another */
-    DM_NO_NOTIFY = 1 << 8,    /* ValueChange is not raised (TR-181 canDeny): GetSupportedDM says WILL_IGNORE */
-    DM_FACTORY = 1 << 9,      /* read-only for controllers, but set by the factory configuration and kept in the store */
-    DM_STATE = 1 << 10,       /* read-only for controllers, but part of the row that is kept in the store */
-    DM_VOLATILE = 1 << 11,    /* writable, but not kept in the store */
+    DM_ALIAS = 1 << 7,     /* TR-106 Alias: "cpe-<instance>" while nobody chose another */
+    DM_NO_NOTIFY = 1 << 8, /* ValueChange is not raised (TR-181 canDeny): GetSupportedDM says WILL_IGNORE */
+    DM_FACTORY =
+        1 << 9, /* read-only for controllers, but set by the factory configuration and kept in the store */
+    DM_STATE = 1 << 10,    /* read-only for controllers, but part of the row that is kept in the store */
+    DM_VOLATILE = 1 << 11, /* writable, but not kept in the store */
 };
 
 /* One value, typed. Text is borrowed from the row (or from `scratch` of the caller) and lives as long as that. */
@@ -73,10 +74,11 @@ struct dm_param {
     /* Range of a number, or of the length of a text; both 0: no limit. */
     int64_t min;
     int64_t max;
-    const char *const *values;  /* NULL-terminated: the enumeration; for a DM_STRING with DM_LIST, of its items */
-    const char *default_value;  /* TR-106 text; NULL: zero or "" */
-    const char *refers;         /* object path of the rows that a reference names, e.g. "Device.MQTT.Client." */
-    const char *count_of;       /* the value is the number of rows of this child table, e.g. "Subscription" */
+    const char *const
+        *values; /* NULL-terminated: the enumeration; for a DM_STRING with DM_LIST, of its items */
+    const char *default_value; /* TR-106 text; NULL: zero or "" */
+    const char *refers;   /* object path of the rows that a reference names, e.g. "Device.MQTT.Client." */
+    const char *count_of; /* the value is the number of rows of this child table, e.g. "Subscription" */
     /* Computes the value. Text may be put into scratch (DM_SCRATCH_BYTES) or borrowed from the row's data. */
     void (*get)(const struct dm_row *row, struct dm_value *ret, char *scratch);
     /* Further rules of one value, e.g. a pattern: 0, or -1 and err. */
@@ -126,19 +128,19 @@ enum dm_change_kind {
 };
 
 enum dm_object_flags {
-    DM_TABLE = 1 << 0,   /* multi-instance */
-    DM_ADD = 1 << 1,     /* controllers may add rows */
-    DM_DELETE = 1 << 2,  /* controllers may delete rows */
+    DM_TABLE = 1 << 0,  /* multi-instance */
+    DM_ADD = 1 << 1,    /* controllers may add rows */
+    DM_DELETE = 1 << 2, /* controllers may delete rows */
 };
 
 struct dm_object {
     uint16_t flags;
-    size_t data_size;               /* of the data that the engine allocates per row; 0: see `dm_attach` */
-    const struct dm_param *params;  /* ended by a NULL name, or NULL */
+    size_t data_size;                  /* of the data that the engine allocates per row; 0: see `dm_attach` */
+    const struct dm_param *params;     /* ended by a NULL name, or NULL */
     const struct dm_command *commands; /* ended by a NULL name, or NULL */
     const struct dm_event_type *events; /* ended by a NULL name, or NULL */
-    const struct dm_key *keys;      /* ended by an empty set, or NULL */
-    uint32_t max_rows;              /* 0: LIMIT_TABLE_ROWS */
+    const struct dm_key *keys;          /* ended by an empty set, or NULL */
+    uint32_t max_rows;                  /* 0: LIMIT_TABLE_ROWS */
 
     /* A new row has its defaults; requester is the controller's row or NULL. Fill what depends on them. */
     int (*init)(struct dm *dm, struct dm_row *row, struct dm_row *requester, struct error *err);
@@ -165,6 +167,9 @@ struct dm_mount {
 };
 
 #define DM_OFFSET(type, member) (uint16_t) offsetof(type, member)
-#define DM_END_PARAMS {.name = NULL}
+#define DM_END_PARAMS \
+    {                 \
+        .name = NULL  \
+    }
 
 #endif
