@@ -9,7 +9,18 @@ import threading
 
 import paho.mqtt.client as mqtt
 
-from hptest import Broker, Cleanup, ImageServer, SimHome, free_port, program, rss_kib, scenario, wait_until, write_image
+from hptest import (
+    Broker,
+    Cleanup,
+    ImageServer,
+    SimHome,
+    free_port,
+    program,
+    rss_kib,
+    scenario,
+    wait_until,
+    write_image,
+)
 from hptest.wsserver import TEXT, Connection, WsServer
 
 
@@ -50,8 +61,12 @@ class MqttGateway:
 
     def ota(self, device):
         """Names of the update events of one device so far, progress left out."""
-        names = [e["event"] for d, f in self.events if d == device and f and f.get("method") == "NotifyEvent"
-                 for e in f["params"]["events"]]
+        names = [
+            e["event"]
+            for d, f in self.events
+            if d == device and f and f.get("method") == "NotifyEvent"
+            for e in f["params"]["events"]
+        ]
         return [n for n in names if n != "ota_progress"]
 
 
@@ -68,7 +83,11 @@ class WsGateway(WsServer):
         data = b""
         while b"\r\n\r\n" not in data:
             data += sock.recv(4096)
-        key = [line.split(b":", 1)[1].strip() for line in data.split(b"\r\n") if line.lower().startswith(b"sec-websocket-key")]
+        key = [
+            line.split(b":", 1)[1].strip()
+            for line in data.split(b"\r\n")
+            if line.lower().startswith(b"sec-websocket-key")
+        ]
         assert data.startswith(b"GET /shelly "), data
         sock.sendall(self.upgrade_answer(key[0]))
         return Connection(sock, {}, None)
@@ -95,8 +114,13 @@ class WsGateway(WsServer):
         return answer
 
     def ota(self, device):
-        return [e["event"] for f in list(self.frames) if f and f.get("method") == "NotifyEvent" and f["src"] == device
-                for e in f["params"]["events"] if e["event"] != "ota_progress"]
+        return [
+            e["event"]
+            for f in list(self.frames)
+            if f and f.get("method") == "NotifyEvent" and f["src"] == device
+            for e in f["params"]["events"]
+            if e["event"] != "ota_progress"
+        ]
 
 
 class _Bench:
@@ -164,8 +188,12 @@ def update_over_mqtt(directory):
     assert b.gateway.call(device, "Shelly.Update", {"url": url})["result"] is None
     after = b.home.wait_device(0, lambda d: d["version"] == "1.6.0" and d["online"], what="runs 1.6.0")
     assert b.gateway.ota(device) == ["ota_begin", "ota_success"], b.gateway.ota(device)
-    percents = [e["progress_percent"] for d, f in b.gateway.events if f["method"] == "NotifyEvent"
-                for e in f["params"]["events"]]
+    percents = [
+        e["progress_percent"]
+        for d, f in b.gateway.events
+        if f["method"] == "NotifyEvent"
+        for e in f["params"]["events"]
+    ]
     assert percents == sorted(percents) and percents[-1] == 100 and len(percents) > 3, percents
     info = b.gateway.call(device, "Shelly.GetDeviceInfo")["result"]
     assert info["ver"] == "1.6.0" and info["fw_id"] == after["fw_id"] and "1.6.0-g" in info["fw_id"], info
@@ -188,8 +216,20 @@ def own_image_writer(directory):
     """`make-image` writes what python's zipfile accepts and a device installs."""
     b = _Bench(directory, "--devices", 1, "--models", "S4PL-00416EU")
     path = directory / "own.zip"
-    subprocess.run([program("homepatch-simhome"), "make-image", "--model", "PowerStrip", "--version", "2.0.0", "--size", "5000",
-                    path], check=True)
+    subprocess.run(
+        [
+            program("homepatch-simhome"),
+            "make-image",
+            "--model",
+            "PowerStrip",
+            "--version",
+            "2.0.0",
+            "--size",
+            "5000",
+            path,
+        ],
+        check=True,
+    )
     subprocess.run(["python3", "-m", "zipfile", "-t", path], check=True, stdout=subprocess.DEVNULL)
     b.images.add("/own", path)
     b.gateway.call(b.devices[0], "Shelly.Update", {"url": b.images.url + "/own"})
@@ -214,7 +254,11 @@ def update_over_websocket(directory):
     assert gateway.call(device, "Shelly.Update", {"url": images.url + "/i"})["result"] is None
     home.wait_device(0, lambda d: d["version"] == "1.7.0" and d["online"], what="runs 1.7.0")
     assert gateway.ota(device) == ["ota_begin", "ota_success"], gateway.ota(device)
-    wait_until(lambda: sum(1 for f in gateway.frames if f and f.get("method") == "NotifyFullStatus") == 3, 5, "says hello again")
+    wait_until(
+        lambda: sum(1 for f in gateway.frames if f and f.get("method") == "NotifyFullStatus") == 3,
+        5,
+        "says hello again",
+    )
     assert gateway.call(device, "Shelly.GetDeviceInfo")["result"]["ver"] == "1.7.0"
     cleanup.run()
 
@@ -226,8 +270,13 @@ def offers(directory):
     assert b.gateway.call(device, "Shelly.CheckForUpdate")["result"] == {}
     assert b.gateway.call(device, "Shelly.Update", {"stage": "stable"})["error"]["code"] == -114
     b.home.command("offer", 0, "1.9.0")
-    wait_until(lambda: any(f and f["params"].get("sys", {}).get("available_updates") for d, f in b.gateway.events
-                           if d == device), 5, "offer told")
+    wait_until(
+        lambda: any(
+            f and f["params"].get("sys", {}).get("available_updates") for d, f in b.gateway.events if d == device
+        ),
+        5,
+        "offer told",
+    )
     assert b.gateway.call(device, "Shelly.Update", {"stage": "stable"})["result"] is None
     b.home.wait_device(0, lambda d: d["version"] == "1.9.0" and d["online"])
     assert b.gateway.call(device, "Shelly.CheckForUpdate")["result"] == {}
@@ -299,7 +348,9 @@ def thousand_devices(directory):
     broker = cleanup.add(Broker(directory).start())
     gateway = cleanup.add(WsGateway())
     threading.stack_size(256 * 1024)
-    home = cleanup.add(SimHome(directory, "--devices", 1000, mqtt_port=broker.port, websocket_port=gateway.port).start())
+    home = cleanup.add(
+        SimHome(directory, "--devices", 1000, mqtt_port=broker.port, websocket_port=gateway.port).start()
+    )
     home.wait_online(1000, timeout=60)
     assert len({d["id"] for d in home.devices()}) == 1000
     wait_until(lambda: len(gateway.by_device) == 500, 20, "every WebSocket device said hello")

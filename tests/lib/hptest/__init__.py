@@ -19,15 +19,50 @@ from .controller import Controller, UspError
 from .image_server import ImageServer
 from .images import MODELS, write_image
 from .pki import Pki
-from .process import (Process, TestTimeout, build_dir, cpu_seconds, free_port, program, rss_kib, wait_port,
-                      wait_until)
+from .process import (
+    Process,
+    TestTimeout,
+    build_dir,
+    cpu_seconds,
+    free_port,
+    program,
+    rss_kib,
+    wait_port,
+    wait_until,
+)
 from .runner import Cleanup, Skip, main, scenario
 from .simhome import SimHome
 from .transports import MqttTransport, UdsTransport, WsClientTransport, WsServerTransport
 
 __all__ = [
-    "usp", "ENDPOINT_ID", "FULL_ACCESS", "UNTRUSTED", "Agent", "Broker", "Controller", "UspError", "ImageServer",
-    "MODELS", "write_image", "Pki", "Process", "TestTimeout", "build_dir", "cpu_seconds", "free_port", "program",
-    "rss_kib", "wait_port", "wait_until", "Cleanup", "Skip", "main", "scenario", "SimHome", "MqttTransport",
-    "UdsTransport", "WsClientTransport", "WsServerTransport",
+    "usp",
+    "ENDPOINT_ID",
+    "FULL_ACCESS",
+    "UNTRUSTED",
+    "Agent",
+    "Broker",
+    "Controller",
+    "UspError",
+    "ImageServer",
+    "MODELS",
+    "write_image",
+    "Pki",
+    "Process",
+    "TestTimeout",
+    "build_dir",
+    "cpu_seconds",
+    "free_port",
+    "program",
+    "rss_kib",
+    "wait_port",
+    "wait_until",
+    "Cleanup",
+    "Skip",
+    "main",
+    "scenario",
+    "SimHome",
+    "MqttTransport",
+    "UdsTransport",
+    "WsClientTransport",
+    "WsServerTransport",
 ]

@@ -25,8 +25,13 @@ class Agent(Process):
         self.factory_file = self.dir / "factory.conf"
         self.endpoint_id = endpoint_id
         self.conf = {
-            "state_dir": self.state_dir, "cache_dir": self.cache_dir, "factory_file": self.factory_file,
-            "log_level": log_level, "log_target": "stderr", "lan_mqtt_broker": "", "lan_websocket_listen": "",
+            "state_dir": self.state_dir,
+            "cache_dir": self.cache_dir,
+            "factory_file": self.factory_file,
+            "log_level": log_level,
+            "log_target": "stderr",
+            "lan_mqtt_broker": "",
+            "lan_websocket_listen": "",
             "lan_http_listen": "",
         }
         self.factory = {
@@ -42,7 +47,7 @@ class Agent(Process):
         self._counts = {"controller": 0, "mtp": 0, "client": 0, "uds": 0}
         self._by_endpoint = {}
         self.lan_websocket_port = None
-        wrap = shlex.split(os.environ.get("HOMEPATCH_WRAP", ""))     # e.g. "valgrind --error-exitcode=9"
+        wrap = shlex.split(os.environ.get("HOMEPATCH_WRAP", ""))  # e.g. "valgrind --error-exitcode=9"
         super().__init__(name, [*wrap, program("homepatchd") or "homepatchd", "-c", self.conf_file], workdir)
 
     # -- configuration ---------------------------------------------------------------------------------------------
@@ -54,53 +59,113 @@ class Agent(Process):
     def put(self, prefix, **params):
         for name, value in params.items():
             self.factory[prefix + name.replace("__", ".")] = (
-                "true" if value is True else "false" if value is False else value)
+                "true" if value is True else "false" if value is False else value
+            )
 
     def controller(self, endpoint_id="self::ctl", role=FULL_ACCESS, **params):
         """The path of the Controller row for that endpoint, made on first use."""
         if endpoint_id not in self._by_endpoint:
             path = f"Device.LocalAgent.Controller.{self._next('controller')}."
             self._by_endpoint[endpoint_id] = path
-            self.put(path, Enable=True, EndpointID=endpoint_id, AssignedRole=role,
-                     USPNotifRetryMinimumWaitInterval=1, USPNotifRetryIntervalMultiplier=1000)
+            self.put(
+                path,
+                Enable=True,
+                EndpointID=endpoint_id,
+                AssignedRole=role,
+                USPNotifRetryMinimumWaitInterval=1,
+                USPNotifRetryIntervalMultiplier=1000,
+            )
         self.put(self._by_endpoint[endpoint_id], **params)
         return self._by_endpoint[endpoint_id]
 
-    def mqtt(self, broker_port, endpoint_id="self::ctl", topic="usp/ctl", agent_topic="usp/agent", version="5.0",
-             tls=False, host=None, role=FULL_ACCESS, username=None, password=None, **client):
+    def mqtt(
+        self,
+        broker_port,
+        endpoint_id="self::ctl",
+        topic="usp/ctl",
+        agent_topic="usp/agent",
+        version="5.0",
+        tls=False,
+        host=None,
+        role=FULL_ACCESS,
+        username=None,
+        password=None,
+        **client,
+    ):
         """A broker connection and a controller reached through it."""
         number = self._next("client")
         path = f"Device.MQTT.Client.{number}."
-        self.put(path, Enable=True, BrokerAddress=host or ("localhost" if tls else "127.0.0.1"),
-                 BrokerPort=broker_port, ProtocolVersion=version, TransportProtocol="TLS" if tls else "TCP/IP",
-                 ConnectRetryTime=1, ConnectRetryIntervalMultiplier=1000, **client)
+        self.put(
+            path,
+            Enable=True,
+            BrokerAddress=host or ("localhost" if tls else "127.0.0.1"),
+            BrokerPort=broker_port,
+            ProtocolVersion=version,
+            TransportProtocol="TLS" if tls else "TCP/IP",
+            ConnectRetryTime=1,
+            ConnectRetryIntervalMultiplier=1000,
+            **client,
+        )
         if username is not None:
             self.put(path, Username=username, Password=password)
         self.put(path + "Subscription.1.", Enable=True, Topic=agent_topic, QoS=1)
         mtp = f"Device.LocalAgent.MTP.{self._next('mtp')}."
-        self.put(mtp, Enable=True, Protocol="MQTT", MQTT__Reference=path.rstrip("."),
-                 MQTT__ResponseTopicConfigured=agent_topic, MQTT__PublishQoS=1)
+        self.put(
+            mtp,
+            Enable=True,
+            Protocol="MQTT",
+            MQTT__Reference=path.rstrip("."),
+            MQTT__ResponseTopicConfigured=agent_topic,
+            MQTT__PublishQoS=1,
+        )
         row = self.controller(endpoint_id, role)
-        self.put(row + "MTP.1.", Enable=True, Protocol="MQTT", MQTT__Topic=topic,
-                 MQTT__AgentMTPReference=mtp.rstrip("."), MQTT__PublishQoS=1)
-        return {"port": broker_port, "topic": topic, "agent_topic": agent_topic, "version": 5 if version == "5.0" else 3}
+        self.put(
+            row + "MTP.1.",
+            Enable=True,
+            Protocol="MQTT",
+            MQTT__Topic=topic,
+            MQTT__AgentMTPReference=mtp.rstrip("."),
+            MQTT__PublishQoS=1,
+        )
+        return {
+            "port": broker_port,
+            "topic": topic,
+            "agent_topic": agent_topic,
+            "version": 5 if version == "5.0" else 3,
+        }
 
     def ws_server(self, endpoint_id="self::ctl", path="/usp", tls=False, role=FULL_ACCESS):
         """The agent listens; a controller of that endpoint id connects."""
         port = free_port()
         mtp = f"Device.LocalAgent.MTP.{self._next('mtp')}."
-        self.put(mtp, Enable=True, Protocol="WebSocket", WebSocket__Port=port, WebSocket__Path=path,
-                 WebSocket__EnableEncryption=tls)
+        self.put(
+            mtp,
+            Enable=True,
+            Protocol="WebSocket",
+            WebSocket__Port=port,
+            WebSocket__Path=path,
+            WebSocket__EnableEncryption=tls,
+        )
         self.controller(endpoint_id, role)
         return {"port": port, "path": path, "endpoint_id": endpoint_id}
 
-    def ws_controller(self, port=None, endpoint_id="self::ctl", path="/usp", tls=False, host=None, role=FULL_ACCESS):
+    def ws_controller(
+        self, port=None, endpoint_id="self::ctl", path="/usp", tls=False, host=None, role=FULL_ACCESS
+    ):
         """The agent connects to a controller's WebSocket server."""
         port = port or free_port()
         row = self.controller(endpoint_id, role)
-        self.put(row + "MTP.1.", Enable=True, Protocol="WebSocket", WebSocket__Port=port, WebSocket__Path=path,
-                 WebSocket__Host=host or ("localhost" if tls else "127.0.0.1"), WebSocket__EnableEncryption=tls,
-                 WebSocket__SessionRetryMinimumWaitInterval=1, WebSocket__SessionRetryIntervalMultiplier=1000)
+        self.put(
+            row + "MTP.1.",
+            Enable=True,
+            Protocol="WebSocket",
+            WebSocket__Port=port,
+            WebSocket__Path=path,
+            WebSocket__Host=host or ("localhost" if tls else "127.0.0.1"),
+            WebSocket__EnableEncryption=tls,
+            WebSocket__SessionRetryMinimumWaitInterval=1,
+            WebSocket__SessionRetryIntervalMultiplier=1000,
+        )
         return {"port": port, "path": path, "endpoint_id": endpoint_id}
 
     def uds(self, endpoint_id="self::ctl", role=FULL_ACCESS):
@@ -109,8 +174,12 @@ class Agent(Process):
         if not self._counts["uds"]:
             self._next("uds")
             self.put("Device.UnixDomainSockets.UnixDomainSocket.1.", Mode="Listen", Path=sock)
-            self.put(f"Device.LocalAgent.MTP.{self._next('mtp')}.", Enable=True, Protocol="UDS",
-                     UDS__UnixDomainSocketRef="Device.UnixDomainSockets.UnixDomainSocket.1")
+            self.put(
+                f"Device.LocalAgent.MTP.{self._next('mtp')}.",
+                Enable=True,
+                Protocol="UDS",
+                UDS__UnixDomainSocketRef="Device.UnixDomainSockets.UnixDomainSocket.1",
+            )
         self.controller(endpoint_id, role)
         return {"path": sock, "endpoint_id": endpoint_id}
 

@@ -12,13 +12,27 @@ class Broker(Process):
         self.port = free_port()
         self.conf = pathlib.Path(workdir) / f"{name}.conf"
         self.tls = tls
-        lines = ["per_listener_settings false", "allow_anonymous true", "persistence false", "set_tcp_nodelay true",
-                 "max_inflight_messages 0", "max_queued_messages 100000", "log_type error", "log_type warning",
-                 "log_type notice", f"listener {self.port} 127.0.0.1", *extra]
+        lines = [
+            "per_listener_settings false",
+            "allow_anonymous true",
+            "persistence false",
+            "set_tcp_nodelay true",
+            "max_inflight_messages 0",
+            "max_queued_messages 100000",
+            "log_type error",
+            "log_type warning",
+            "log_type notice",
+            f"listener {self.port} 127.0.0.1",
+            *extra,
+        ]
         if tls:
             ca, cert, key = tls
-            lines += [f"cafile {ca}", f"certfile {cert}", f"keyfile {key}",
-                      f"require_certificate {'true' if require_client_cert else 'false'}"]
+            lines += [
+                f"cafile {ca}",
+                f"certfile {cert}",
+                f"keyfile {key}",
+                f"require_certificate {'true' if require_client_cert else 'false'}",
+            ]
         self.conf.write_text("\n".join(lines) + "\n")
         # Started as root mosquitto would change to its own user, which may not read the test's keys.
         with open(self.conf, "a") as f:

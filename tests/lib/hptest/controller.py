@@ -25,9 +25,9 @@ class Controller:
 
     def __init__(self, transport, endpoint_id="self::ctl", agent_id="os::012345-GW000001", auto_ack=True):
         self.transport, self.endpoint_id, self.agent_id, self.auto_ack = transport, endpoint_id, agent_id, auto_ack
-        self.notifies = []          # usp.Msg, in order of arrival, repeats included
-        self.records = []           # usp.Record without a message: connect and disconnect
-        self.errors = []            # Error messages that answer no request of ours
+        self.notifies = []  # usp.Msg, in order of arrival, repeats included
+        self.records = []  # usp.Record without a message: connect and disconnect
+        self.errors = []  # Error messages that answer no request of ours
         self._answers = {}
         self._changed = threading.Condition()
         self._open = False
@@ -130,7 +130,10 @@ class Controller:
             if kind == "req_obj_path":
                 results[result.executed_command] = ("request", result.req_obj_path)
             elif kind == "cmd_failure":
-                results[result.executed_command] = ("failure", (result.cmd_failure.err_code, result.cmd_failure.err_msg))
+                results[result.executed_command] = (
+                    "failure",
+                    (result.cmd_failure.err_code, result.cmd_failure.err_msg),
+                )
             else:
                 results[result.executed_command] = ("output", dict(result.req_output_args.output_args))
         return results
@@ -139,19 +142,28 @@ class Controller:
         """Adds one enabled Subscription row; references may be a list."""
         if not isinstance(references, str):
             references = ",".join(references)
-        return self.add("Device.LocalAgent.Subscription.", ID=sub_id, NotifType=notif_type, ReferenceList=references,
-                        Enable=True, NotifRetry=retry, **params)
+        return self.add(
+            "Device.LocalAgent.Subscription.",
+            ID=sub_id,
+            NotifType=notif_type,
+            ReferenceList=references,
+            Enable=True,
+            NotifRetry=retry,
+            **params,
+        )
 
     # -- notifications -------------------------------------------------------------------------------------------
 
     def wait_notify(self, predicate, timeout=10, what="notification"):
         """The first Notify (usp.Notify) for which predicate(notify) is true, now or later."""
+
         def find():
             for msg in self.notifies:
                 notify = msg.body.request.notify
                 if predicate(notify):
                     return notify
             return None
+
         return self._wait(find, timeout, what)
 
     def matching(self, predicate):
@@ -167,11 +179,13 @@ class Controller:
 
     def wait_record(self, kind, timeout=10):
         """A connect or disconnect record of that kind ("mqtt_connect", "disconnect", ...)."""
+
         def find():
             for record in self.records:
                 if record.WhichOneof("record_type") == kind:
                     return record
             return None
+
         return self._wait(find, timeout, f"{kind} record")
 
     # -- receiving -----------------------------------------------------------------------------------------------
@@ -203,7 +217,7 @@ class Controller:
                 try:
                     self.send(usp.notify_resp(msg))
                 except (OSError, AttributeError, IndexError):
-                    pass    # the test closed the transport meanwhile
+                    pass  # the test closed the transport meanwhile
 
     def _wait(self, find, timeout, what):
         end = deadline(timeout)

@@ -25,8 +25,21 @@ class Behaviour:
     no_length      no Content-Length, end of body = end of connection
     """
 
-    def __init__(self, body=b"", etag='"1"', redirect=None, auth=None, status=None, ranges=True, rate=None, cut_at=None,
-                 cuts=1, wrong_length=0, hold=None, no_length=False):
+    def __init__(
+        self,
+        body=b"",
+        etag='"1"',
+        redirect=None,
+        auth=None,
+        status=None,
+        ranges=True,
+        rate=None,
+        cut_at=None,
+        cuts=1,
+        wrong_length=0,
+        hold=None,
+        no_length=False,
+    ):
         self.body, self.etag, self.redirect, self.auth, self.status = body, etag, redirect, auth, status
         self.ranges, self.rate, self.cut_at, self.cuts = ranges, rate, cut_at, cuts
         self.wrong_length, self.hold, self.no_length = wrong_length, hold, no_length
@@ -36,7 +49,7 @@ class Request:
     def __init__(self, method, path, headers):
         self.method, self.path, self.headers = method, path, dict(headers.items())
         self.status = None
-        self.sent = 0           # bytes of body that left
+        self.sent = 0  # bytes of body that left
 
     @property
     def range(self):
@@ -74,8 +87,11 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             return
         if what.hold:
             what.hold.wait(60)
-        if what.auth and self.headers.get("Authorization") != "Basic " + base64.b64encode(
-                ":".join(what.auth).encode()).decode():
+        if (
+            what.auth
+            and self.headers.get("Authorization")
+            != "Basic " + base64.b64encode(":".join(what.auth).encode()).decode()
+        ):
             self._start(request, 401, {"WWW-Authenticate": 'Basic realm="images"', "Content-Length": "0"})
             return
         if what.redirect:
@@ -106,7 +122,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
                 last = min(int(end), len(body) - 1) if end else len(body) - 1
                 status = 206
                 headers["Content-Range"] = f"bytes {first}-{last}/{len(body)}"
-                body = body[:last + 1]
+                body = body[: last + 1]
         if what.no_length:
             headers["Connection"] = "close"
             self.close_connection = True
@@ -124,12 +140,12 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         step = max(1, what.rate // 20) if what.rate else 65536
         try:
             while pos < stop:
-                piece = body[pos:min(stop, pos + step)]
+                piece = body[pos : min(stop, pos + step)]
                 self.wfile.write(piece)
                 request.sent += len(piece)
                 pos += len(piece)
                 if what.rate:
-                    time.sleep(len(piece) / what.rate)   # the pace is the behaviour under test, not a wait
+                    time.sleep(len(piece) / what.rate)  # the pace is the behaviour under test, not a wait
         except OSError:
             self.close_connection = True
             return
@@ -148,7 +164,7 @@ class _Server(http.server.ThreadingHTTPServer):
             self.socket = context.wrap_socket(self.socket, server_side=True, do_handshake_on_connect=False)
 
     def handle_error(self, request, client_address):
-        pass        # a refused TLS handshake or a peer that left: the test looks at the requests
+        pass  # a refused TLS handshake or a peer that left: the test looks at the requests
 
 
 class ImageServer:

@@ -38,7 +38,7 @@ def wait_until(condition, timeout=10, what="condition", interval=0.02):
 
 
 def free_port():
-    """A loopback TCP port that was free. SO_REUSEADDR keeps it usable at once; the kernel does not hand it out again soon."""
+    """A loopback TCP port that was free; the kernel does not hand the same one out again soon."""
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
         return s.getsockname()[1]
@@ -79,8 +79,14 @@ class Process:
         assert not self.running(), f"{self.name} already runs"
         self._mark = self.log.stat().st_size if self.log.exists() else 0
         with open(self.log, "ab") as out:
-            self._child = subprocess.Popen(self.argv, stdin=subprocess.DEVNULL, stdout=out, stderr=out, env=self.env,
-                                           preexec_fn=_die_with_parent)
+            self._child = subprocess.Popen(
+                self.argv,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=out,
+                env=self.env,
+                preexec_fn=_die_with_parent,
+            )
         return self
 
     def running(self):
@@ -97,9 +103,12 @@ class Process:
             if text in self.output():
                 return True
             if not self.running() and text not in self.output():
-                raise AssertionError(f"{self.name} ended with {self._child.returncode} before it wrote {text!r}:\n"
-                                     + self.output()[-2000:])
+                raise AssertionError(
+                    f"{self.name} ended with {self._child.returncode} before it wrote {text!r}:\n"
+                    + self.output()[-2000:]
+                )
             return False
+
         wait_until(seen, timeout, f"{self.name} writes {text!r}")
 
     def signal(self, number):
@@ -136,6 +145,7 @@ class Process:
 def build_dir():
     """Where the programs under test were built: HOMEPATCH_BUILD, else the source tree."""
     from .usp import TOP
+
     return pathlib.Path(os.environ.get("HOMEPATCH_BUILD") or TOP)
 
 

@@ -30,10 +30,12 @@ class Scenario:
 
 def scenario(timeout=60, name=None, needs=()):
     """Registers a test function. It is called with a Path: its own empty directory. `needs` are programs of ours."""
+
     def register(function):
         module = function.__module__.rsplit(".", 1)[-1].removeprefix("test_")
         _scenarios.append(Scenario(function, name or f"{module}.{function.__name__}", timeout, needs))
         return function
+
     return register
 
 
@@ -53,17 +55,18 @@ class Cleanup:
         while self._steps:
             try:
                 self._steps.pop()()
-            except Exception as error:      # every step has its turn; the first problem is reported
+            except Exception as error:  # every step has its turn; the first problem is reported
                 problems.append(error)
         if problems:
             raise problems[0]
 
 
 def _child(item, directory, report):
-    ctypes.CDLL(None).prctl(1, signal.SIGKILL)      # PR_SET_PDEATHSIG: the runner's death is ours
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG: the runner's death is ours
     code = 1
     try:
         from .process import program
+
         missing = [p for p in item.needs if program(p) is None]
         if missing:
             raise Skip(f"not built: {', '.join(missing)}")
@@ -160,7 +163,9 @@ def _run_all(chosen, root, jobs, keep, extra):
 def main(description, jobs=2, extra=None):
     """Command line of a test suite. `extra(name, verdict)` is told of each result."""
     parser = argparse.ArgumentParser(description=description)
-    parser.add_argument("pattern", nargs="*", help="run only scenarios whose name contains one of these (globs allowed)")
+    parser.add_argument(
+        "pattern", nargs="*", help="run only scenarios whose name contains one of these (globs allowed)"
+    )
     parser.add_argument("-l", "--list", action="store_true", help="list the scenarios and exit")
     parser.add_argument("-k", "--keep", action="store_true", help="keep the directory of passed scenarios too")
     parser.add_argument("-j", "--jobs", type=int, default=int(os.environ.get("HOMEPATCH_TEST_JOBS", jobs)))

@@ -11,8 +11,14 @@ from .process import Process, program, wait_until
 class SimHome(Process):
     def __init__(self, workdir, *args, mqtt_port=None, websocket_port=None, name="simhome", reboot_ms=150):
         self.control = pathlib.Path(workdir) / f"{name}.sock"
-        argv = [program("homepatch-simhome") or "homepatch-simhome", "--control", self.control, "--print-ready",
-                "--reboot-time", reboot_ms]
+        argv = [
+            program("homepatch-simhome") or "homepatch-simhome",
+            "--control",
+            self.control,
+            "--print-ready",
+            "--reboot-time",
+            reboot_ms,
+        ]
         if mqtt_port:
             argv += ["--mqtt", f"127.0.0.1:{mqtt_port}"]
         if websocket_port:
@@ -48,6 +54,7 @@ class SimHome(Process):
         def look():
             device = self.device(which)
             return device if predicate(device) else None
+
         return wait_until(look, timeout, f"simulated device {which}: {what}")
 
     def wait_online(self, count=None, timeout=20):
@@ -55,4 +62,5 @@ class SimHome(Process):
             devices = self.devices()
             online = sum(d["online"] for d in devices)
             return online >= (len(devices) if count is None else count)
+
         wait_until(look, timeout, "simulated devices online")

@@ -31,13 +31,23 @@ class Transport:
 class MqttTransport(Transport):
     """A controller behind a broker. `topic` is its own, `agent_topic` the agent's; MQTT 5 or 3.1.1 as asked."""
 
-    def __init__(self, port, topic="usp/ctl", agent_topic="usp/agent", version=5, tls=None, username=None,
-                 password=None, client_id=None, qos=1):
+    def __init__(
+        self,
+        port,
+        topic="usp/ctl",
+        agent_topic="usp/agent",
+        version=5,
+        tls=None,
+        username=None,
+        password=None,
+        client_id=None,
+        qos=1,
+    ):
         super().__init__()
         self.port, self.topic, self.agent_topic, self.version, self.qos = port, topic, agent_topic, version, qos
         self.tls, self.username, self.password = tls, username, password
         self.client_id = client_id or f"ctl-{os.getpid()}-{id(self):x}"
-        self.published = []     # (topic, properties) of every record received, for tests that look at the packet
+        self.published = []  # (topic, properties) of every record received, for tests that look at the packet
         self.client = None
         self._ready = threading.Event()
 
@@ -51,8 +61,12 @@ class MqttTransport(Transport):
         self.client = mqtt.Client(client_id=self.client_id, protocol=mqtt.MQTTv5 if v5 else mqtt.MQTTv311)
         if self.tls:
             ca, cert, key = self.tls
-            self.client.tls_set(ca_certs=str(ca), certfile=cert and str(cert), keyfile=key and str(key),
-                                tls_version=ssl.PROTOCOL_TLS_CLIENT)
+            self.client.tls_set(
+                ca_certs=str(ca),
+                certfile=cert and str(cert),
+                keyfile=key and str(key),
+                tls_version=ssl.PROTOCOL_TLS_CLIENT,
+            )
         if self.username is not None:
             self.client.username_pw_set(self.username, self.password)
         self.client.max_inflight_messages_set(0)
@@ -93,8 +107,9 @@ class MqttTransport(Transport):
         self._ready.clear()
 
     def connect_record(self, record):
-        record.mqtt_connect.version = (usp.record_pb.MQTTConnectRecord.V5 if self.version == 5
-                                       else usp.record_pb.MQTTConnectRecord.V3_1_1)
+        record.mqtt_connect.version = (
+            usp.record_pb.MQTTConnectRecord.V5 if self.version == 5 else usp.record_pb.MQTTConnectRecord.V3_1_1
+        )
         record.mqtt_connect.subscribed_topic = self.topic
 
 
@@ -122,10 +137,15 @@ class WsClientTransport(Transport):
         def attempt():
             try:
                 return websocket.create_connection(
-                    f"{scheme}://{self.host}:{self.port}{self.path}?eid={eid}", subprotocols=["v1.usp"],
-                    timeout=timeout * PATIENCE, sslopt=options, enable_multithread=True)
+                    f"{scheme}://{self.host}:{self.port}{self.path}?eid={eid}",
+                    subprotocols=["v1.usp"],
+                    timeout=timeout * PATIENCE,
+                    sslopt=options,
+                    enable_multithread=True,
+                )
             except (ConnectionRefusedError, ConnectionResetError):
                 return None
+
         self.ws = wait_until(attempt, timeout, f"WebSocket connects to port {self.port}", interval=0.05)
         self.ws.settimeout(None)
         self.connected = True
@@ -216,6 +236,7 @@ class UdsTransport(Transport):
             except (FileNotFoundError, ConnectionRefusedError):
                 s.close()
                 return None
+
         self.sock = wait_until(attempt, timeout, f"UNIX socket {self.path} accepts")
         self.peer_id = None
         self.connected = True
@@ -249,7 +270,7 @@ class UdsTransport(Transport):
                 pos = 0
                 while pos < len(body):
                     kind, length = struct.unpack_from(">BI", body, pos)
-                    self._tlv(kind, body[pos + 5:pos + 5 + length])
+                    self._tlv(kind, body[pos + 5 : pos + 5 + length])
                     pos += 5 + length
         except (OSError, EOFError, struct.error):
             pass

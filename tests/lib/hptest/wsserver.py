@@ -69,7 +69,7 @@ class WsServer:
     def __init__(self, port, path, endpoint_id, tls, on_message):
         self.port, self.path, self.endpoint_id, self.on_message = port, path, endpoint_id, on_message
         self.connections = []
-        self.attempts = 0       # TCP connections accepted, whatever came of them
+        self.attempts = 0  # TCP connections accepted, whatever came of them
         self.handshake_errors = []
         self._context = None
         if tls:
@@ -128,8 +128,10 @@ class WsServer:
     def upgrade_answer(key, protocol=None):
         accept = base64.b64encode(hashlib.sha1(key + _GUID).digest()).decode()
         chosen = f"Sec-WebSocket-Protocol: {protocol}\r\n" if protocol else ""
-        return ("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-                f"Sec-WebSocket-Accept: {accept}\r\n{chosen}\r\n").encode()
+        return (
+            "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            f"Sec-WebSocket-Accept: {accept}\r\n{chosen}\r\n"
+        ).encode()
 
     def _handshake(self, sock):
         data = b""
