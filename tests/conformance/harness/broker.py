@@ -177,7 +177,7 @@ class Broker:
         """tls: (certificate file, key file) for TLS 1.2 and newer, or None."""
         self.changed = threading.Condition()
         self.sessions = []
-        self.attempts = []
+        self.plain = 0              # connections to a TLS broker that spoke something else
         self.listeners = []
         self.reset_rules()
         self._listener = None
@@ -225,15 +225,15 @@ class Broker:
                 sock, _ = listener.accept()
             except OSError:
                 return
-            with self.changed:
-                self.attempts.append(time.monotonic())
-                self.changed.notify_all()
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             threading.Thread(target=self._serve, args=(sock,), daemon=True).start()
 
     def _serve(self, sock):
         if self.context:
             try:
+                # What does not begin with a TLS handshake record was sent in the clear.
+                if sock.recv(1, socket.MSG_PEEK) not in (b"", b"\x16"):
+                    self.plain += 1
                 sock = self.context.wrap_socket(sock, server_side=True)
             except (OSError, ssl.SSLError):
                 sock.close()

@@ -11,7 +11,8 @@ from hptest.process import deadline
 
 _PATH_FIELDS = {"resolved_path", "instantiated_path", "affected_path", "affected_paths", "unaffected_path",
                 "instantiated_obj_path", "obj_path", "param_path", "req_obj_path"}
-_INSTANCE_PATH = re.compile(r"Device\.(([A-Za-z_][A-Za-z0-9_-]*|[1-9][0-9]*)\.)*([A-Za-z_][A-Za-z0-9_-]*)?(\(\)|!)?")
+_PART = r"([A-Za-z_][A-Za-z0-9_-]*|[1-9][0-9]*)"
+_INSTANCE_PATH = re.compile(rf"Device\.({_PART}\.)*{_PART}?(\(\)|!)?")
 
 
 class Notice:
