@@ -11,6 +11,7 @@
 #include <sys/socket.h>
 
 #include "base/limits.h"
+#include "transports/output.h"
 #include "transports/uds_frame.h"
 #include "transports/uds_internal.h"
 
@@ -19,8 +20,6 @@ _Static_assert((int)UDS_HEADROOM == (int)UDS_FRAME_HEADER + (int)UDS_ITEM_HEADER
 
 enum {
     READ_BYTES = 64 << 10,
-    CHUNK_BYTES = 64 << 10,
-    COPY_BYTES = 8 << 10,    /* records up to here are copied into a shared chunk */
     WRITE_CHUNKS = 16,       /* chunks per system call */
     EARLY_BYTES = 256 << 10, /* collected output that is written before the end of the iteration */
     /* A peer that asks faster than it reads the answers is not read from until it has caught up. Far above what two
@@ -30,12 +29,6 @@ enum {
     HANDSHAKE_MS = 30000, /* R-UDS.18 */
     LINGER_MS = 5000,     /* for the last bytes to leave when closing */
     NAME_BYTES = 1024,
-};
-
-struct chunk {
-    struct chunk *next;
-    struct buf data;
-    bool sealed; /* being written, or the memory of one large record */
 };
 
 enum state {
@@ -56,9 +49,7 @@ struct uds {
     struct uds *next;
     struct uds **self; /* the pointer to this one in the endpoint's list */
     struct buf in;     /* the begin of a frame, or what was not looked at when paused */
-    struct chunk *first;
-    struct chunk *last;
-    size_t queued;  /* bytes in chunks */
+    struct output out;
     size_t writing; /* chunks in flight */
     struct deferred flush;
     struct timer timer;
@@ -73,14 +64,6 @@ struct uds {
 static void flush(struct uds *uds);
 static void read_more(struct uds *uds);
 
-void uds_chunk_free(struct chunk *chunk)
-{
-    if (!chunk)
-        return;
-    buf_done(&chunk->data);
-    free(chunk);
-}
-
 /* ---- the end ---- */
 
 static void on_closed(uv_handle_t *handle)
@@ -88,12 +71,7 @@ static void on_closed(uv_handle_t *handle)
     struct uds *uds = handle->data;
     struct uds_endpoint *endpoint = uds->endpoint;
 
-    while (uds->first) {
-        struct chunk *chunk = uds->first;
-
-        uds->first = chunk->next;
-        uds_chunk_free(chunk);
-    }
+    output_done(&uds->out);
     buf_done(&uds->in);
     free(uds->reason);
     free(uds);
@@ -164,95 +142,20 @@ static void on_timer(struct timer *timer, void *ctx)
 
 /* ---- output ---- */
 
-static struct chunk *chunk_new(struct uds_endpoint *endpoint)
-{
-    struct chunk *chunk = endpoint->spare;
-
-    if (chunk) {
-        endpoint->spare = NULL;
-        return chunk;
-    }
-    chunk = calloc(1, sizeof(*chunk));
-    if (chunk)
-        buf_init(&chunk->data, UDS_FRAME_MAX, 0);
-    return chunk;
-}
-
-static void append(struct uds *uds, struct chunk *chunk)
-{
-    chunk->next = NULL;
-    if (uds->first)
-        uds->last->next = chunk;
-    else
-        uds->first = chunk;
-    uds->last = chunk;
-}
-
-static void pop(struct uds *uds)
-{
-    struct chunk *chunk = uds->first;
-    struct uds_endpoint *endpoint = uds->endpoint;
-
-    uds->first = chunk->next;
-    uds->queued -= chunk->data.len;
-    if (endpoint->spare || chunk->data.cap > CHUNK_BYTES || chunk->data.max != UDS_FRAME_MAX) {
-        uds_chunk_free(chunk);
-        return;
-    }
-    buf_clear(&chunk->data, 0);
-    chunk->sealed = false;
-    endpoint->spare = chunk;
-}
-
 static int queue_copy(struct uds *uds, enum uds_item_type type, const void *data, size_t len)
 {
     uint8_t header[UDS_HEADROOM];
-    struct chunk *chunk = uds->first ? uds->last : NULL;
-    uint8_t *room;
 
-    if (!chunk || chunk->sealed || chunk->data.len + len + sizeof(header) > CHUNK_BYTES) {
-        chunk = chunk_new(uds->endpoint);
-        if (!chunk)
-            return -1;
-        room = buf_room(&chunk->data, len + sizeof(header));
-        if (!room) {
-            uds_chunk_free(chunk);
-            return -1;
-        }
-        append(uds, chunk);
-    }
-    room = buf_room(&chunk->data, len + sizeof(header));
-    if (!room) {
-        chunk->data.failed = false; /* what it holds is still to be sent */
-        chunk->sealed = true;
-        return -1;
-    }
-    uds_frame_header(room, type, len);
-    if (len)
-        memcpy(room + sizeof(header), data, len);
-    chunk->data.len += len + sizeof(header);
-    uds->queued += len + sizeof(header);
-    return 0;
+    uds_frame_header(header, type, len);
+    return output_copy(&uds->out, header, sizeof(header), data, len);
 }
 
 static int queue_move(struct uds *uds, struct buf *record)
 {
     uint8_t header[UDS_HEADROOM];
-    struct chunk *chunk = calloc(1, sizeof(*chunk));
 
-    if (!chunk)
-        return -1;
     uds_frame_header(header, UDS_ITEM_RECORD, record->len);
-    if (buf_prepend(record, header, sizeof(header)) < 0) {
-        free(chunk);
-        return -1;
-    }
-    buf_move(&chunk->data, record);
-    chunk->data.max = 0; /* marks memory that is not to be kept */
-    chunk->sealed = true;
-    uds->queued += chunk->data.len;
-    append(uds, chunk);
-    return 0;
+    return output_move(&uds->out, header, sizeof(header), record);
 }
 
 static void on_written(uv_write_t *request, int status)
@@ -263,14 +166,14 @@ static void on_written(uv_write_t *request, int status)
         return;
     while (uds->writing) {
         uds->writing--;
-        pop(uds);
+        output_pop(&uds->out);
     }
     if (status < 0) {
         end_uv(uds, "cannot write", status);
         return;
     }
     flush(uds);
-    if (uds->paused && !uds->ended && uds->queued < RESUME_BYTES)
+    if (uds->paused && !uds->ended && uds->out.bytes < RESUME_BYTES)
         read_more(uds);
 }
 
@@ -279,23 +182,11 @@ static size_t gather(struct uds *uds, uv_buf_t bufs[WRITE_CHUNKS], size_t *ret_b
     size_t n = 0;
 
     *ret_bytes = 0;
-    for (struct chunk *chunk = uds->first; chunk && n < WRITE_CHUNKS; chunk = chunk->next) {
+    for (struct output_chunk *chunk = uds->out.first; chunk && n < WRITE_CHUNKS; chunk = chunk->next) {
         bufs[n++] = uv_buf_init((char *)buf_data(&chunk->data), (unsigned)chunk->data.len);
         *ret_bytes += chunk->data.len;
     }
     return n;
-}
-
-static void written(struct uds *uds, size_t bytes)
-{
-    while (uds->first && bytes >= uds->first->data.len) {
-        bytes -= uds->first->data.len;
-        pop(uds);
-    }
-    if (bytes) {
-        buf_consume(&uds->first->data, bytes);
-        uds->queued -= bytes;
-    }
 }
 
 static void write_rest(struct uds *uds)
@@ -305,8 +196,7 @@ static void write_rest(struct uds *uds)
     size_t n = gather(uds, bufs, &bytes);
     int rc;
 
-    for (struct chunk *chunk = uds->first; chunk; chunk = chunk->next)
-        chunk->sealed = true;
+    output_seal(&uds->out);
     uds->writing = n;
     uds->request.write.data = uds;
     rc = uv_write(&uds->request.write, (uv_stream_t *)&uds->pipe, bufs, (unsigned)n, on_written);
@@ -321,7 +211,7 @@ static void flush(struct uds *uds)
 {
     if (uds->writing || uds->ended || uds->state == STATE_CONNECTING || uds->state == STATE_OPENING)
         return;
-    while (uds->first) {
+    while (uds->out.first) {
         uv_buf_t bufs[WRITE_CHUNKS];
         size_t bytes;
         size_t n = gather(uds, bufs, &bytes);
@@ -332,7 +222,7 @@ static void flush(struct uds *uds)
             return;
         }
         if (rc > 0)
-            written(uds, (size_t)rc);
+            output_consume(&uds->out, (size_t)rc);
         if (rc < 0 || (size_t)rc < bytes) {
             write_rest(uds);
             return;
@@ -352,9 +242,9 @@ int uds_send(struct uds *uds, struct buf *record)
     int rc;
 
     if (uds->closing || record->failed || record->len > LIMIT_RECORD_BYTES ||
-        uds->queued >= LIMIT_QUEUE_BYTES)
+        uds->out.bytes >= LIMIT_QUEUE_BYTES)
         return -1;
-    if (record->len <= COPY_BYTES) {
+    if (record->len <= OUTPUT_COPY_BYTES) {
         rc = queue_copy(uds, UDS_ITEM_RECORD, buf_data(record), record->len);
         if (rc == 0)
             buf_clear(record, UDS_HEADROOM);
@@ -385,19 +275,19 @@ void uds_close(struct uds *uds, const char *text)
 /* The handshake of this side goes before what `opened` queued. */
 static int answer_handshake(struct uds *uds)
 {
-    struct chunk *rest = uds->first;
-    struct chunk *last = uds->last;
+    struct output rest = uds->out;
     const char *name = uds->endpoint->name;
 
-    uds->first = NULL;
+    output_init(&uds->out, &uds->endpoint->spare);
     if (queue_copy(uds, UDS_ITEM_HANDSHAKE, name, strlen(name)) < 0) {
-        uds->first = rest;
+        uds->out = rest;
         return -1;
     }
-    uds->last->next = rest;
-    if (rest) {
-        uds->last->sealed = true;
-        uds->last = last;
+    if (rest.first) {
+        output_seal(&uds->out);
+        uds->out.last->next = rest.first;
+        uds->out.last = rest.last;
+        uds->out.bytes += rest.bytes;
     }
     return 0;
 }
@@ -418,8 +308,8 @@ static void take_handshake(struct uds *uds, const struct uds_item *item)
     if (endpoint->ops->opened(uds->ctx, uds, peer) != 0) {
         uds->told = false;
         uds->state = STATE_HANDSHAKE;
-        while (uds->first)
-            pop(uds);
+        while (uds->out.first)
+            output_pop(&uds->out);
         uds_close(uds, "this Endpoint ID is not accepted");
         return;
     }
@@ -486,9 +376,9 @@ static size_t take(struct uds *uds, const uint8_t *data, size_t len)
         }
         take_frame(uds, data + at, size);
         at += size;
-        if (uds->queued > EARLY_BYTES)
+        if (uds->out.bytes > EARLY_BYTES)
             flush(uds);
-        if (uds->queued > PAUSE_BYTES && !uds->closing) {
+        if (uds->out.bytes > PAUSE_BYTES && !uds->closing) {
             uds->paused = true;
             uv_read_stop((uv_stream_t *)&uds->pipe);
         }
@@ -533,7 +423,7 @@ static void hang_up(struct uds *uds)
 {
     const char *text = "the peer closed the connection";
 
-    if (!uds->first) {
+    if (!uds->out.first) {
         end_text(uds, text);
         return;
     }
@@ -595,6 +485,7 @@ struct uds *uds_connection_new(struct uds_endpoint *endpoint)
     uds->pipe.data = uds;
     uds->endpoint = endpoint;
     uds->ctx = endpoint->ctx;
+    output_init(&uds->out, &endpoint->spare);
     buf_init(&uds->in, UDS_FRAME_MAX + 2 * READ_BYTES, 0);
     uds->flush = (struct deferred){.fn = on_flush, .ctx = uds};
     timer_init(&uds->timer, on_timer, uds);

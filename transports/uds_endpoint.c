@@ -54,7 +54,7 @@ void uds_endpoint_unref(struct uds_endpoint *endpoint)
 {
     if (--endpoint->refs)
         return;
-    uds_chunk_free(endpoint->spare);
+    output_chunk_free(endpoint->spare);
     free(endpoint->input);
     free(endpoint->path);
     free(endpoint->name);

@@ -8,9 +8,8 @@
 
 #include <stdbool.h>
 
+#include "transports/output.h"
 #include "transports/uds.h"
-
-struct chunk;
 
 struct uds_endpoint {
     struct loop *loop;
@@ -19,11 +18,11 @@ struct uds_endpoint {
     const struct uds_ops *ops;
     void *ctx;
     bool is_server;
-    bool gone;           /* the owner freed it */
-    size_t refs;         /* owner, listener, connections */
-    uint8_t *input;      /* read buffer of all connections: what is not used up is copied to the connection */
-    struct chunk *spare; /* an empty output chunk with memory */
-    struct uds *first;   /* connections that have not ended */
+    bool gone;      /* the owner freed it */
+    size_t refs;    /* owner, listener, connections */
+    uint8_t *input; /* read buffer of all connections: what is not used up is copied to the connection */
+    struct output_chunk *spare; /* an empty output chunk with memory */
+    struct uds *first;          /* connections that have not ended */
     size_t count;
     /* A connection ended, after `closed` was called. May be NULL. */
     void (*ended)(struct uds_endpoint *endpoint, struct uds *uds);
@@ -45,7 +44,5 @@ void uds_connection_connect(struct uds *uds);
 void uds_connection_end(struct uds *uds, const struct error *err);
 /* The same without a callback. */
 void uds_connection_drop(struct uds *uds);
-
-void uds_chunk_free(struct chunk *chunk);
 
 #endif
