@@ -1,0 +1,220 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What is measured. Each function yields (name, value, unit); rates are per second, times in microseconds unless said."""
+
+import time
+
+from hptest import Process, build_dir, free_port, usp, wait_port, wait_until
+from rig import Rig, cpu_seconds, generate, median, memory
+from wire import TAG, Mqtt, Uds, WebSocket
+
+SUBSCRIPTIONS = "Device.LocalAgent.Subscription."
+
+
+def _rows(first, count):
+    """One Add of many subscriptions, ids x<first>..."""
+    return usp.add(
+        [
+            (
+                SUBSCRIPTIONS,
+                {
+                    "ID": f"x{n}",
+                    "NotifType": "ValueChange",
+                    "Enable": "true",
+                    "ReferenceList": "Device.DeviceInfo.ProvisioningCode",
+                },
+            )
+            for n in range(first, first + count)
+        ]
+    )
+
+
+def start(directory, options):
+    """From exec to a socket that answers, and to the connect record at the broker."""
+    rig = Rig(directory)
+    until_socket, until_broker = [], []
+    for _ in range(options.runs):
+        rig.ctl.close()
+        rig.agent.stop()
+        watch = Mqtt(rig.broker.port, "usp/load", "usp/nobody")
+        watch.sock.settimeout(20)
+        rig.agent.write_config()
+        begin = time.monotonic()
+        Process.start(rig.agent)
+        answered = None
+        while answered is None:
+            try:
+                Uds(rig.where["uds"]["path"], "self::load-uds").sock.close()
+                answered = time.monotonic() - begin
+            except (OSError, EOFError):
+                assert time.monotonic() - begin < 30, "the agent does not come up"
+        watch.sock.recv(1)
+        until_broker.append(time.monotonic() - begin)
+        until_socket.append(answered)
+        watch.sock.close()
+        rig.agent.wait_output("ready endpoint=")
+    yield "start to answering on the UNIX socket", median(until_socket) * 1e3, "ms"
+    yield "start to connect record over MQTT", median(until_broker) * 1e3, "ms"
+    rig.stop()
+
+
+def idle(directory, _options):
+    rig = Rig(directory)
+    whole, anonymous = memory(rig.agent.pid)
+    yield "idle memory", whole / 1024, "kB"
+    yield "idle memory, anonymous", anonymous / 1024, "kB"
+    begin, before = time.monotonic(), cpu_seconds(rig.agent.pid)
+    wait_until(lambda: time.monotonic() - begin > 2, 10)
+    yield "idle CPU per second", (cpu_seconds(rig.agent.pid) - before) / (time.monotonic() - begin) * 1e6, "us"
+    rig.stop()
+
+
+def messages(directory, options):
+    """Get Device.DeviceInfo. on each transport, and the bare transport answering with the same bytes."""
+    rig = Rig(directory)
+    msg = usp.get("Device.DeviceInfo.")
+    rig.check(msg)
+    bare = {}
+    for transport in ("uds", "websocket", "mqtt"):
+        count = 40000 // options.divide
+        figures = rig.load(transport, msg, count, 64, options.runs)
+        yield f"DeviceInfo over {transport}", figures["rate"], "1/s"
+        yield f"DeviceInfo over {transport}, CPU each", figures["cpu_us"], "us"
+        yield f"DeviceInfo over {transport}, p99", figures["p99_us"], "us"
+        if transport != "mqtt":
+            bare[transport] = median([_bare(rig, transport, msg, count) for _ in range(options.runs)])
+            yield f"bare {transport} with the same answer", bare[transport], "1/s"
+            yield f"agent to bare {transport}", figures["rate"] / bare[transport], ""
+        alone = rig.load(transport, msg, 2000 // options.divide, 1, options.runs)
+        yield f"DeviceInfo over {transport}, one at a time", alone["p50_us"], "us"
+    rig.stop()
+
+
+def _bare(rig, transport, msg, count):
+    """The rate of a program that costs nothing but the transport."""
+    msg.header.msg_id = TAG
+    answer = rig.ctl.request(msg)
+    record = usp.wrap(answer, "self::load-uds", rig.agent.endpoint_id).SerializeToString()
+    files = {"answer": record, "handshake": Uds.frame(rig.agent.endpoint_id.encode(), kind=1)}
+    if transport == "uds":
+        files["answer"] = Uds.frame(record)
+    for name, data in files.items():
+        (rig.dir / name).write_bytes(data)
+    program = build_dir() / "tests/bench/bench_bare"
+    port = free_port()
+    path = rig.dir / "bare.sock"
+    target = [path, rig.dir / "handshake"] if transport == "uds" else [port]
+    server = Process("bare", [program, transport, *target, rig.dir / "answer"], rig.dir).start()
+    if transport == "uds":
+        wait_until(path.exists, 10, "bare socket")
+        connection = Uds(path, "self::load-uds")
+    else:
+        wait_port(port)
+        connection = WebSocket(port, "/usp", "self::load-ws")
+    request = rig.dir / "request"
+    request.write_bytes(
+        connection.frame(usp.wrap(msg, rig.agent.endpoint_id, "self::load-uds").SerializeToString())
+    )
+    result = generate(connection, request, count, 64)
+    connection.sock.close()
+    server.kill()
+    return count / result["seconds"]
+
+
+def tables(directory, options):
+    """Reads of a table as it grows: a whole read may grow with it, a key search must not."""
+    rig = Rig(directory)
+    have = 0
+    for rows in (10, 100, 1000):
+        rig.ctl.must(_rows(have, rows - have), timeout=60)
+        have = rows
+        for name, msg in (
+            ("whole table", usp.get(SUBSCRIPTIONS)),
+            ("*.ID", usp.get(SUBSCRIPTIONS + "*.ID")),
+            ("key search", usp.get(SUBSCRIPTIONS + f'[ID=="x{rows // 2}"].Enable')),
+            ("other search", usp.get(SUBSCRIPTIONS + f'[NotifRetry==true&&ID!="x{rows}"].Enable')),
+            ("GetInstances", usp.get_instances(SUBSCRIPTIONS)),
+        ):
+            rig.check(msg)
+            count = max(20, (4000 if "search" in name else 40000 // rows) // options.divide)
+            figures = rig.load("uds", msg, count, 1, options.runs)
+            yield f"{name}, {rows} rows", figures["p50_us"], "us"
+    rig.stop()
+
+
+def changes(directory, options):
+    """Changes that are on disk when they are answered."""
+    rig = Rig(directory)
+    row = rig.ctl.must(_rows(0, 1)).created_obj_results[0].oper_status.oper_success.instantiated_path
+    msg = usp.set_({row: {"NotifExpiration": 1234}})
+    rig.check(msg)
+    for window in (1, 64):
+        figures = rig.load("uds", msg, 2000 // options.divide, window, options.runs)
+        yield f"persisted Set, {window} outstanding", figures["rate"], "1/s"
+        yield f"persisted Set, {window} outstanding, CPU each", figures["cpu_us"], "us"
+    took = []
+    for run in range(options.runs):
+        begin = time.monotonic()
+        rig.ctl.must(_rows(1000 * (run + 1), 1000), timeout=60)
+        took.append(time.monotonic() - begin)
+        rig.ctl.delete(SUBSCRIPTIONS + '[ID!="x0"].')
+    yield "1,000 rows in one Add", median(took) * 1e3, "ms"
+    rig.stop()
+
+
+def memory_per_row(directory, options):
+    rig = Rig(directory)
+    rig.ctl.must(_rows(0, 10))
+    before = memory(rig.agent.pid)[1]
+    for first in range(10, 5010, 500):
+        rig.ctl.must(_rows(first, 500), timeout=60)
+    yield "memory per subscription row", (memory(rig.agent.pid)[1] - before) / 5000, "B"
+    rig.stop()
+
+
+def devices(directory, options):
+    """A home of a thousand devices: memory each, and how long it takes to be known."""
+    count = 1000 // options.divide
+    rig = Rig(directory, devices=count)
+    before = memory(rig.agent.pid)[1]
+    cpu = cpu_seconds(rig.agent.pid)
+    begin = time.monotonic()
+    rig.cleanup.add(rig.sim.start())
+    online = usp.get("Device.ProxiedDevice.*.Online")
+
+    def known():
+        results = rig.check(online).body.response.get_resp.req_path_results[0].resolved_path_results
+        return sum(r.result_params["Online"] == "true" for r in results) == count
+
+    wait_until(known, 120, "every device online", interval=0.05)
+    yield f"{count} devices known after", (time.monotonic() - begin) * 1e3, "ms"
+    yield "CPU to take in one device", (cpu_seconds(rig.agent.pid) - cpu) / count * 1e6, "us"
+    yield "memory per proxied device", (memory(rig.agent.pid)[1] - before) / count, "B"
+    for name, msg in (
+        (f"Get of {count} devices", usp.get("Device.ProxiedDevice.")),
+        (f"SoftwareVersion of {count} devices", usp.get("Device.ProxiedDevice.*.DeviceInfo.SoftwareVersion")),
+    ):
+        rig.check(msg)
+        figures = rig.load("uds", msg, 20, 1, options.runs)
+        yield name, figures["p50_us"] / 1e3, "ms"
+    rig.stop()
+
+
+def fan_out(directory, options):
+    """One change that many subscriptions want: until the last Notify is there."""
+    rig = Rig(directory)
+    count = 500
+    rig.ctl.must(_rows(0, count), timeout=60)
+    took, cpu = [], []
+    for run in range(options.runs):
+        rig.ctl.forget()
+        before, begin = cpu_seconds(rig.agent.pid), time.monotonic()
+        rig.ctl.set("Device.DeviceInfo.", ProvisioningCode=f"run{run}")
+        wait_until(lambda: len(rig.ctl.notifies) >= count, 30, "every notification", interval=0.001)
+        took.append(time.monotonic() - begin)
+        cpu.append(cpu_seconds(rig.agent.pid) - before)
+    yield f"one change to {count} subscriptions", median(took) * 1e3, "ms"
+    yield "CPU per notification", median(cpu) / count * 1e6, "us"
+    rig.stop()
+
+
+ALL = [start, idle, messages, tables, changes, memory_per_row, devices, fan_out]
