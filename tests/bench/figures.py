@@ -3,7 +3,7 @@
 
 import time
 
-from hptest import Process, build_dir, free_port, usp, wait_port, wait_until
+from hptest import Process, build_dir, free_port, usp, wait_until
 from rig import Rig, cpu_seconds, generate, median, memory
 from wire import TAG, Mqtt, Uds, WebSocket
 
@@ -104,12 +104,14 @@ def _bare(rig, transport, msg, count):
     path = rig.dir / "bare.sock"
     target = [path, rig.dir / "handshake"] if transport == "uds" else [port]
     server = Process("bare", [program, transport, *target, rig.dir / "answer"], rig.dir).start()
-    if transport == "uds":
-        wait_until(path.exists, 10, "bare socket")
-        connection = Uds(path, "self::load-uds")
-    else:
-        wait_port(port)
-        connection = WebSocket(port, "/usp", "self::load-ws")
+
+    def connect():
+        try:
+            return Uds(path, "self::load-uds") if transport == "uds" else WebSocket(port, "/usp", "self::load-ws")
+        except OSError:
+            return None
+
+    connection = wait_until(connect, 10, "the bare transport answers")
     request = rig.dir / "request"
     request.write_bytes(
         connection.frame(usp.wrap(msg, rig.agent.endpoint_id, "self::load-uds").SerializeToString())
