@@ -51,13 +51,18 @@ class Worker:
     def run(self, report):
         try:
             for case in self.group.cases:
-                report(self.one(case))
+                report(self.one(case, last=case is self.group.cases[-1]))
         finally:
             self.drop_lane()
 
-    def one(self, case):
+    def one(self, case, last):
         start = time.monotonic()
         verdict, text = self.verdict(case)
+        if last:
+            # The shared agent must also end in order; its last case answers for that.
+            complaint = self.drop_lane()
+            if complaint:
+                verdict, text = FAIL, "; ".join(filter(None, (text if verdict == FAIL else "", complaint)))
         return Result(case.number, self.group.transport, verdict, text, time.monotonic() - start)
 
     def verdict(self, case):
@@ -75,10 +80,11 @@ class Worker:
         missing = [name for name in case.supports if name not in lane.supported()]
         if missing:
             return SKIP, "not in the supported data model: " + ", ".join(missing)
-        verdict = self.try_case(case, lane)
-        if case.fresh:
-            self.drop_lane()
-        return verdict
+        verdict, text = self.try_case(case, lane)
+        complaint = self.drop_lane() if case.fresh else ""
+        if complaint:
+            verdict, text = FAIL, "; ".join(filter(None, (text if verdict == FAIL else "", complaint)))
+        return verdict, text
 
     def ready_lane(self, case):
         if self.broken:
