@@ -46,6 +46,7 @@ class Worker:
         self.lane = None
         self.lanes = 0
         self.broken = ""            # why no further lane is tried
+        self.ends = []              # what was wrong with the end of an agent that no single case answers for
         self.dir.mkdir(parents=True, exist_ok=True)
 
     def run(self, report):
@@ -59,10 +60,9 @@ class Worker:
         start = time.monotonic()
         verdict, text = self.verdict(case)
         if last:
-            # The shared agent must also end in order; its last case answers for that.
-            complaint = self.drop_lane()
-            if complaint:
-                verdict, text = FAIL, "; ".join(filter(None, (text if verdict == FAIL else "", complaint)))
+            # Every shared agent must also end in order; the last case answers for that.
+            self.ends.append(self.drop_lane())
+            verdict, text = also(verdict, text, "; ".join(filter(None, self.ends)))
         return Result(case.number, self.group.transport, verdict, text, time.monotonic() - start)
 
     def verdict(self, case):
@@ -71,7 +71,7 @@ class Worker:
         if case.wait > LONGEST_SHORT_WAIT and not self.real_time:
             return SKIP, f"takes {case.wait} s that cannot be scaled: only with --long"
         if case.fresh:
-            self.drop_lane()
+            self.ends.append(self.drop_lane())
         try:
             lane = self.ready_lane(case)
         except (AssertionError, OSError) as e:
@@ -79,12 +79,10 @@ class Worker:
             return FAIL, f"no agent to test: {short(e)}"
         missing = [name for name in case.supports if name not in lane.supported()]
         if missing:
-            return SKIP, "not in the supported data model: " + ", ".join(missing)
-        verdict, text = self.try_case(case, lane)
-        complaint = self.drop_lane() if case.fresh else ""
-        if complaint:
-            verdict, text = FAIL, "; ".join(filter(None, (text if verdict == FAIL else "", complaint)))
-        return verdict, text
+            verdict, text = SKIP, "not in the supported data model: " + ", ".join(missing)
+        else:
+            verdict, text = self.try_case(case, lane)
+        return also(verdict, text, self.drop_lane() if case.fresh else "")
 
     def ready_lane(self, case):
         if self.broken:
@@ -156,6 +154,13 @@ class Worker:
             ended = self.drop_lane()
             if ended and ended not in complaint:
                 trial.failures.append(ended)
+
+
+def also(verdict, text, complaint):
+    """The verdict with a complaint added, which makes it a failure."""
+    if not complaint:
+        return verdict, text
+    return FAIL, f"{text}; {complaint}" if verdict == FAIL else complaint
 
 
 def difference(before, after):
