@@ -36,13 +36,13 @@
 
 enum {
     FIRMWARE_SLOTS = 3,
-    FIRMWARE_WINDOWS = 5, /* TR-181 Activate(): TimeWindow 1..5 */
+    FIRMWARE_WINDOWS = 5,     /* TR-181 Activate(): TimeWindow 1..5 */
     FIRMWARE_TEXT_BYTES = 65, /* Name and Version: TR-181 string (:64), with the terminator */
 };
 
-struct firmware;        /* the manager */
+struct firmware; /* the manager */
 struct firmware_job;
-struct firmware_image;  /* a file in the cache */
+struct firmware_image; /* a file in the cache */
 
 /* FirmwareImage.{i}.Status, in the order of TR-181's enumeration. */
 enum firmware_status {
@@ -61,7 +61,8 @@ enum firmware_status {
 struct firmware_slot {
     enum firmware_status status;
     bool available; /* FirmwareImage.{i}.Available: Active, or something is there to activate */
-    bool proven;    /* version was read from a device or told by its manufacturer; else guessed from the file name */
+    bool
+        proven; /* version was read from a device or told by its manufacturer; else guessed from the file name */
     char *name;
     char *version;
     char *boot_failure_log;
@@ -104,12 +105,13 @@ struct firmware_target_ops {
 
 /* Embedded in its owner (struct device, the gateway). The owner registers it at start and when a device appears. */
 struct firmware_target {
-    const char *key;  /* stable name, the store's key; owned by the owner; no line feed in it */
-    const char *path; /* object path for results, e.g. "Device.ProxiedDevice.3.DeviceInfo."; owned by the owner */
+    const char *key; /* stable name, the store's key; owned by the owner; no line feed in it */
+    const char
+        *path; /* object path for results, e.g. "Device.ProxiedDevice.3.DeviceInfo."; owned by the owner */
     const struct firmware_target_ops *ops;
-    void *ctx;
-    const char *group;          /* radio or bridge that allows one installation at a time; NULL: none */
-    const char *address;        /* only this peer may fetch the image ("192.168.1.7"); NULL: whoever has the URL */
+    void *ctx;           /* the owner's */
+    const char *group;   /* radio or bridge that allows one installation at a time; NULL: none */
+    const char *address; /* only this peer may fetch the image ("192.168.1.7"); NULL: whoever has the URL */
     const char *blocked_reason; /* set while blocked */
     bool online;
     bool blocked;  /* quarantined: no job starts, those that run fail */
@@ -117,7 +119,8 @@ struct firmware_target {
     struct firmware_slot slots[FIRMWARE_SLOTS];
     /* private */
     struct firmware *firmware;
-    struct firmware_job *job; /* the job whose installation has the target now, or NULL */
+    struct firmware_job *job;  /* whose installation has the target now, or NULL */
+    struct firmware_job *jobs; /* that have not ended, newest first */
     struct firmware_target *next;
     struct firmware_target *previous;
 };
@@ -129,13 +132,13 @@ struct firmware_settings {
     uint64_t cache_bytes;
     uint32_t parallel_fetches;
     uint32_t parallel_installs;
-    const char *serve_url;    /* base URL that devices are given, e.g. "http://192.168.1.1:7681" */
-    struct tls_settings tls;  /* for fetching over https */
-    uint32_t retries;         /* tries of a transient failure before it is final */
+    const char *serve_url;   /* base URL that devices are given, e.g. "http://192.168.1.1:7681" */
+    struct tls_settings tls; /* for fetching over https */
+    uint32_t retries;        /* tries of a transient failure before it is final */
 };
 
-struct firmware *firmware_new(struct loop *loop, struct store *store, const struct firmware_settings *settings,
-                              struct error *err);
+struct firmware *firmware_new(struct loop *loop, struct store *store,
+                              const struct firmware_settings *settings, struct error *err);
 void firmware_free(struct firmware *firmware);
 /* Where devices reach the HTTP server, when that is known later than firmware_new() (port 0). Copied. */
 int firmware_serve_at(struct firmware *firmware, const char *url);
@@ -148,11 +151,11 @@ const struct http_server_ops *firmware_server_ops(void);
  * is never used. The struct is copied.
  */
 struct firmware_candidate {
-    const char *path;     /* the fetched file, hashed and on disk */
+    const char *path; /* the fetched file, hashed and on disk */
     const char *url;
-    const char *sha256;   /* hexadecimal, of the file */
+    const char *sha256; /* hexadecimal, of the file */
     uint64_t size;
-    bool checksum_given;  /* the command named a checksum, and it matched */
+    bool checksum_given; /* the command named a checksum, and it matched */
 };
 
 /* What is known about an image; set what the release states. */
@@ -173,10 +176,12 @@ struct firmware_window;
 
 struct firmware_policy {
     /* After the digests, before the image becomes Available. *release holds the guess from the URL. -1: refused. */
-    int (*verify_release)(void *ctx, struct firmware_target *target, const struct firmware_candidate *candidate,
-                          struct firmware_release *release, struct error *err);
+    int (*verify_release)(void *ctx, struct firmware_target *target,
+                          const struct firmware_candidate *candidate, struct firmware_release *release,
+                          struct error *err);
     /* For each window that is open, whatever its mode. window NULL: Download() with AutoActivate. */
-    enum firmware_consent (*consent)(void *ctx, struct firmware_job *job, const struct firmware_window *window);
+    enum firmware_consent (*consent)(void *ctx, struct firmware_job *job,
+                                     const struct firmware_window *window);
     void *ctx;
 };
 void firmware_set_policy(struct firmware *firmware, const struct firmware_policy *policy);
@@ -243,10 +248,10 @@ struct firmware_window {
 
 /* Who asked; opaque here, stored with the job and given back in events so that the result finds its way. */
 struct firmware_origin {
-    const char *originator;  /* Endpoint ID of the controller */
-    const char *command;     /* full command path */
+    const char *originator; /* Endpoint ID of the controller */
+    const char *command;    /* full command path */
     const char *command_key;
-    uint32_t request;        /* instance of Device.LocalAgent.Request. */
+    uint32_t request; /* instance of Device.LocalAgent.Request. */
 };
 
 struct firmware_download {
@@ -254,7 +259,7 @@ struct firmware_download {
     bool auto_activate;
     const char *username; /* NULL: none */
     const char *password;
-    uint64_t file_size;   /* 0: not given. Wrong is no failure (TR-181) */
+    uint64_t file_size;             /* 0: not given. Wrong is no failure (TR-181) */
     const char *checksum_algorithm; /* "SHA-1" ... "SHA-512", NULL: none */
     const char *checksum;           /* hexadecimal */
 };
@@ -263,10 +268,12 @@ struct firmware_download {
  * Accept a job. NULL and err (7xxx) when it cannot be accepted; otherwise it is in the store's open batch. No window:
  * Immediately. Strings are copied.
  */
-struct firmware_job *firmware_download(struct firmware_target *target, int slot, const struct firmware_download *args,
+struct firmware_job *firmware_download(struct firmware_target *target, int slot,
+                                       const struct firmware_download *args,
                                        const struct firmware_origin *origin, struct error *err);
-struct firmware_job *firmware_activate(struct firmware_target *target, int slot, const struct firmware_window *windows,
-                                       size_t count, const struct firmware_origin *origin, struct error *err);
+struct firmware_job *firmware_activate(struct firmware_target *target, int slot,
+                                       const struct firmware_window *windows, size_t count,
+                                       const struct firmware_origin *origin, struct error *err);
 /* R-OPR.3: only through Request.{i}.Cancel(). Ends the job before it returns. -1: the device has the image already. */
 int firmware_job_cancel(struct firmware_job *job, struct error *err);
 /* Available := false by a controller: drops the image. -1 when the slot is Active or busy. */
@@ -281,8 +288,8 @@ struct firmware_job_info {
     unsigned progress; /* percent of the present step */
     uint32_t tries;
     struct firmware_origin origin;
-    const char *waits_for;          /* JOB_WAITING: "window", "device", "turn", "idle", "consent", "retry"; else "" */
-    const char *url;                /* Download; else "" */
+    const char *waits_for; /* JOB_WAITING: "window", "device", "turn", "idle", "consent", "retry"; else "" */
+    const char *url;       /* Download; else "" */
     const char *checksum_algorithm; /* of what was fetched, as the command named it or SHA-256; "" not yet */
     const char *checksum;           /* hexadecimal */
     const char *version;            /* what the target ran at the end; "" not known */
@@ -296,10 +303,10 @@ void firmware_each_job(struct firmware *firmware, void (*fn)(void *ctx, struct f
 
 /* ---- what observers hear ---- */
 enum firmware_event_type {
-    FIRMWARE_SLOT_CHANGED,  /* target, slot */
-    FIRMWARE_JOB_CHANGED,   /* job: state or progress */
-    FIRMWARE_JOB_ENDED,     /* job: final; not to be touched after the observer returned */
-    FIRMWARE_JOB_DROPPED,   /* job: its acceptance could not be stored, it never was; likewise gone */
+    FIRMWARE_SLOT_CHANGED, /* target, slot */
+    FIRMWARE_JOB_CHANGED,  /* job: state or progress */
+    FIRMWARE_JOB_ENDED,    /* job: final; not to be touched after the observer returned */
+    FIRMWARE_JOB_DROPPED,  /* job: its acceptance could not be stored, it never was; likewise gone */
     FIRMWARE_TARGET_UPDATED, /* target runs another version than before (SoftwareVersion, ActiveFirmwareImage) */
 };
 struct firmware_event {

@@ -1,0 +1,305 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * An installation has the device: Transferring, Rebooting, Confirming. What it is told is true only when the device says
+ * so itself: only the version that it reports decides.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "firmware/manager.h"
+
+enum {
+    STALL_S = 180,
+    REBOOT_S = 300,
+    ASK_MS = 5 * 1000,
+};
+
+static uint32_t reboot_s(const struct firmware_target *target)
+{
+    return target->ops->reboot_s ? target->ops->reboot_s : REBOOT_S;
+}
+
+void install_leave(struct firmware_job *job)
+{
+    serve_revoke(&job->grant);
+    if (!job->installing)
+        return;
+    job->installing = false;
+    job->firmware->installs--;
+    if (job->target->job == job)
+        job->target->job = NULL;
+}
+
+static void take(struct firmware_job *job)
+{
+    job->installing = true;
+    job->firmware->installs++;
+    job->target->job = job;
+}
+
+/* ---- Transferring ---- */
+
+static void on_stall(struct timer *timer, void *ctx)
+{
+    struct firmware_job *job = ctx;
+    struct firmware_target *target = job->target;
+    char reason[160];
+
+    (void)timer;
+    snprintf(reason, sizeof(reason),
+             "the transfer stalled at %u %%: no progress for %u s; is the device in reach, and %s?",
+             job->progress, target->ops->transfer_stall_s ? target->ops->transfer_stall_s : STALL_S,
+             job->grant.serve ? "can it open the gateway's lan_http_url" : "can it reach its manufacturer");
+    if (target->ops->abort)
+        target->ops->abort(target);
+    activate_failed(job, true, reason);
+}
+
+static void watch_stall(struct firmware_job *job)
+{
+    uint32_t seconds = job->target->ops->transfer_stall_s;
+
+    job_wait_ms(job, (seconds ? seconds : STALL_S) * 1000ull, on_stall);
+}
+
+static void on_served(void *ctx, uint64_t position)
+{
+    struct firmware_job *job = ctx;
+
+    watch_stall(job);
+    /* The device's own figure counts once it has given one. */
+    if (job->grant.size)
+        job_set_progress(job, (unsigned)(position * 100 / job->grant.size));
+}
+
+static int grant_image(struct firmware_job *job, const struct firmware_slot *slot, char **ret_path,
+                       struct error *err)
+{
+    struct firmware *firmware = job->firmware;
+    char *path = cache_path(firmware->cache, slot->image->sha256);
+
+    if (!path)
+        return error_set(err, ERROR_RESOURCES_EXCEEDED, NULL, "out of memory");
+    job->grant.progress = on_served;
+    job->grant.ctx = job;
+    if (serve_grant(&firmware->serve, &job->grant, firmware->serve_url ? firmware->serve_url : "", slot->name,
+                    path, slot->image->size, job->target->address, err) < 0) {
+        free(path);
+        return -1;
+    }
+    *ret_path = path;
+    return 0;
+}
+
+static int start_install(struct firmware_job *job, struct error *err)
+{
+    struct firmware_target *target = job->target;
+    struct firmware_slot *slot = &target->slots[job->slot];
+    struct firmware_install install = {
+        .slot = job->slot,
+        .name = slot->name ? slot->name : "",
+        .version = slot->proven && slot->version ? slot->version : "",
+    };
+    char *path = NULL;
+    int result;
+
+    if (slot->image) {
+        if (grant_image(job, slot, &path, err) < 0)
+            return -1;
+        cache_touch(job->firmware->cache, slot->image);
+        install.url = job->grant.url;
+        install.path = path;
+        install.size = slot->image->size;
+    } else {
+        install.offer = slot->offer;
+    }
+    watch_stall(job);
+    result = target->ops->install(target, &install, err);
+    free(path);
+    return result;
+}
+
+/* Transferring is durable: a crash from here on finds a job that asks the device before it does anything again. */
+static void transfer(struct firmware_job *job)
+{
+    struct firmware_target *target = job->target;
+    struct error err;
+
+    if (job->state != JOB_TRANSFERRING)
+        return;
+    if (!target->slots[job->slot].image && !target->slots[job->slot].offer) {
+        activate_failed(job, false, "the image is gone from the cache; download it again");
+        return;
+    }
+    error_clear(&err);
+    if (start_install(job, &err) == 0)
+        return;
+    /* It may have told of the failure itself before it returned. */
+    if (target->job == job && job->state == JOB_TRANSFERRING)
+        activate_failed(job, err.code == ERROR_RESOURCES_EXCEEDED, err.message);
+}
+
+void install_begin(struct firmware_job *job)
+{
+    struct firmware_target *target = job->target;
+
+    take(job);
+    job->handed = job->was_offline = job->resumed = false;
+    timer_cancel(&job->firmware->loop->timers, &job->timer);
+    str_replace(&job->old_version, slot_version(target, target->active));
+    job_set_state(job, JOB_TRANSFERRING);
+    job_then(job, transfer);
+}
+
+void install_progress(struct firmware_job *job, unsigned percent)
+{
+    if (job->state != JOB_TRANSFERRING || percent <= job->progress)
+        return;
+    watch_stall(job);
+    job_set_progress(job, percent);
+}
+
+/* ---- Rebooting, Confirming ---- */
+
+static void give_up(struct firmware_job *job)
+{
+    struct firmware_target *target = job->target;
+    char reason[160];
+
+    if (target->online)
+        snprintf(reason, sizeof(reason),
+                 "%u s after it took the image the device has not confirmed another version than \"%s\"",
+                 reboot_s(target), job->old_version ? job->old_version : "");
+    else
+        snprintf(reason, sizeof(reason), "the device did not come back within %u s %s", reboot_s(target),
+                 job->handed ? "after it took the image"
+                             : "after the gateway restarted in the middle of the transfer");
+    activate_failed(job, false, reason);
+}
+
+static void on_deadline(struct timer *timer, void *ctx)
+{
+    (void)timer;
+    give_up(ctx);
+}
+
+static void watch_return(struct firmware_job *job)
+{
+    job->deadline.fn = on_deadline;
+    timer_arm(&job->firmware->loop->timers, &job->deadline, reboot_s(job->target) * 1000ull);
+}
+
+static void on_ask(struct timer *timer, void *ctx);
+
+/* Asks again until an answer comes or the deadline ends it: a question to a device that just starts may be lost. */
+static void ask(struct firmware_job *job)
+{
+    struct firmware_target *target = job->target;
+
+    job_wait_ms(job, ASK_MS, on_ask);
+    if (target->online)
+        target->ops->read_version(target, NULL);
+}
+
+static void on_ask(struct timer *timer, void *ctx)
+{
+    (void)timer;
+    ask(ctx);
+}
+
+void install_transferred(struct firmware_job *job)
+{
+    if (job->state != JOB_TRANSFERRING)
+        return;
+    job->handed = true;
+    job->was_offline = !job->target->online;
+    serve_revoke(&job->grant);
+    job_set_state(job, JOB_REBOOTING);
+    watch_return(job);
+    job_wait_ms(job, ASK_MS, on_ask);
+}
+
+void install_online(struct firmware_job *job, bool online)
+{
+    if (!online) {
+        job->was_offline = true;
+        return;
+    }
+    if (job->state == JOB_REBOOTING && job->was_offline)
+        job_set_state(job, JOB_CONFIRMING);
+    if (job->state == JOB_CONFIRMING)
+        ask(job);
+}
+
+/* Found in the store beyond Waiting: whatever happened meanwhile, the device knows. */
+void install_resume(struct firmware_job *job)
+{
+    take(job);
+    job->resumed = true;
+    job->was_offline = true;
+    job_set_state(job, JOB_CONFIRMING);
+    watch_return(job);
+    ask(job);
+}
+
+/* ---- the version decides ---- */
+
+static void done(struct firmware_job *job, const char *name, const char *version)
+{
+    install_leave(job);
+    slot_activate(job->target, job->slot, name, version);
+    job_end(job, JOB_DONE, ERROR_NONE, "%s", "");
+}
+
+static void came_back_old(struct firmware_job *job)
+{
+    struct firmware_target *target = job->target;
+    char reason[200];
+
+    if (!job->handed) {
+        activate_failed(job, true, "the gateway restarted in the middle of the transfer");
+        return;
+    }
+    if (job->resumed && target->ops->restart && target->ops->restart(target)) {
+        job->resumed = job->was_offline = false;
+        job_set_state(job, JOB_REBOOTING);
+        watch_return(job);
+        return;
+    }
+    snprintf(reason, sizeof(reason),
+             "the device took the image but came back with the version it had before, \"%s\"",
+             job->old_version ? job->old_version : "");
+    install_leave(job);
+    slot_set_status(target, job->slot, FIRMWARE_ACTIVATION_FAILED, reason);
+    job_end(job, JOB_ROLLED_BACK, ERROR_COMMAND_FAILURE, "%s", reason);
+}
+
+static void came_back_other(struct firmware_job *job, const char *name, const char *version)
+{
+    char reason[256];
+
+    snprintf(reason, sizeof(reason), "the device runs version \"%s\" and not \"%s\"", version,
+             slot_version(job->target, job->slot));
+    slot_running(job->target, name, version);
+    activate_failed(job, false, reason);
+}
+
+void install_version(struct firmware_job *job, const char *name, const char *version)
+{
+    const struct firmware_slot *slot = &job->target->slots[job->slot];
+    const char *expected = slot->proven && slot->version ? slot->version : NULL;
+    bool is_old = job->old_version && strcmp(job->old_version, version) == 0;
+    bool is_back = job->state == JOB_CONFIRMING;
+
+    if (expected && strcmp(expected, version) == 0 && (!is_old || (is_back && job->handed)))
+        done(job, name, version);
+    else if (is_old && !is_back)
+        return; /* it has not restarted yet */
+    else if (is_old)
+        came_back_old(job);
+    else if (expected)
+        came_back_other(job, name, version);
+    else if (job->old_version || is_back)
+        done(job, name, version);
+}

@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Private to this folder: the manager, the job, and what the files of the job machine ask of each other.
+ *
+ *   firmware.c      manager and targets, what dialects tell
+ *   slot.c          slots and their records
+ *   job.c           acceptance, states, the end, durability
+ *   job_store.c     a job as a record
+ *   job_download.c  Requested, Fetching, Verifying
+ *   job_activate.c  Waiting
+ *   job_install.c   Transferring, Rebooting, Confirming
+ */
+#ifndef FIRMWARE_MANAGER_H
+#define FIRMWARE_MANAGER_H
+
+#include "firmware/cache.h"
+#include "firmware/fetch.h"
+#include "firmware/firmware.h"
+#include "firmware/serve.h"
+#include "firmware/window.h"
+
+/* What a waiting job waits for; texts in firmware_job_info. */
+enum waits_for {
+    WAITS_NOT,
+    WAITS_WINDOW,
+    WAITS_CONSENT,
+    WAITS_RETRY,
+    WAITS_DEVICE,
+    WAITS_IDLE,
+    WAITS_TURN,
+};
+
+struct firmware_job {
+    struct firmware *firmware;
+    struct firmware_target *target;
+    struct firmware_job *next; /* in the manager's list, by id; or in that of the ended */
+    struct firmware_job *previous;
+    struct firmware_job *target_next;
+    uint64_t id;
+    char *key; /* in the store; outlives the target */
+    enum firmware_command command;
+    enum firmware_job_state state;
+    int slot;
+    uint32_t tries; /* that failed and were or will be repeated */
+    unsigned progress;
+    enum waits_for waits_for;
+
+    bool accepted;    /* its first record is durable */
+    bool ended;       /* observers were told; waits for its deletion to be durable */
+    bool gone;        /* nobody knows it any more; freed when the store lets go */
+    bool handed;      /* the device said that it has the image (stored) */
+    bool resumed;     /* this life found it in the store */
+    bool was_offline; /* since the device has the image */
+    bool installing;  /* counted in the manager's installs */
+
+    /* What the command said (stored). */
+    char *originator;
+    char *command_path;
+    char *command_key;
+    uint32_t request;
+    char *url;
+    char *username;
+    char *password;
+    uint64_t file_size;
+    bool auto_activate;
+    struct verify_checksum checksum;
+    struct firmware_window windows[FIRMWARE_WINDOWS];
+    uint8_t window_count;
+
+    /* Where the clock stood (stored): elapsed grows by the monotonic clock within a life, by the wall clock between. */
+    int64_t accepted_at;
+    uint64_t elapsed_base_s;
+    uint64_t elapsed_from; /* monotonic ms */
+    uint32_t used_windows; /* bits (stored) */
+    uint8_t window_tries[FIRMWARE_WINDOWS];
+    int window;        /* the one it started in, or -1 */
+    uint64_t retry_at; /* monotonic ms */
+
+    char *old_version; /* what the target ran when the transfer began (stored) */
+    struct verify_checksum fetched;
+    struct fetch_want want;
+    struct serve_grant grant;
+    struct timer timer;    /* the present step's: window, retry, idleness, stall, next question */
+    struct timer deadline; /* for the device to come back */
+
+    /* Durability. */
+    struct store_waiter waiter;
+    bool waiter_armed;
+    bool wait_again; /* there were writes after it was armed */
+    bool unsaved;    /* the last write failed */
+    void (*then)(struct firmware_job *job);
+
+    /* The end. */
+    int64_t ended_at;
+    uint32_t fault_code;
+    char *fault;
+    char *result_version;
+};
+
+struct firmware {
+    struct loop *loop;
+    struct store *store;
+    struct cache *cache;
+    struct http_fetcher *fetcher; /* NULL when the source is a test's */
+    struct fetches *fetches;
+    struct serve serve;
+    char *serve_url;
+    char *ca_file, *certificate_file, *key_file;
+    uint32_t parallel_installs;
+    uint32_t retries;
+    struct firmware_policy policy;
+    struct observers observers;
+    struct firmware_target *targets;
+    struct firmware_job *jobs; /* in order of acceptance */
+    struct firmware_job *last_job;
+    struct firmware_job *ended;
+    struct firmware_job *walk; /* the next one of a walk over jobs that is under way */
+    size_t job_count;
+    uint64_t next_id;
+    uint32_t installs;
+    struct deferred reconsider;
+    struct store_waiter waiter;
+    bool waiter_armed;
+    struct timer rewrite; /* after a batch was lost */
+};
+
+/* firmware_new() with another source of bytes (tests); source NULL: an http_fetcher of its own. */
+struct firmware *firmware_new_from(struct loop *loop, struct store *store,
+                                   const struct firmware_settings *settings,
+                                   const struct fetch_source *source, struct error *err);
+
+/* After each write: the manager wants to know when it failed, or when its batch is lost, and then writes all again. */
+void firmware_wrote(struct firmware *firmware, int result);
+void firmware_tell(struct firmware *firmware, enum firmware_event_type type, struct firmware_target *target,
+                   int slot, struct firmware_job *job);
+
+/* ---- slot.c ---- */
+void slots_load(struct firmware_target *target);
+void slots_forget(struct firmware_target *target);
+void slots_save(struct firmware_target *target);
+void slots_free(struct firmware_target *target);
+/* Empties all but the status, which becomes `status`. */
+void slot_reset(struct firmware_target *target, int slot, enum firmware_status status);
+void slot_set_status(struct firmware_target *target, int slot, enum firmware_status status, const char *log);
+/* An image of the cache came into the slot. */
+void slot_set_image(struct firmware_target *target, int slot, struct firmware_image *image,
+                    const struct firmware_release *release);
+/* The target runs this slot now: what it ran before becomes Available or NoImage. */
+void slot_activate(struct firmware_target *target, int slot, const char *name, const char *version);
+/* The target runs this version: finds out which slot that is. */
+void slot_running(struct firmware_target *target, const char *name, const char *version);
+void slot_offer(struct firmware_target *target, const char *offer, const char *version);
+/* cache_ops */
+void slots_survey(void *ctx, struct firmware_image *images);
+void slots_evicted(void *ctx, struct firmware_image *image);
+const char *slot_version(const struct firmware_target *target, int slot); /* never NULL */
+/* "shelly-plus1-1.4.4.bin" and "1.4.4" from its URL: a guess. */
+void slot_guess(const char *url, struct firmware_release *ret);
+
+/* ---- job.c ---- */
+struct firmware_job *job_new(struct firmware_target *target, enum firmware_command command, int slot);
+void job_free(struct firmware_job *job);
+/* Into the manager's and the target's lists. */
+void job_link(struct firmware_job *job);
+/* Checks that hold for both commands. */
+int job_admit(struct firmware_target *target, int slot, struct error *err);
+/* Gives it an id, stores it, and runs `then` when that is durable. Frees the job on failure. */
+struct firmware_job *job_accept(struct firmware_job *job, const struct firmware_origin *origin,
+                                void (*then)(struct firmware_job *job), struct error *err);
+void job_set_state(struct firmware_job *job, enum firmware_job_state state);
+void job_set_progress(struct firmware_job *job, unsigned percent);
+/* Runs fn when all that was written until now is durable, unless the job changes its mind (then = NULL). */
+void job_then(struct firmware_job *job, void (*fn)(struct firmware_job *job));
+/* After a batch was lost: writes what should be stored once more. */
+void job_rewrite(struct firmware_job *job);
+void job_end(struct firmware_job *job, enum firmware_job_state state, uint32_t code, const char *fmt, ...)
+    __attribute__((format(printf, 4, 5)));
+uint64_t job_elapsed(const struct firmware_job *job);
+void job_wait_ms(struct firmware_job *job, uint64_t ms, timer_fn *fn);
+/* The program stops: frees without ending. */
+void job_let_go(struct firmware_job *job);
+
+/* ---- job_store.c ---- */
+/* Sets id and key. -1 when memory is out. */
+int job_name(struct firmware_job *job, uint64_t id);
+int job_save(struct firmware_job *job, struct error *err);
+int job_delete(struct firmware_job *job, struct error *err);
+/* Makes the stored jobs of a target; they are linked, not started. */
+int jobs_load(struct firmware_target *target, struct error *err);
+/* The first id that no job ever had. */
+uint64_t jobs_next_id(struct store *store);
+
+/* ---- job_download.c, job_activate.c, job_install.c ---- */
+void job_resume(struct firmware_job *job);
+void download_begin(struct firmware_job *job);
+void download_cancel(struct firmware_job *job);
+void activate_begin(struct firmware_job *job);
+void activate_consider(struct firmware_job *job);
+void activate_failed(struct firmware_job *job, bool transient, const char *reason);
+void install_begin(struct firmware_job *job);
+void install_resume(struct firmware_job *job);
+/* Leaves the target: timers, grant and place are given back. */
+void install_leave(struct firmware_job *job);
+void install_online(struct firmware_job *job, bool online);
+void install_progress(struct firmware_job *job, unsigned percent);
+void install_transferred(struct firmware_job *job);
+void install_version(struct firmware_job *job, const char *name, const char *version);
+
+#endif
