@@ -62,12 +62,13 @@ static cJSON *offered(const struct device *device)
 cJSON *rpc_sys_status(const struct device *device)
 {
     const struct clock *clock = &device->home->loop.clock;
+    uint64_t uptime = (clock_monotonic(clock) - device->booted_at) / 1000;
     cJSON *sys = cJSON_CreateObject();
 
     cJSON_AddStringToObject(sys, "mac", device->mac);
     cJSON_AddBoolToObject(sys, "restart_required", false);
     cJSON_AddNumberToObject(sys, "unixtime", (double)clock_wall(clock));
-    cJSON_AddNumberToObject(sys, "uptime", (double)((clock_monotonic(clock) - device->booted_at) / 1000));
+    cJSON_AddNumberToObject(sys, "uptime", (double)uptime);
     cJSON_AddNumberToObject(sys, "ram_size", 260000);
     cJSON_AddNumberToObject(sys, "ram_free", 120000);
     cJSON_AddNumberToObject(sys, "fs_size", 393216);
