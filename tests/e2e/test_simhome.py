@@ -291,7 +291,7 @@ def faults(directory):
     for index, name in names.items():
         b.home.fault(index, name)
     before = b.home.devices()
-    assert b.gateway.call(b.devices[1], "Shelly.Update", {"url": url})["error"]["code"] == -114
+    assert b.gateway.call(b.devices[1], "Shelly.Update", {"url": url})["error"]["code"] == -109
     for index in (2, 3, 4, 5, 6, 8):
         b.gateway.call(b.devices[index], "Shelly.Update", {"url": url})
     b.home.wait_device(2, lambda d: d["count"]["updates_failed"] == 1 and d["progress"] < 50)

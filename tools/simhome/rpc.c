@@ -257,7 +257,7 @@ static cJSON *shelly_update(struct call *call)
     if (url && stage)
         return fail(call, RPC_INVALID_ARGUMENT, "Either 'stage' or 'url'!");
     if (device->faults & FAULT_REFUSES)
-        return fail(call, RPC_UNAVAILABLE, "Resource unavailable: Update refused!");
+        return fail(call, RPC_FAILED_PRECONDITION, "Precondition failed: Update refused!");
     if (device->state != DEVICE_RUNNING)
         return fail(call, RPC_UNAVAILABLE, "Resource unavailable: Update in progress!");
     if (!url && (!device->offer.version[0] || strcmp(stage_name, "stable")))
