@@ -79,6 +79,10 @@ void device_free(struct device *device);
 void device_power(struct device *device, bool on);
 void device_reboot(struct device *device, uint64_t delay_ms);
 void device_set_faults(struct device *device, unsigned faults);
+
+/* In update.c: firmware, and what is offered. */
+
+/* Somebody else updates the device: it restarts with that version (a device that is off has it at its next boot). */
 void device_set_version(struct device *device, const char *version);
 /* version "" withdraws the offer. The device tells its peers. */
 void device_set_offer(struct device *device, const char *version, const char *url);

@@ -195,7 +195,8 @@ void device_set_version(struct device *device, const char *version)
     str_copy(device->next_version, sizeof(device->next_version), version);
     snprintf(device->next_fw_id, sizeof(device->next_fw_id), "20260101-000000/%.60s", version);
     device->flashed = true;
-    device_reboot(device, 0);
+    if (device->state != DEVICE_OFF)
+        device_reboot(device, 0);
 }
 
 void device_set_offer(struct device *device, const char *version, const char *url)
