@@ -9,6 +9,8 @@ from google.protobuf import descriptor as pb
 from hptest import controller, usp
 from hptest.process import deadline
 
+from . import consistency
+
 _PATH_FIELDS = {"resolved_path", "instantiated_path", "affected_path", "affected_paths", "unaffected_path",
                 "instantiated_obj_path", "obj_path", "param_path", "req_obj_path"}
 _PART = r"([A-Za-z_][A-Za-z0-9_-]*|[1-9][0-9]*)"
@@ -62,6 +64,13 @@ class Controller(controller.Controller):
         self.answers = {}
         self.violations = []
         self.acknowledge = lambda notice: True
+
+    def request(self, msg, timeout=10):
+        """As hptest's, and the answer must fit the request."""
+        answer = super().request(msg, timeout)
+        for text in consistency.complaints(msg, answer):
+            self._wrong(text)
+        return answer
 
     # -- waiting
 

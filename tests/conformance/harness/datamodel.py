@@ -34,6 +34,7 @@ def _commands(obj):
             yield f"{c.command_name}: command_type {c.command_type}"
         yield from (f"{c.command_name}: argument {name!r}" for name in (*c.input_arg_names, *c.output_arg_names)
                     if not relative(name))
+        yield from (f"{c.command_name}: argument {text}" for text in _twice(c.input_arg_names))
 
 
 def _events(obj):
@@ -59,9 +60,17 @@ def _keys(obj, only_part):
         yield from (f"unique key {name!r} is no parameter" for name in key_set.key_names if name not in names)
 
 
+def _twice(names):
+    names = list(names)
+    yield from (f"{name} twice" for name in sorted({n for n in names if names.count(n) > 1}))
+
+
 def complaints(obj, only_part=False):
     """What is wrong with one SupportedObjectResult: lists for its parameters, commands, events and key sets.
 
     only_part: the result describes one command, event or parameter, so the rest is missing by right.
     """
-    return [list(_params(obj)), list(_commands(obj)), list(_events(obj)), list(_keys(obj, only_part))]
+    return [[*_params(obj), *_twice(p.param_name for p in obj.supported_params)],
+            [*_commands(obj), *_twice(c.command_name for c in obj.supported_commands)],
+            [*_events(obj), *_twice(e.event_name for e in obj.supported_events)],
+            [*_keys(obj, only_part), *_twice(tuple(s.key_names) for s in obj.unique_key_sets)]]

@@ -235,6 +235,7 @@ class WebSocketLane(Lane):
     def prepare(self):
         self.port = free_port()
         self.agent.ws_controller(self.port, CONTROLLER_ID)
+        self.agent.ws_server(CONTROLLER_ID)         # so that Device.LocalAgent.MTP. has a row, as on a gateway
         self.ctl = Controller(self._server(self.port, CONTROLLER_ID), CONTROLLER_ID, self.endpoint_id)
 
     def _server(self, port, endpoint_id):

@@ -15,6 +15,9 @@ def created(t, metric, result, keys=("ID", "Recipient"), table=SUBSCRIPTIONS):
     t.eq(metric, "param_errs", list(status.param_errs), [])
     t.ok(metric, set(status.unique_keys) in ({*keys}, {*keys, "Alias"}), f"unique_keys are {dict(status.unique_keys)}")
     t.ok(metric, instance_of(path, table), f"instantiated_path {path!r} is no row of {table}")
+    for name, value in status.unique_keys.items():
+        got = t.ctl.get(path + name).get(path + name)
+        t.ok(metric, value and got == value, f"unique key {name} is {value!r}, the row has {got!r}")
     return path
 
 
@@ -38,7 +41,8 @@ def given(t, *objects):
     paths = []
     for result in answer.body.response.add_resp.created_obj_results:
         kind, status = status_of(result)
-        t.setup(kind == "oper_success" and not status.param_errs, f"Add in the setup: {result}")
+        t.setup(kind == "oper_success" and not status.param_errs and instance_of(
+            status.instantiated_path, status.instantiated_path.rsplit(".", 2)[0] + "."), f"Add in the setup: {result}")
         paths.append(t.created(status.instantiated_path))
     return paths
 
