@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * One proxied device: what the registry knows of it. Rows of Device.ProxiedDevice.{i}. read this struct; there is no
+ * second copy. Owned by the registry (devices/registry.h); changed by the device's dialect through the functions there,
+ * read by everybody. Loop's thread only.
+ *
+ * Texts are malloc'ed, NULL for "". A device costs what its texts need, not what they might.
+ */
+#ifndef DEVICES_DEVICE_H
+#define DEVICES_DEVICE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "devices/rate.h"
+#include "firmware/firmware.h"
+
+struct registry;
+struct dialect;
+
+/* What can change about a device; DEVICE_BIT() of one is its bit in a set of changes. Texts come first. */
+enum device_field {
+    DEVICE_ALIAS,
+    DEVICE_NAME, /* by the device until a controller gives another */
+    DEVICE_TYPE, /* IoTDeviceType of TR-181, or NULL */
+    DEVICE_DESCRIPTION,
+    DEVICE_MANUFACTURER,
+    DEVICE_OUI, /* six upper-case digits */
+    DEVICE_MODEL,
+    DEVICE_HARDWARE_VERSION,
+    DEVICE_SOFTWARE_VERSION,
+    DEVICE_SERIAL_NUMBER,
+    DEVICE_MAC,           /* twelve upper-case digits */
+    DEVICE_APP,           /* the manufacturer's name of the firmware family */
+    DEVICE_FIRMWARE_NAME, /* FirmwareImage.{i}.Name of what it runs */
+    DEVICE_ADDRESS,       /* where the dialect reaches it: a topic prefix */
+    DEVICE_IP,            /* where it was seen to come from, when it connected to us itself */
+    DEVICE_OFFERED_VERSION,
+    DEVICE_LAST_RESULT,
+    DEVICE_REASON, /* why it is quarantined */
+    DEVICE_TEXTS,  /* how many texts there are */
+
+    DEVICE_ONLINE = DEVICE_TEXTS,
+    DEVICE_LAST_CONTACTED, /* announced seldom, see registry.c */
+    DEVICE_TRANSPORT,
+    DEVICE_GRADE,
+    DEVICE_QUARANTINED,
+    DEVICE_JOB_STATE,
+    DEVICE_PROGRESS,
+    DEVICE_REJECTED, /* announced seldom */
+    DEVICE_FIELDS,
+};
+
+#define DEVICE_BIT(field) (1u << (field))
+
+enum device_transport {
+    DEVICE_MQTT,
+    DEVICE_WEBSOCKET,
+};
+
+/* How sure we are that the device is what it says it is. */
+enum device_grade {
+    DEVICE_GRADE_A, /* cryptographic: client certificate or signed answer */
+    DEVICE_GRADE_B, /* its own credential at the broker */
+    DEVICE_GRADE_C, /* observed */
+    DEVICE_GRADE_D, /* inferred */
+};
+
+struct device {
+    struct registry *registry;
+    const struct dialect *dialect;
+    void *dialect_data; /* the dialect's, freed by dialect->forget() */
+    char *key;          /* "shelly:shellyplus1-a8032abe54dc" */
+    char *path;         /* "Device.ProxiedDevice.3.DeviceInfo.", for the firmware target */
+    char *text[DEVICE_TEXTS];
+    uint32_t instance; /* of Device.ProxiedDevice.; stays with the key as long as the device is known */
+    uint32_t changed;  /* set of fields not yet announced */
+    enum device_transport transport;
+    enum device_grade grade;
+    uint32_t job_state;     /* of the newest job: 1 + enum firmware_job_state, 0 when there was none */
+    uint32_t progress;      /* percent of its present step */
+    uint32_t rejected;      /* messages refused: malformed, of another, too many */
+    int64_t last_contacted; /* s since 1970; 0 never */
+    int64_t announced_contacted;
+    bool online;
+    bool quarantined;     /* listed, not updated */
+    bool named;           /* a controller gave the name */
+    bool accept_identity; /* released: whatever it says next is what it is */
+    void *row;            /* of the observer above that shows the device; NULL: not shown */
+    struct rate messages;
+    struct firmware_target target;
+};
+
+/* The text, "" when there is none. */
+static inline const char *device_text(const struct device *device, enum device_field field)
+{
+    return device->text[field] ? device->text[field] : "";
+}
+
+/* The part of the key after the dialect's name and the colon. */
+const char *device_id(const struct device *device);
+
+#endif

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * A dialect: how one family of devices speaks. One file (or a few) per dialect behind this struct, one row per dialect
+ * in devices/dialects/dialects.c. Dialects take bytes and time and give bytes and actions: what they do to the LAN goes
+ * through `struct lan`, what they learn goes into the registry and to the firmware target. Tests and fuzzers drive them
+ * with a lan of their own.
+ *
+ * All on the loop's thread. The strings of a message are borrowed for the call.
+ */
+#ifndef DEVICES_DIALECTS_DIALECT_H
+#define DEVICES_DIALECTS_DIALECT_H
+
+#include "base/clock.h"
+#include "base/timer.h"
+#include "devices/registry.h"
+#include "transports/mqtt.h"
+
+/* A WebSocket that a device opened to us. Owned by who accepted it; gone after dialect->closed() returns. */
+struct lan_session {
+    const char *address;      /* the peer's, as text */
+    const char *path;         /* of the request, without the query */
+    bool local;               /* the peer is this machine */
+    bool certified;           /* it showed a certificate that our CA signed: grade A */
+    struct rate *new_devices; /* the address's allowance of new devices */
+    void *peer;               /* the dialect's */
+};
+
+/* What dialects may do to the LAN. */
+struct lan {
+    void *ctx;
+    /* 0, or -1: not connected or the queue is full. */
+    int (*publish)(void *ctx, const struct mqtt_publication *publication, struct error *err);
+    /* Topics beyond the dialect's fixed ones; kept over reconnects. */
+    int (*subscribe)(void *ctx, const char *topic, struct error *err);
+    int (*unsubscribe)(void *ctx, const char *topic, struct error *err);
+    int (*send)(void *ctx, struct lan_session *session, bool binary, const void *data, size_t len,
+                struct error *err);
+    /* Ends the session, with a reason for people; closed() follows later. */
+    void (*close)(void *ctx, struct lan_session *session, const char *reason);
+};
+
+/* What a dialect is given; lives as long as the dialect's context. */
+struct dialect_host {
+    struct registry *registry;
+    struct timers *timers;
+    const struct clock *clock;
+    const struct lan *lan;
+    const char *source;      /* our name on the LAN's broker, "homepatch" */
+    bool device_credentials; /* the broker holds each device to its own topics: grade B */
+};
+
+struct dialect {
+    const char *name;          /* prefix of its devices' keys; NULL: left out of this build */
+    const char *mqtt_protocol; /* Device.ProxiedDevice.{i}.ProxyProtocol, without the vendor prefix */
+    const char *websocket_protocol;
+    const struct firmware_target_ops *firmware;
+
+    /* A context, or NULL when memory is out. destroy() comes when all devices and sessions are gone. */
+    void *(*create)(const struct dialect_host *host);
+    void (*destroy)(void *ctx);
+    /* A device of this dialect came from the store: be ready to hear it. -1: memory is out. */
+    int (*restore)(void *ctx, struct device *device);
+    /* The device is forgotten or the program ends: free device->dialect_data. */
+    void (*forget)(struct device *device);
+    /* Ask the device anew who it is and what it runs. May be NULL. */
+    void (*identify)(struct device *device);
+
+    /* ---- the LAN's broker ---- */
+    /* Calls add() for each topic filter to subscribe; NULL: the dialect does not use MQTT. */
+    void (*subscriptions)(void *ctx, void (*add)(void *add_ctx, const char *topic), void *add_ctx);
+    /* The broker is there, or has been away for longer than a hiccup. */
+    void (*broker)(void *ctx, bool connected);
+    /* True when the message was meant for this dialect. */
+    bool (*mqtt_message)(void *ctx, const struct mqtt_message *message);
+
+    /* ---- WebSockets that devices open to us ---- */
+    const char *websocket_path;        /* NULL: none */
+    const char *websocket_subprotocol; /* NULL: none */
+    /* -1 refuses the session. */
+    int (*opened)(void *ctx, struct lan_session *session);
+    void (*message)(void *ctx, struct lan_session *session, bool binary, const uint8_t *data, size_t len);
+    void (*closed)(void *ctx, struct lan_session *session);
+};
+
+/* The table of dialects: index from 0, NULL at the end. Rows left out of this build are passed over. */
+const struct dialect *dialect_at(size_t index);
+const struct dialect *dialect_find(const char *name);
+
+#endif

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What the files of the Shelly dialect share. A peer is one who speaks Shelly RPC to us: a topic prefix at the broker
+ * or a WebSocket session, or a known device that has neither now. A peer without a device is a candidate: it has not
+ * said yet who it is. A device's peer is its dialect_data and lives as long as the device.
+ */
+#ifndef DEVICES_DIALECTS_SHELLY_PEER_H
+#define DEVICES_DIALECTS_SHELLY_PEER_H
+
+#include "devices/dialects/shelly.h"
+#include "devices/json.h"
+
+enum {
+    SHELLY_PENDING = 4, /* requests to one peer that wait for their answers */
+    SHELLY_TEXT_MAX = 64,
+    SHELLY_POLL_MS = 20000, /* nothing heard for this long during an update: look at the version */
+    SHELLY_IGNORE_MS =
+        120000, /* a topic prefix of nobody, or of a device that is here otherwise, is left alone */
+};
+
+/* Requests that we make; the table in shelly_rpc.c has their names and patience. */
+enum shelly_method {
+    SHELLY_NONE,
+    SHELLY_GET_DEVICE_INFO,
+    SHELLY_GET_SYS_STATUS,
+    SHELLY_CHECK_FOR_UPDATE,
+    SHELLY_UPDATE,
+    SHELLY_REBOOT,
+};
+
+struct shelly_request {
+    uint32_t id;
+    uint8_t method; /* enum shelly_method; SHELLY_NONE: free */
+    uint8_t tries;  /* made so far */
+    uint64_t due;   /* monotonic ms: the time to try again or to give up */
+};
+
+enum shelly_update_state {
+    SHELLY_UPDATE_NONE,
+    SHELLY_UPDATE_ASKED,        /* Shelly.Update is on its way */
+    SHELLY_UPDATE_TRANSFERRING, /* it was taken; the device fetches */
+    SHELLY_UPDATE_REBOOTING,    /* the device said that it has all */
+};
+
+struct shelly_update {
+    enum shelly_update_state state;
+    bool away;        /* the device itself left since the update began */
+    uint64_t started; /* monotonic ms */
+    uint64_t poll;    /* monotonic ms: look at the version when nothing was heard until then */
+};
+
+struct shelly {
+    struct dialect_host host;
+    struct map by_prefix; /* topic prefix -> peer */
+    uint32_t candidates;  /* peers without a device, MQTT only */
+    uint64_t seed[2];
+    uint64_t ids; /* request ids given out */
+    struct rate broker_new;
+};
+
+struct shelly_peer {
+    struct shelly *shelly;
+    struct device *device; /* NULL: a candidate */
+    char *prefix;          /* MQTT: topic prefix; NULL: none */
+    struct lan_session *session;
+    struct shelly_request pending[SHELLY_PENDING];
+    struct timer timer;
+    uint64_t check;       /* monotonic ms: ask for updates; 0: not yet */
+    uint64_t quiet;       /* monotonic ms: see whether it is still there */
+    uint64_t ignore;      /* monotonic ms: a refused candidate is not listened to until then; 0: it is */
+    uint32_t excess;      /* messages dropped for being too many */
+    struct rate messages; /* of a candidate */
+    struct shelly_update update;
+};
+
+/* ---- shelly.c ---- */
+/* Arms the peer's timer for whatever comes first. */
+void shelly_schedule(struct shelly_peer *peer);
+/* The peer cannot be reached. left: the device went, it is not us who lost the broker. */
+void shelly_offline(struct shelly_peer *peer, bool left);
+void shelly_reject(struct shelly_peer *peer, const char *why);
+/* What "stable" is now, in an object like {"stable": {"version": ...}}. */
+void shelly_offered(struct shelly_peer *peer, const cJSON *updates);
+/* Refuses a candidate: the session is closed, or its topics are not listened to for a while. The peer is gone for
+ * the caller. */
+void shelly_drop_candidate(struct shelly_peer *peer, const char *why);
+
+/* ---- shelly_identify.c ---- */
+/* The answer to Shelly.GetDeviceInfo. May free the peer (a candidate that is refused or joins a known device). */
+void shelly_identified(struct shelly_peer *peer, const char *src, const cJSON *result);
+
+/* ---- shelly_rpc.c ---- */
+/* Asks; a request of the same method that is still waiting stands for this one. params: JSON object or NULL.
+ * -1: too many are waiting. */
+int shelly_call(struct shelly_peer *peer, enum shelly_method method, const char *params, struct error *err);
+/* Is the peer to be reached at all? */
+bool shelly_reachable(const struct shelly_peer *peer);
+/* The answer to a request. May free the peer. */
+void shelly_answer(struct shelly_peer *peer, const char *src, uint64_t id, const cJSON *frame);
+/* Requests that waited too long are repeated or given up. May free the peer: -1 then. */
+int shelly_expire(struct shelly_peer *peer, uint64_t now);
+void shelly_forget_requests(struct shelly_peer *peer);
+uint64_t shelly_next_due(const struct shelly_peer *peer);
+
+/* ---- shelly_update.c ---- */
+extern const struct firmware_target_ops shelly_firmware_ops;
+void shelly_update_answered(struct shelly_peer *peer);
+void shelly_update_refused(struct shelly_peer *peer, int code, const char *message);
+void shelly_update_event(struct shelly_peer *peer, const char *event, const cJSON *details);
+/* The device was asked and runs this. */
+void shelly_update_version(struct shelly_peer *peer, const char *name, const char *version, bool changed);
+/* uptime_s: of Sys.GetStatus, or UINT64_MAX when it did not tell. */
+void shelly_update_uptime(struct shelly_peer *peer, uint64_t uptime_s);
+
+#endif

@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Shelly RPC frames out, and answers matched to what was asked. Request ids cannot be guessed. */
+#include <stdio.h>
+#include <string.h>
+
+#include "devices/dialects/shelly_peer.h"
+
+enum {
+    FRAME_BYTES = 4096, /* of a request */
+    TIMED_OUT = -1,
+};
+
+static void got_device_info(struct shelly_peer *peer, const char *src, const cJSON *result)
+{
+    shelly_identified(peer, src, result);
+}
+
+static void no_device_info(struct shelly_peer *peer, int code, const char *message)
+{
+    (void)message;
+    if (!peer->device)
+        shelly_drop_candidate(peer, code == TIMED_OUT ? "it does not answer" : "it does not say what it is");
+    else if (code == TIMED_OUT)
+        shelly_offline(peer, false);
+}
+
+static void got_sys_status(struct shelly_peer *peer, const char *src, const cJSON *result)
+{
+    uint64_t uptime = UINT64_MAX;
+
+    (void)src;
+    json_number(result, "uptime", UINT32_MAX, &uptime);
+    if (json_object(result, "available_updates"))
+        shelly_offered(peer, json_object(result, "available_updates"));
+    shelly_update_uptime(peer, uptime);
+}
+
+static void no_sys_status(struct shelly_peer *peer, int code, const char *message)
+{
+    (void)message;
+    if (code != TIMED_OUT)
+        shelly_update_uptime(peer, UINT64_MAX);
+}
+
+static void got_offer(struct shelly_peer *peer, const char *src, const cJSON *result)
+{
+    (void)src;
+    if (cJSON_IsObject(result))
+        shelly_offered(peer, result);
+}
+
+static void got_update(struct shelly_peer *peer, const char *src, const cJSON *result)
+{
+    (void)src;
+    (void)result;
+    shelly_update_answered(peer);
+}
+
+static const struct method {
+    const char *name;
+    const char *params;
+    uint32_t timeout_ms;
+    uint8_t tries;
+    void (*result)(struct shelly_peer *peer, const char *src, const cJSON *result);
+    void (*failed)(struct shelly_peer *peer, int code, const char *message);
+} methods[] = {
+    [SHELLY_GET_DEVICE_INFO] = {"Shelly.GetDeviceInfo", "{\"ident\":true}", 10000, 3, got_device_info,
+                                no_device_info},
+    [SHELLY_GET_SYS_STATUS] = {"Sys.GetStatus", NULL, 10000, 3, got_sys_status, no_sys_status},
+    /* The device asks its manufacturer, which takes a while. */
+    [SHELLY_CHECK_FOR_UPDATE] = {"Shelly.CheckForUpdate", NULL, 30000, 2, got_offer, NULL},
+    /* Not repeated: the first may have been taken although its answer was lost. */
+    [SHELLY_UPDATE] = {"Shelly.Update", NULL, 30000, 1, got_update, shelly_update_refused},
+    [SHELLY_REBOOT] = {"Shelly.Reboot", NULL, 10000, 1, NULL, NULL},
+};
+
+bool shelly_reachable(const struct shelly_peer *peer)
+{
+    return peer->session || peer->prefix;
+}
+
+static int publish(struct shelly_peer *peer, struct buf *frame, struct error *err)
+{
+    const struct lan *lan = peer->shelly->host.lan;
+    char topic[256];
+
+    snprintf(topic, sizeof(topic), "%s/rpc", peer->prefix);
+    return lan->publish(
+        lan->ctx,
+        &(struct mqtt_publication){.topic = topic, .payload = buf_data(frame), .len = frame->len, .qos = 1},
+        err);
+}
+
+/* Over MQTT the answer comes to <src>/rpc: each peer has a src of its own, so that its topic names it. */
+static int send_request(struct shelly_peer *peer, const struct shelly_request *request, const char *params,
+                        struct error *err)
+{
+    const struct dialect_host *host = &peer->shelly->host;
+    const struct method *method = &methods[request->method];
+    char src[256];
+    struct buf frame;
+    int rc;
+
+    if (peer->session)
+        snprintf(src, sizeof(src), "%s", host->source);
+    else
+        snprintf(src, sizeof(src), "%s/%s", host->source, peer->prefix);
+    buf_init(&frame, FRAME_BYTES, 0);
+    buf_printf(&frame, "{\"id\":%u,\"src\":", request->id);
+    json_quote(&frame, src);
+    buf_printf(&frame, ",\"method\":\"%s\"", method->name);
+    if (params || method->params) {
+        buf_append_str(&frame, ",\"params\":");
+        buf_append_str(&frame, params ? params : method->params);
+    }
+    buf_append_byte(&frame, '}');
+    if (frame.failed)
+        rc = error_set(err, ERROR_RESOURCES_EXCEEDED, NULL, "the request is too long or memory is out");
+    else if (peer->session)
+        rc = host->lan->send(host->lan->ctx, peer->session, false, buf_data(&frame), frame.len, err);
+    else
+        rc = publish(peer, &frame, err);
+    buf_done(&frame);
+    return rc;
+}
+
+static uint32_t next_id(struct shelly *shelly)
+{
+    uint64_t counter = ++shelly->ids;
+    uint32_t id = (uint32_t)map_hash(shelly->seed, &counter, sizeof(counter)) & 0x7fffffff;
+
+    return id ? id : 1;
+}
+
+int shelly_call(struct shelly_peer *peer, enum shelly_method method, const char *params, struct error *err)
+{
+    struct shelly_request *request = NULL;
+    int rc;
+
+    if (!shelly_reachable(peer))
+        return error_set(err, ERROR_RESOURCES_EXCEEDED, NULL, "the device is offline");
+    for (size_t i = 0; i < SHELLY_PENDING; i++) {
+        if (peer->pending[i].method == method && method != SHELLY_UPDATE)
+            return 0;
+        if (peer->pending[i].method == SHELLY_NONE ||
+            (method == SHELLY_UPDATE && peer->pending[i].method == method))
+            request = &peer->pending[i];
+    }
+    if (!request)
+        return error_set(err, ERROR_RESOURCES_EXCEEDED, NULL,
+                         "too many requests to the device wait for answers");
+    *request = (struct shelly_request){
+        .id = next_id(peer->shelly),
+        .method = (uint8_t)method,
+        .tries = 1,
+        .due = clock_monotonic(peer->shelly->host.clock) + methods[method].timeout_ms,
+    };
+    rc = send_request(peer, request, params, err);
+    /* What is tried more than once may go out with the next try. */
+    if (rc < 0 && methods[method].tries == 1)
+        request->method = SHELLY_NONE;
+    else
+        rc = 0;
+    shelly_schedule(peer);
+    return rc;
+}
+
+void shelly_answer(struct shelly_peer *peer, const char *src, uint64_t id, const cJSON *frame)
+{
+    const cJSON *error = json_object(frame, "error"), *code = json_member(error, "code");
+    const struct method *method = NULL;
+
+    for (size_t i = 0; i < SHELLY_PENDING && !method; i++) {
+        if (peer->pending[i].method != SHELLY_NONE && peer->pending[i].id == id) {
+            method = &methods[peer->pending[i].method];
+            peer->pending[i].method = SHELLY_NONE;
+        }
+    }
+    if (!method)
+        return; /* late, or asked by somebody else: neither is worth a word */
+    if (error) {
+        const char *message = json_text(error, "message", 200);
+
+        /* -1 is ours, for "timed out". */
+        if (method->failed)
+            method->failed(peer, cJSON_IsNumber(code) && code->valueint != TIMED_OUT ? code->valueint : 500,
+                           message ? message : "no reason given");
+    } else if (method->result) {
+        method->result(peer, src, json_member(frame, "result"));
+    }
+}
+
+int shelly_expire(struct shelly_peer *peer, uint64_t now)
+{
+    bool candidate = !peer->device;
+
+    for (size_t i = 0; i < SHELLY_PENDING; i++) {
+        struct shelly_request *request = &peer->pending[i];
+        const struct method *method = &methods[request->method];
+
+        if (request->method == SHELLY_NONE || request->due > now)
+            continue;
+        if (request->tries < method->tries) {
+            request->tries++;
+            request->due = now + method->timeout_ms;
+            send_request(peer, request, NULL, NULL);
+            continue;
+        }
+        request->method = SHELLY_NONE;
+        if (method->failed)
+            method->failed(peer, TIMED_OUT, "the device does not answer");
+        if (candidate)
+            return -1; /* the only thing ever asked of it is who it is */
+    }
+    return 0;
+}
+
+void shelly_forget_requests(struct shelly_peer *peer)
+{
+    memset(peer->pending, 0, sizeof(peer->pending));
+}
+
+uint64_t shelly_next_due(const struct shelly_peer *peer)
+{
+    uint64_t due = UINT64_MAX;
+
+    for (size_t i = 0; i < SHELLY_PENDING; i++)
+        if (peer->pending[i].method != SHELLY_NONE && peer->pending[i].due < due)
+            due = peer->pending[i].due;
+    return due;
+}

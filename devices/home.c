@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "devices/home.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "devices/dialects/dialect.h"
+#include "devices/lan_mqtt.h"
+#include "devices/lan_websocket.h"
+
+enum {
+    DIALECTS_MAX = 16,
+    HOST_BYTES = 256,
+};
+
+struct home {
+    struct loop *loop;
+    struct registry *registry;
+    struct lan lan;
+    struct dialect_host host;
+    const struct dialect *dialects[DIALECTS_MAX];
+    void *contexts[DIALECTS_MAX];
+    size_t count;
+    struct lan_mqtt *mqtt;
+    struct lan_websocket *websocket;
+    char *source;
+};
+
+/* ---- what dialects may do ---- */
+
+static int publish(void *ctx, const struct mqtt_publication *publication, struct error *err)
+{
+    struct home *home = ctx;
+
+    return lan_mqtt_publish(home->mqtt, publication, err);
+}
+
+static int subscribe(void *ctx, const char *topic, struct error *err)
+{
+    struct home *home = ctx;
+
+    return lan_mqtt_subscribe(home->mqtt, topic, err);
+}
+
+static int unsubscribe(void *ctx, const char *topic, struct error *err)
+{
+    struct home *home = ctx;
+
+    return lan_mqtt_unsubscribe(home->mqtt, topic, err);
+}
+
+static int session_send(void *ctx, struct lan_session *session, bool binary, const void *data, size_t len,
+                        struct error *err)
+{
+    (void)ctx;
+    return lan_websocket_send(session, binary, data, len, err);
+}
+
+static void session_close(void *ctx, struct lan_session *session, const char *reason)
+{
+    (void)ctx;
+    lan_websocket_close(session, reason);
+}
+
+/* ---- what comes in ---- */
+
+static void on_message(void *ctx, const struct mqtt_message *message)
+{
+    struct home *home = ctx;
+
+    for (size_t i = 0; i < home->count; i++)
+        if (home->dialects[i]->mqtt_message && home->dialects[i]->mqtt_message(home->contexts[i], message))
+            return;
+}
+
+static void on_broker(void *ctx, bool connected)
+{
+    struct home *home = ctx;
+
+    for (size_t i = 0; i < home->count; i++)
+        if (home->dialects[i]->broker)
+            home->dialects[i]->broker(home->contexts[i], connected);
+}
+
+static const struct dialect *find_dialect(void *ctx, const char *path, void **ret_dialect_ctx)
+{
+    struct home *home = ctx;
+
+    for (size_t i = 0; i < home->count; i++) {
+        if (home->dialects[i]->websocket_path && strcmp(home->dialects[i]->websocket_path, path) == 0) {
+            *ret_dialect_ctx = home->contexts[i];
+            return home->dialects[i];
+        }
+    }
+    return NULL;
+}
+
+static const struct lan_mqtt_ops mqtt_ops = {.message = on_message, .broker = on_broker};
+static const struct lan_websocket_ops websocket_ops = {.find = find_dialect};
+
+/* ---- life ---- */
+
+struct home *home_new(struct loop *loop, struct store *store, struct firmware *firmware, struct error *err)
+{
+    struct home *home = calloc(1, sizeof(*home));
+
+    if (home) {
+        home->loop = loop;
+        home->lan = (struct lan){home, publish, subscribe, unsubscribe, session_send, session_close};
+        home->registry = registry_new(store, &loop->clock, firmware);
+        home->mqtt = lan_mqtt_new(loop, &mqtt_ops, home);
+        home->websocket = lan_websocket_new(loop, &websocket_ops, home);
+    }
+    if (!home || !home->registry || !home->mqtt || !home->websocket) {
+        home_free(home);
+        error_set(err, ERROR_INTERNAL, NULL, "out of memory");
+        return NULL;
+    }
+    return home;
+}
+
+struct registry *home_registry(struct home *home)
+{
+    return home->registry;
+}
+
+static void add_subscription(void *ctx, const char *topic)
+{
+    struct home *home = ctx;
+
+    lan_mqtt_subscribe(home->mqtt, topic, NULL);
+}
+
+static int create_dialects(struct home *home, const struct home_settings *settings)
+{
+    const char *source = settings->source ? settings->source : "homepatch";
+    const struct dialect *dialect;
+
+    home->source = str_dup(source, strlen(source));
+    if (!home->source)
+        return -1;
+    home->host = (struct dialect_host){
+        .registry = home->registry,
+        .timers = &home->loop->timers,
+        .clock = &home->loop->clock,
+        .lan = &home->lan,
+        .source = home->source,
+        .device_credentials = settings->device_credentials,
+    };
+    for (size_t i = 0; home->count < DIALECTS_MAX && (dialect = dialect_at(i)); i++) {
+        home->contexts[home->count] = dialect->create(&home->host);
+        if (!home->contexts[home->count])
+            return -1;
+        home->dialects[home->count++] = dialect;
+        if (dialect->subscriptions)
+            dialect->subscriptions(home->contexts[home->count - 1], add_subscription, home);
+    }
+    return 0;
+}
+
+/* Each device that came from the store meets its dialect. */
+static int restore_devices(struct home *home)
+{
+    for (uint32_t i = 0; i < home->registry->count; i++) {
+        struct device *device = home->registry->devices[i];
+
+        for (size_t k = 0; k < home->count; k++)
+            if (home->dialects[k] == device->dialect &&
+                device->dialect->restore(home->contexts[k], device) < 0)
+                return -1;
+    }
+    return 0;
+}
+
+/* "host:port" or "[v6]:port". */
+static int split_endpoint(const char *text, char host[HOST_BYTES], uint16_t *ret_port, struct error *err)
+{
+    const char *colon = strrchr(text, ':');
+    struct str name = {text, colon ? (size_t)(colon - text) : 0};
+    uint64_t port;
+
+    if (!colon || str_to_u64(str_of(colon + 1), &port) < 0 || port > UINT16_MAX || name.len >= HOST_BYTES)
+        return error_set(err, ERROR_INVALID_VALUE, text, "must be host:port");
+    if (name.len >= 2 && name.data[0] == '[' && name.data[name.len - 1] == ']')
+        name = (struct str){name.data + 1, name.len - 2};
+    memcpy(host, name.data, name.len);
+    host[name.len] = '\0';
+    *ret_port = (uint16_t)port;
+    return 0;
+}
+
+static int start_mqtt(struct home *home, const struct home_settings *settings, struct error *err)
+{
+    char host[HOST_BYTES];
+    struct lan_mqtt_settings mqtt = {
+        .host = host,
+        .username = settings->mqtt_username && settings->mqtt_username[0] ? settings->mqtt_username : NULL,
+        .password = settings->mqtt_password && settings->mqtt_password[0] ? settings->mqtt_password : NULL,
+        .tls = settings->mqtt_tls,
+        .tls_settings = settings->tls,
+    };
+
+    if (!settings->mqtt_broker || !settings->mqtt_broker[0])
+        return 0;
+    if (split_endpoint(settings->mqtt_broker, host, &mqtt.port, err) < 0)
+        return -1;
+    return lan_mqtt_start(home->mqtt, &mqtt, err);
+}
+
+static int start_websocket(struct home *home, struct websocket_context *context,
+                           const struct home_settings *settings, struct error *err)
+{
+    char host[HOST_BYTES];
+    struct lan_websocket_settings websocket = {
+        .address = host,
+        .tls = settings->websocket_tls,
+        .tls_settings = settings->tls,
+    };
+
+    if (!settings->websocket_listen || !settings->websocket_listen[0])
+        return 0;
+    if (split_endpoint(settings->websocket_listen, host, &websocket.port, err) < 0)
+        return -1;
+    return lan_websocket_start(home->websocket, context, &websocket, err);
+}
+
+int home_start(struct home *home, struct websocket_context *context, const struct home_settings *settings,
+               struct error *err)
+{
+    if (create_dialects(home, settings) < 0)
+        return error_set(err, ERROR_INTERNAL, NULL, "out of memory");
+    if (registry_load(home->registry, dialect_find, err) < 0)
+        return -1;
+    if (restore_devices(home) < 0)
+        return error_set(err, ERROR_INTERNAL, NULL, "out of memory");
+    if (start_websocket(home, context, settings, err) < 0)
+        return -1;
+    return start_mqtt(home, settings, err);
+}
+
+void home_free(struct home *home)
+{
+    if (!home)
+        return;
+    /* Ending the connections makes no device offline for those above; then devices go, then who spoke for them. */
+    if (home->registry)
+        registry_detach(home->registry);
+    lan_websocket_free(home->websocket);
+    lan_mqtt_free(home->mqtt);
+    home->mqtt = NULL;
+    registry_free(home->registry);
+    for (size_t i = 0; i < home->count; i++)
+        home->dialects[i]->destroy(home->contexts[i]);
+    free(home->source);
+    free(home);
+}
+
+uint16_t home_websocket_port(const struct home *home)
+{
+    return lan_websocket_port(home->websocket);
+}
+
+bool home_broker_connected(const struct home *home)
+{
+    return lan_mqtt_connected(home->mqtt);
+}

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The home: the registry, the dialects with their contexts, and the two ways devices reach us, wired together. What the
+ * program creates; everything else in this folder follows from it.
+ *
+ * Made in two steps, so that observers of the registry can be added before the first device is announced.
+ * Owned by the caller; loop's thread only.
+ */
+#ifndef DEVICES_HOME_H
+#define DEVICES_HOME_H
+
+#include "devices/registry.h"
+#include "transports/websocket.h"
+
+struct home;
+
+struct home_settings {
+    const char *mqtt_broker; /* "host:port"; NULL or "": the broker is not used */
+    const char *mqtt_username;
+    const char *mqtt_password;
+    bool mqtt_tls;
+    const char *websocket_listen; /* "address:port", "port 0: any"; NULL or "": not used */
+    bool websocket_tls;
+    struct tls_settings tls;
+    const char *source;      /* our name towards devices; NULL: "homepatch" */
+    bool device_credentials; /* the broker holds each device to its own topics (its ACL): identity grade B */
+};
+
+struct home *home_new(struct loop *loop, struct store *store, struct firmware *firmware, struct error *err);
+struct registry *home_registry(struct home *home);
+/* Announces the devices that are known, then listens. -1: the store cannot be read, a setting or port is unusable. */
+int home_start(struct home *home, struct websocket_context *context, const struct home_settings *settings,
+               struct error *err);
+/* Before the firmware manager, the WebSocket context and the store. */
+void home_free(struct home *home);
+
+uint16_t home_websocket_port(const struct home *home); /* 0: not used */
+bool home_broker_connected(const struct home *home);
+
+#endif

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Who a device is. The first identity that a key shows is kept; when the same key later shows another one (address,
+ * model, manufacturer, firmware family, hardware, or less proof than before), the device is quarantined: listed, not
+ * updated, reported, until registry_release(). Other software is no other identity.
+ */
+#ifndef DEVICES_IDENTITY_H
+#define DEVICES_IDENTITY_H
+
+#include "devices/registry.h"
+
+/* What a device says of itself. NULL: not said, which contradicts nothing. Borrowed. */
+struct identity {
+    const char *manufacturer;
+    const char *mac; /* hexadecimal, with or without separators */
+    const char *serial_number;
+    const char *model;
+    const char *app;
+    const char *hardware_version;
+    enum device_grade grade;
+};
+
+enum identity_verdict {
+    IDENTITY_ACCEPTED, /* written to the device; not yet announced */
+    IDENTITY_CHANGED,  /* the device is quarantined now, and was told so to the observers */
+};
+
+/* -1: mac is no MAC address. */
+int identity_mac(const char *mac, char to[13]);
+
+enum identity_verdict identity_present(struct device *device, const struct identity *identity);
+
+#endif

@@ -1,0 +1,538 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "devices/registry.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/limits.h"
+#include "base/log.h"
+#include "devices/dialects/dialect.h"
+#include "devices/device_record.h"
+
+enum {
+    /* New devices: from one address of the LAN, and from a peer that speaks for many (a broker, this machine). */
+    NEW_INTERVAL_MS = 60000,
+    NEW_BURST = 16,
+    NEW_MANY_INTERVAL_MS = 500,
+    NEW_MANY_BURST = 4096,
+    /* Messages of one device. A metering device with all notifications on stays below 10 a second. */
+    MESSAGE_INTERVAL_MS = 40,
+    MESSAGE_BURST = 250,
+    /* LastTimeContacted is live when read; told to observers no more often than this. */
+    CONTACT_ANNOUNCE_S = 300,
+};
+
+#define KIND "device"
+#define KIND_STATE "device-registry"
+
+/* Fields that a restart must not lose. */
+static const uint32_t stored_fields = (DEVICE_BIT(DEVICE_TEXTS) - 1) | DEVICE_BIT(DEVICE_TRANSPORT) |
+                                      DEVICE_BIT(DEVICE_GRADE) | DEVICE_BIT(DEVICE_QUARANTINED);
+
+const char *device_id(const struct device *device)
+{
+    const char *colon = strchr(device->key, ':');
+
+    return colon ? colon + 1 : device->key;
+}
+
+/* ---- what the firmware says about our targets ---- */
+
+static struct device *device_of_target(const struct registry *registry, const struct firmware_target *target)
+{
+    struct device *device = target ? registry_find(registry, target->key) : NULL;
+
+    return device && &device->target == target ? device : NULL;
+}
+
+static void note_result(struct device *device, const struct firmware_job_info *info)
+{
+    char text[ERROR_MESSAGE_BYTES + 64];
+
+    snprintf(text, sizeof(text), "%s %s%s%s", info->command == FIRMWARE_DOWNLOAD ? "Download" : "Activate",
+             firmware_job_state_text(info->state), info->fault && info->fault[0] ? ": " : "",
+             info->fault ? info->fault : "");
+    device_set(device, DEVICE_LAST_RESULT, text);
+}
+
+static void on_firmware(void *ctx, const void *event)
+{
+    struct registry *registry = ctx;
+    const struct firmware_event *firmware_event = event;
+    struct firmware_job_info info;
+    struct device *device;
+    uint32_t job_state;
+
+    if (firmware_event->type != FIRMWARE_JOB_CHANGED && firmware_event->type != FIRMWARE_JOB_ENDED &&
+        firmware_event->type != FIRMWARE_JOB_DROPPED)
+        return;
+    firmware_job_info(firmware_event->job, &info);
+    device = device_of_target(registry, info.target);
+    if (!device)
+        return;
+    job_state = firmware_event->type == FIRMWARE_JOB_DROPPED ? 0 : 1u + (uint32_t)info.state;
+    if (device->job_state != job_state) {
+        device->job_state = job_state;
+        device->changed |= DEVICE_BIT(DEVICE_JOB_STATE);
+    }
+    if (device->progress != info.progress) {
+        device->progress = info.progress;
+        device->changed |= DEVICE_BIT(DEVICE_PROGRESS);
+    }
+    if (firmware_event->type == FIRMWARE_JOB_ENDED)
+        note_result(device, &info);
+    registry_announce(device);
+}
+
+/* ---- the table ---- */
+
+struct registry *registry_new(struct store *store, const struct clock *clock, struct firmware *firmware)
+{
+    struct registry *registry = calloc(1, sizeof(*registry));
+
+    if (!registry)
+        return NULL;
+    registry->store = store;
+    registry->clock = clock;
+    registry->firmware = firmware;
+    registry->next_instance = 1;
+    map_init(&registry->by_key);
+    if (firmware) {
+        registry->firmware_observer = (struct observer){.fn = on_firmware, .ctx = registry};
+        observer_add(firmware_observers(firmware), &registry->firmware_observer);
+    }
+    return registry;
+}
+
+static void device_free(struct device *device)
+{
+    if (device->dialect_data)
+        device->dialect->forget(device);
+    for (size_t i = 0; i < DEVICE_TEXTS; i++)
+        free(device->text[i]);
+    free(device->key);
+    free(device->path);
+    free(device);
+}
+
+void registry_detach(struct registry *registry)
+{
+    registry->observers = (struct observers){NULL};
+    if (!registry->firmware)
+        return;
+    observer_remove(firmware_observers(registry->firmware), &registry->firmware_observer);
+    for (uint32_t i = 0; i < registry->count; i++)
+        firmware_target_detach(&registry->devices[i]->target);
+    registry->firmware = NULL;
+}
+
+void registry_free(struct registry *registry)
+{
+    if (!registry)
+        return;
+    registry_detach(registry);
+    for (uint32_t i = 0; i < registry->count; i++)
+        device_free(registry->devices[i]);
+    free(registry->devices);
+    map_done(&registry->by_key);
+    free(registry);
+}
+
+struct device *registry_find(const struct registry *registry, const char *key)
+{
+    return map_get(&registry->by_key, str_of(key));
+}
+
+/* Where the instance is in the table, or where it would be. */
+static uint32_t place_of(const struct registry *registry, uint32_t instance)
+{
+    uint32_t low = 0, high = registry->count;
+
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+
+        if (registry->devices[middle]->instance < instance)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+struct device *registry_instance(const struct registry *registry, uint32_t instance)
+{
+    uint32_t place = place_of(registry, instance);
+
+    return place < registry->count && registry->devices[place]->instance == instance
+               ? registry->devices[place]
+               : NULL;
+}
+
+struct observers *registry_observers(struct registry *registry)
+{
+    return &registry->observers;
+}
+
+static void notify(struct device *device, enum device_event_type type, uint32_t fields)
+{
+    struct device_event event = {type, device, fields};
+
+    observers_notify(&device->registry->observers, &event);
+}
+
+static int make_room(struct registry *registry)
+{
+    uint32_t cap = registry->cap ? registry->cap * 2 : 16;
+    struct device **devices;
+
+    if (registry->count < registry->cap)
+        return 0;
+    devices = realloc(registry->devices, cap * sizeof(*devices));
+    if (!devices)
+        return -1;
+    registry->devices = devices;
+    registry->cap = cap;
+    return 0;
+}
+
+/* Puts a device that has key, dialect and instance into the table and gives it its firmware target. */
+static int enter(struct registry *registry, struct device *device, struct error *err)
+{
+    uint32_t place = place_of(registry, device->instance);
+
+    if (asprintf(&device->path, "Device.ProxiedDevice.%u.DeviceInfo.", device->instance) < 0)
+        device->path = NULL;
+    if (!device->path || make_room(registry) < 0)
+        return error_set(err, ERROR_INTERNAL, device->key, "out of memory");
+    device->registry = registry;
+    device->target.key = device->key;
+    device->target.path = device->path;
+    device->target.ops = device->dialect->firmware;
+    device->target.ctx = device;
+    device->target.active = -1;
+    device->target.blocked = device->quarantined;
+    device->target.blocked_reason = device->quarantined ? device_text(device, DEVICE_REASON) : NULL;
+    if (map_put(&registry->by_key, str_of(device->key), device) < 0)
+        return error_set(err, ERROR_INTERNAL, device->key, "out of memory");
+    if (registry->firmware && firmware_target_add(registry->firmware, &device->target, err) < 0) {
+        map_remove(&registry->by_key, str_of(device->key));
+        return -1;
+    }
+    memmove(registry->devices + place + 1, registry->devices + place,
+            (registry->count - place) * sizeof(*registry->devices));
+    registry->devices[place] = device;
+    registry->count++;
+    return 0;
+}
+
+/* ---- the store ---- */
+
+int registry_save(struct device *device, struct error *err)
+{
+    struct registry *registry = device->registry;
+    struct buf record;
+    int rc;
+
+    if (!registry->store)
+        return 0;
+    buf_init(&record, LIMIT_LAN_FRAME_BYTES, 0);
+    device_record_write(device, &record);
+    rc = record.failed
+             ? error_set(err, ERROR_INTERNAL, device->key, "out of memory")
+             : store_put(registry->store, KIND, str_of(device->key), buf_data(&record), record.len, err);
+    buf_done(&record);
+    return rc;
+}
+
+static void save_next_instance(struct registry *registry)
+{
+    char digits[20];
+    struct error err = {0};
+
+    if (!registry->store)
+        return;
+    if (store_put(registry->store, KIND_STATE, STR("next-instance"), digits,
+                  str_from_u64(digits, registry->next_instance), &err) < 0)
+        log_failure(LOG_LEVEL_WARNING, "cannot store the next instance number of a device", &err);
+}
+
+static void load_next_instance(struct registry *registry)
+{
+    struct buf text;
+    uint64_t next;
+
+    buf_init(&text, 64, 0);
+    if (store_get(registry->store, KIND_STATE, STR("next-instance"), &text, NULL) == 1 &&
+        str_to_u64((struct str){(const char *)buf_data(&text), text.len}, &next) == 0 && next > 0 &&
+        next < UINT32_MAX)
+        registry->next_instance = (uint32_t)next;
+    buf_done(&text);
+}
+
+/* Rows are collected first: entering one may write, which a walk through the store does not allow. */
+struct loading {
+    const struct dialect *(*find)(const char *name);
+    struct device **devices;
+    uint32_t count, cap, skipped;
+    bool failed;
+};
+
+static int load_row(void *ctx, struct str key, struct str value)
+{
+    struct loading *loading = ctx;
+    struct device *device;
+
+    if (loading->count == loading->cap) {
+        uint32_t cap = loading->cap ? loading->cap * 2 : 64;
+        struct device **devices = realloc(loading->devices, cap * sizeof(*devices));
+
+        if (!devices) {
+            loading->failed = true;
+            return 1;
+        }
+        loading->devices = devices;
+        loading->cap = cap;
+    }
+    device = device_record_read(key, value, loading->find);
+    if (device)
+        loading->devices[loading->count++] = device;
+    else
+        loading->skipped++;
+    return 0;
+}
+
+static void enter_loaded(struct registry *registry, const struct loading *loading)
+{
+    registry->stats.skipped += loading->skipped;
+    for (uint32_t i = 0; i < loading->count; i++) {
+        struct device *device = loading->devices[i];
+
+        if (device->instance >= registry->next_instance)
+            registry->next_instance = device->instance + 1;
+        if (!device->dialect || registry->count >= LIMIT_PROXIED_DEVICES ||
+            registry_instance(registry, device->instance) || enter(registry, device, NULL) < 0) {
+            registry->stats.skipped++;
+            device_free(device);
+        }
+    }
+}
+
+int registry_load(struct registry *registry, const struct dialect *(*find)(const char *name),
+                  struct error *err)
+{
+    struct loading loading = {.find = find};
+    int rc;
+
+    if (!registry->store)
+        return 0;
+    load_next_instance(registry);
+    rc = store_each(registry->store, KIND, STR(""), load_row, &loading, err);
+    enter_loaded(registry, &loading);
+    free(loading.devices);
+    if (loading.failed)
+        return error_set(err, ERROR_INTERNAL, NULL, "out of memory");
+    if (rc < 0)
+        return -1;
+    for (uint32_t i = 0; i < registry->count; i++)
+        notify(registry->devices[i], DEVICE_ADDED, 0);
+    return 0;
+}
+
+/* ---- coming and going ---- */
+
+static int may_add(struct registry *registry, struct rate *peer, bool many, struct error *err)
+{
+    uint64_t now = clock_monotonic(registry->clock);
+
+    if (registry->count >= LIMIT_PROXIED_DEVICES)
+        return error_set(err, ERROR_RESOURCES_EXCEEDED, NULL, "there are %u devices already",
+                         registry->count);
+    if (!rate_take(peer, now, many ? NEW_MANY_INTERVAL_MS : NEW_INTERVAL_MS,
+                   many ? NEW_MANY_BURST : NEW_BURST))
+        return error_set(err, ERROR_RESOURCES_EXCEEDED, NULL, "too many new devices at once from one peer");
+    return 0;
+}
+
+struct device *registry_add(struct registry *registry, const struct dialect *dialect, const char *id,
+                            struct rate *peer, bool many, struct error *err)
+{
+    struct device *device;
+    char alias[24];
+
+    if (may_add(registry, peer, many, err) < 0) {
+        registry->stats.refused++;
+        return NULL;
+    }
+    device = calloc(1, sizeof(*device));
+    if (!device || asprintf(&device->key, "%s:%s", dialect->name, id) < 0) {
+        free(device);
+        error_set(err, ERROR_INTERNAL, id, "out of memory");
+        return NULL;
+    }
+    device->dialect = dialect;
+    device->instance = registry->next_instance;
+    device->grade = DEVICE_GRADE_D;
+    snprintf(alias, sizeof(alias), "cpe-%u", device->instance);
+    if (str_replace(&device->text[DEVICE_ALIAS], alias) < 0 || enter(registry, device, err) < 0) {
+        device_free(device);
+        return NULL;
+    }
+    registry->next_instance++;
+    save_next_instance(registry);
+    device->changed = DEVICE_BIT(DEVICE_FIELDS); /* added, not told yet */
+    return device;
+}
+
+void registry_remove(struct device *device)
+{
+    struct registry *registry = device->registry;
+    uint32_t place = place_of(registry, device->instance);
+
+    notify(device, DEVICE_REMOVED, 0);
+    if (registry->store)
+        store_delete(registry->store, KIND, str_of(device->key), NULL);
+    if (registry->firmware)
+        firmware_target_remove(&device->target);
+    map_remove(&registry->by_key, str_of(device->key));
+    memmove(registry->devices + place, registry->devices + place + 1,
+            (registry->count - place - 1) * sizeof(*registry->devices));
+    registry->count--;
+    device_free(device);
+}
+
+/* ---- changes ---- */
+
+void device_set(struct device *device, enum device_field field, const char *text)
+{
+    if (text && !*text)
+        text = NULL;
+    if (strcmp(device_text(device, field), text ? text : "") == 0)
+        return;
+    if (str_replace(&device->text[field], text) == 0)
+        device->changed |= DEVICE_BIT(field);
+}
+
+void device_set_online(struct device *device, bool online)
+{
+    if (device->online == online)
+        return;
+    device->online = online;
+    device->changed |= DEVICE_BIT(DEVICE_ONLINE);
+    if (device->registry->firmware)
+        firmware_target_online(&device->target, online);
+}
+
+void device_set_grade(struct device *device, enum device_grade grade)
+{
+    if (device->grade == grade)
+        return;
+    device->grade = grade;
+    device->changed |= DEVICE_BIT(DEVICE_GRADE);
+}
+
+void device_set_transport(struct device *device, enum device_transport transport)
+{
+    if (device->transport == transport)
+        return;
+    device->transport = transport;
+    device->changed |= DEVICE_BIT(DEVICE_TRANSPORT);
+}
+
+void registry_announce(struct device *device)
+{
+    uint32_t changed = device->changed;
+    bool added = changed & DEVICE_BIT(DEVICE_FIELDS);
+    bool left = (changed & DEVICE_BIT(DEVICE_ONLINE)) &&
+                !device->online; /* when it was last there is worth a write */
+    struct error err = {0};
+
+    device->changed = 0;
+    if ((changed & DEVICE_BIT(DEVICE_ONLINE)) ||
+        device->last_contacted - device->announced_contacted >= CONTACT_ANNOUNCE_S) {
+        device->announced_contacted = device->last_contacted;
+        changed |= DEVICE_BIT(DEVICE_LAST_CONTACTED);
+    }
+    if ((added || left || (changed & stored_fields)) && registry_save(device, &err) < 0)
+        log_failure(LOG_LEVEL_ERROR, "cannot store a device", &err);
+    if (added)
+        notify(device, DEVICE_ADDED, 0);
+    else if (changed)
+        notify(device, DEVICE_CHANGED, changed);
+}
+
+/* ---- what devices send ---- */
+
+bool device_contacted(struct device *device)
+{
+    struct registry *registry = device->registry;
+
+    registry->stats.messages++;
+    if (!rate_take(&device->messages, clock_monotonic(registry->clock), MESSAGE_INTERVAL_MS, MESSAGE_BURST)) {
+        registry_reject(registry, device, NULL, "too many messages");
+        return false;
+    }
+    device->last_contacted = clock_wall(registry->clock);
+    return true;
+}
+
+/* 1, 10, 100, ...: how often something that repeats is worth a word. */
+static bool worth_a_word(uint64_t count)
+{
+    while (count >= 10 && count % 10 == 0)
+        count /= 10;
+    return count == 1;
+}
+
+void registry_reject(struct registry *registry, struct device *device, const char *peer, const char *why)
+{
+    uint64_t count = ++registry->stats.rejected;
+
+    if (device) {
+        count = ++device->rejected;
+        if (worth_a_word(count)) {
+            device->changed |= DEVICE_BIT(DEVICE_REJECTED);
+            registry_announce(device);
+        }
+    }
+    if (worth_a_word(count))
+        log_warning("message from %s refused: %s (%llu so far)",
+                    device ? device->key
+                    : peer ? peer
+                           : "the LAN",
+                    why, (unsigned long long)count);
+}
+
+/* ---- quarantine ---- */
+
+void registry_quarantine(struct device *device, const char *reason)
+{
+    bool before = device->quarantined;
+
+    device_set(device, DEVICE_REASON, reason);
+    device->quarantined = true;
+    device->accept_identity = false;
+    if (!before)
+        device->changed |= DEVICE_BIT(DEVICE_QUARANTINED);
+    if (device->registry->firmware)
+        firmware_target_block(&device->target, device_text(device, DEVICE_REASON));
+    if (before && !(device->changed & DEVICE_BIT(DEVICE_REASON)))
+        return;
+    registry_announce(device);
+    notify(device, DEVICE_QUARANTINE, 0);
+}
+
+void registry_release(struct device *device)
+{
+    if (!device->quarantined)
+        return;
+    device->quarantined = false;
+    device->accept_identity = true;
+    device->changed |= DEVICE_BIT(DEVICE_QUARANTINED);
+    if (device->registry->firmware)
+        firmware_target_block(&device->target, NULL);
+    device_set(device, DEVICE_REASON, NULL);
+    registry_announce(device);
+    if (device->dialect->identify)
+        device->dialect->identify(device);
+}

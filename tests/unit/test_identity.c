@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "devices/dialects/shelly.h"
+#include "devices/identity.h"
+#include "tests/unit/fake_home.h"
+
+static const struct identity plug = {
+    .manufacturer = "Shelly",
+    .mac = "a8:03:2a:be:54:dc",
+    .serial_number = "A8032ABE54DC",
+    .model = "SNPL-00112EU",
+    .app = "PlusPlugS",
+    .hardware_version = "2243-Broadwell",
+    .grade = DEVICE_GRADE_C,
+};
+
+struct fixture {
+    struct fake_home home;
+    struct rate peer;
+    struct device *device;
+};
+
+static int set_up(void **state)
+{
+    static struct fixture fixture;
+
+    memset(&fixture, 0, sizeof(fixture));
+    fake_home_init(&fixture.home, NULL, NULL);
+    fixture.device = registry_add(fixture.home.registry, &shelly_dialect, "shellyplugs-a8032abe54dc",
+                                  &fixture.peer, false, NULL);
+    assert_non_null(fixture.device);
+    assert_int_equal(identity_present(fixture.device, &plug), IDENTITY_ACCEPTED);
+    registry_announce(fixture.device);
+    fake_home_forget_logs(&fixture.home);
+    *state = &fixture;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    struct fixture *fixture = *state;
+
+    fake_home_done(&fixture->home, false);
+    return 0;
+}
+
+static void macs(void **state)
+{
+    char mac[13];
+
+    (void)state;
+    assert_int_equal(identity_mac("a8:03-2Abe54dc", mac), 0);
+    assert_string_equal(mac, "A8032ABE54DC");
+    assert_int_equal(identity_mac("", mac), -1);
+    assert_int_equal(identity_mac("A8032ABE54D", mac), -1);
+    assert_int_equal(identity_mac("A8032ABE54DCA", mac), -1);
+    assert_int_equal(identity_mac("A8032ABE54DG", mac), -1);
+}
+
+static void first_is_kept(void **state)
+{
+    struct fixture *fixture = *state;
+
+    assert_string_equal(device_text(fixture->device, DEVICE_MAC), "A8032ABE54DC");
+    assert_string_equal(device_text(fixture->device, DEVICE_OUI), "A8032A");
+    assert_string_equal(device_text(fixture->device, DEVICE_MODEL), "SNPL-00112EU");
+    assert_int_equal(fixture->device->grade, DEVICE_GRADE_C);
+    assert_int_equal(identity_present(fixture->device, &plug), IDENTITY_ACCEPTED);
+    assert_int_equal(fixture->device->changed, 0);
+}
+
+static void what_is_not_said_contradicts_nothing(void **state)
+{
+    struct fixture *fixture = *state;
+    struct identity said = {.model = plug.model, .grade = DEVICE_GRADE_C};
+
+    assert_int_equal(identity_present(fixture->device, &said), IDENTITY_ACCEPTED);
+    assert_string_equal(device_text(fixture->device, DEVICE_HARDWARE_VERSION), "2243-Broadwell");
+}
+
+static void each_fact_counts(void **state)
+{
+    struct fixture *fixture = *state;
+    struct identity other[] = {plug, plug, plug, plug, plug, plug};
+    static const char *const reasons[] = {
+        "MAC address changed from \"A8032ABE54DC\" to \"A8032ABE54DD\"",
+        "manufacturer changed from \"Shelly\" to \"Sholly\"",
+        "model changed from \"SNPL-00112EU\" to \"SNPL-00112US\"",
+        "firmware family changed from \"PlusPlugS\" to \"Plus1\"",
+        "hardware version changed from \"2243-Broadwell\" to \"2301-Broadwell\"",
+        "serial number changed from \"A8032ABE54DC\" to \"1\"",
+    };
+
+    other[0].mac = "A8032ABE54DD";
+    other[1].manufacturer = "Sholly";
+    other[2].model = "SNPL-00112US";
+    other[3].app = "Plus1";
+    other[4].hardware_version = "2301-Broadwell";
+    other[5].serial_number = "1";
+    for (size_t i = 0; i < sizeof(other) / sizeof(other[0]); i++) {
+        assert_int_equal(identity_present(fixture->device, &other[i]), IDENTITY_CHANGED);
+        assert_true(fixture->device->quarantined);
+        assert_true(fixture->device->target.blocked);
+        assert_string_equal(device_text(fixture->device, DEVICE_REASON), reasons[i]);
+        assert_string_equal(fixture->device->target.blocked_reason, reasons[i]);
+        /* What is known stays known. */
+        assert_string_equal(device_text(fixture->device, DEVICE_MODEL), "SNPL-00112EU");
+        registry_release(fixture->device);
+        assert_int_equal(identity_present(fixture->device, &plug), IDENTITY_ACCEPTED);
+    }
+}
+
+static void quarantine_is_told_once(void **state)
+{
+    struct fixture *fixture = *state;
+    struct identity other = plug;
+
+    other.model = "X";
+    identity_present(fixture->device, &other);
+    assert_string_equal(fixture->home.events, "changed 1 reason quarantined; quarantine 1; ");
+    identity_present(fixture->device, &other);
+    assert_string_equal(fixture->home.events, "changed 1 reason quarantined; quarantine 1; ");
+    assert_string_equal(fixture->home.firmware_log, "block; block; ");
+    /* The old identity alone is no way back: somebody has to look. */
+    assert_int_equal(identity_present(fixture->device, &plug), IDENTITY_CHANGED);
+}
+
+static void release_takes_the_next(void **state)
+{
+    struct fixture *fixture = *state;
+    struct identity other = plug;
+
+    other.model = "X";
+    identity_present(fixture->device, &other);
+    registry_release(fixture->device);
+    assert_false(fixture->device->target.blocked);
+    assert_string_equal(device_text(fixture->device, DEVICE_REASON), "");
+    assert_int_equal(identity_present(fixture->device, &other), IDENTITY_ACCEPTED);
+    assert_string_equal(device_text(fixture->device, DEVICE_MODEL), "X");
+    /* Only the next. */
+    assert_int_equal(identity_present(fixture->device, &plug), IDENTITY_CHANGED);
+}
+
+static void a_proof_once_shown_is_missed(void **state)
+{
+    struct fixture *fixture = *state;
+    struct identity certified = plug;
+
+    certified.grade = DEVICE_GRADE_B;
+    assert_int_equal(identity_present(fixture->device, &certified), IDENTITY_ACCEPTED);
+    assert_int_equal(identity_present(fixture->device, &plug), IDENTITY_ACCEPTED); /* configuration */
+    certified.grade = DEVICE_GRADE_A;
+    assert_int_equal(identity_present(fixture->device, &certified), IDENTITY_ACCEPTED);
+    assert_int_equal(identity_present(fixture->device, &plug), IDENTITY_CHANGED);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(macs),
+        cmocka_unit_test_setup_teardown(first_is_kept, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_is_not_said_contradicts_nothing, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(each_fact_counts, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(quarantine_is_told_once, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(release_takes_the_next, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_proof_once_shown_is_missed, set_up, tear_down),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
