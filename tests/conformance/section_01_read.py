@@ -392,6 +392,28 @@ def instantiated_parts(t, metric, objects, base):
         t.ok(metric, name in names, f"{generic} is instantiated but not listed")
 
 
+_DM = usp.msg_pb.GetSupportedDMResp
+# What Device:2 says of a few, so that the fields are not only filled but right: access, type.
+KNOWN_PARAMS = {
+    LOCAL_AGENT + "EndpointID": (_DM.PARAM_READ_ONLY, _DM.PARAM_STRING),
+    LOCAL_AGENT + "SoftwareVersion": (_DM.PARAM_READ_ONLY, _DM.PARAM_STRING),
+    SUBSCRIPTIONS + "{i}.Enable": (_DM.PARAM_READ_WRITE, _DM.PARAM_BOOLEAN),
+    SUBSCRIPTIONS + "{i}.Recipient": (_DM.PARAM_READ_ONLY, _DM.PARAM_STRING),
+    SUBSCRIPTIONS + "{i}.CreationDate": (_DM.PARAM_READ_ONLY, _DM.PARAM_DATE_TIME),
+    SUBSCRIPTIONS + "{i}.NotifExpiration": (_DM.PARAM_READ_WRITE, _DM.PARAM_UNSIGNED_INT),
+}
+KNOWN_OBJECTS = {LOCAL_AGENT: _DM.OBJ_READ_ONLY, SUBSCRIPTIONS + "{i}.": _DM.OBJ_ADD_DELETE,
+                 LOCAL_AGENT + "Request.{i}.": _DM.OBJ_READ_ONLY}
+
+
+def known_facts(t, object_metric, param_metric, objects):
+    for path, access in KNOWN_OBJECTS.items():
+        t.eq(object_metric, f"access of {path}", objects[path].access if path in objects else None, access)
+    said = {path + p.param_name: (p.access, p.value_type) for path, obj in objects.items() for p in obj.supported_params}
+    for path, fact in KNOWN_PARAMS.items():
+        t.eq(param_metric, f"access and type of {path}", said.get(path), fact)
+
+
 @case("1.72", "GetSupportedDM of an object with all below it, all options", metrics=6)
 def dm_object(t):
     result, = supported_dm(t, 1, LOCAL_AGENT, **ALL)
@@ -400,6 +422,7 @@ def dm_object(t):
     for wanted in ("Subscription.{i}.", "Controller.{i}.", "Controller.{i}.MTP.{i}.", "MTP.{i}.", "Request.{i}."):
         t.ok(2, LOCAL_AGENT + wanted in objects, f"{LOCAL_AGENT}{wanted} is not listed")
     instantiated_parts(t, 2, objects, LOCAL_AGENT)
+    known_facts(t, 2, 3, objects)
     for obj in objects.values():
         detail(t, obj, (3, 4, 5, 6))
     for path, obj in objects.items():

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Does an answer fit its request? What holds for every answer, whatever the case looks at besides."""
 
+import re
 from collections import Counter
 
 from .trial import LEGAL
@@ -46,12 +47,17 @@ def _echo(request, results, kind, path_field):
 
 def _get(_request, results):
     for result in results:
-        yield from _twice("resolved_path", (r.resolved_path for r in result.resolved_path_results))
+        paths = [r.resolved_path for r in result.resolved_path_results]
+        yield from _twice("resolved_path", paths)
+        yield from (f"resolved_path {path!r} is no object" for path in paths if not path.endswith("."))
 
 
 def _get_instances(_request, results):
     for result in results:
-        yield from _twice("instantiated_obj_path", (i.instantiated_obj_path for i in result.curr_insts))
+        paths = [i.instantiated_obj_path for i in result.curr_insts]
+        yield from _twice("instantiated_obj_path", paths)
+        yield from (f"instantiated_obj_path {path!r} is no row" for path in paths
+                    if not re.search(r"\.[1-9][0-9]*\.$", path))
 
 
 def _get_supported_dm(_request, results):
