@@ -2,6 +2,7 @@
 #include "devices/lan_websocket.h"
 
 #include <arpa/inet.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,26 +14,34 @@ enum {
     /* New connections of one address. A device tries again every few seconds when it is refused. */
     OPEN_INTERVAL_MS = 1000,
     OPEN_BURST = 20,
+    HANDSHAKE_MS = 60000, /* a handshake is done or given up by then */
+    KEY_BYTES = 128,
     CLOSE_POLICY = 1008, /* RFC 6455, 7.4.1 */
+    CLOSE_TRY_LATER = 1013,
 };
 
-/* What one address is allowed. Kept while it has sessions or its allowances have not recovered. */
+/*
+ * What one address is allowed at one dialect's path. Also what an accepted handshake has for its ctx until it is open:
+ * a handshake that is given up is not told to anybody, so it must own nothing. Kept while it has sessions, its allowances
+ * have not recovered, or a handshake may be under way.
+ */
 struct address {
-    char *text;
+    char *key;        /* "<path> <address>" */
+    const char *text; /* the address, in key */
+    struct lan_websocket *owner;
+    const struct dialect *dialect;
+    void *dialect_ctx;
     struct rate opens;
     struct rate new_devices;
+    uint64_t accepted; /* monotonic ms: the newest handshake */
     uint32_t sessions;
     bool local;
 };
 
 struct session {
     struct lan_session lan; /* first: dialects hand it back to us */
-    struct lan_websocket *owner;
     struct websocket *ws;
-    const struct dialect *dialect;
-    void *dialect_ctx;
     struct address *address;
-    bool known; /* the dialect has taken it */
 };
 
 struct lan_websocket {
@@ -40,7 +49,7 @@ struct lan_websocket {
     const struct lan_websocket_ops *ops;
     void *ctx;
     struct websocket_server *server;
-    struct map addresses; /* text -> struct address */
+    struct map addresses; /* key -> struct address */
 };
 
 /* ---- addresses ---- */
@@ -50,8 +59,6 @@ static bool is_local(const char *text)
     struct in6_addr v6;
     struct in_addr v4;
 
-    if (strncmp(text, "::ffff:", 7) == 0)
-        text += 7;
     if (inet_pton(AF_INET, text, &v4) == 1)
         return ntohl(v4.s_addr) >> 24 == 127;
     return inet_pton(AF_INET6, text, &v6) == 1 && IN6_IS_ADDR_LOOPBACK(&v6);
@@ -59,8 +66,8 @@ static bool is_local(const char *text)
 
 static void address_free(struct lan_websocket *lan, struct address *address)
 {
-    map_remove(&lan->addresses, str_of(address->text));
-    free(address->text);
+    map_remove(&lan->addresses, str_of(address->key));
+    free(address->key);
     free(address);
 }
 
@@ -71,87 +78,98 @@ static void sweep_addresses(struct lan_websocket *lan)
     size_t at = 0;
 
     while ((address = map_next(&lan->addresses, &at)))
-        if (address->sessions == 0 && rate_idle(&address->opens, now) &&
-            rate_idle(&address->new_devices, now))
+        if (address->sessions == 0 && now - address->accepted > HANDSHAKE_MS &&
+            rate_idle(&address->opens, now) && rate_idle(&address->new_devices, now))
             address_free(lan, address);
 }
 
-static struct address *address_of(struct lan_websocket *lan, const char *text)
+static struct address *address_new(struct lan_websocket *lan, const char *key, const struct dialect *dialect,
+                                   void *dialect_ctx)
 {
-    struct address *address = map_get(&lan->addresses, str_of(text));
+    struct address *address = calloc(1, sizeof(*address));
 
+    if (address)
+        address->key = str_dup(key, strlen(key));
+    if (!address || !address->key || map_put(&lan->addresses, str_of(address->key), address) < 0) {
+        if (address)
+            free(address->key);
+        free(address);
+        return NULL;
+    }
+    address->text = address->key + strlen(dialect->websocket_path) + 1;
+    address->owner = lan;
+    address->dialect = dialect;
+    address->dialect_ctx = dialect_ctx;
+    address->local = is_local(address->text);
+    return address;
+}
+
+static struct address *address_of(struct lan_websocket *lan, const char *peer, const struct dialect *dialect,
+                                  void *dialect_ctx)
+{
+    struct address *address;
+    char key[KEY_BYTES];
+
+    if (snprintf(key, sizeof(key), "%s %s", dialect->websocket_path, peer) >= (int)sizeof(key))
+        return NULL;
+    address = map_get(&lan->addresses, str_of(key));
     if (address)
         return address;
     if (lan->addresses.count >= LIMIT_LAN_ADDRESSES)
         sweep_addresses(lan);
     if (lan->addresses.count >= LIMIT_LAN_ADDRESSES)
         return NULL;
-    address = calloc(1, sizeof(*address));
-    if (address)
-        address->text = str_dup(text, strlen(text));
-    if (!address || !address->text || map_put(&lan->addresses, str_of(address->text), address) < 0) {
-        if (address)
-            free(address->text);
-        free(address);
-        return NULL;
-    }
-    address->local = is_local(text);
-    return address;
+    return address_new(lan, key, dialect, dialect_ctx);
 }
 
 /* ---- sessions ---- */
 
-static void session_free(struct session *session)
-{
-    session->address->sessions--;
-    free(session);
-}
-
 static int on_accept(void *server_ctx, const struct websocket_request *request, void **ret_ctx)
 {
     struct lan_websocket *lan = server_ctx;
-    struct address *address = address_of(lan, request->peer);
-    const struct dialect *dialect;
-    struct session *session;
+    uint64_t now = clock_monotonic(&lan->loop->clock);
     void *dialect_ctx = NULL;
+    const struct dialect *dialect = lan->ops->find(lan->ctx, request->path, &dialect_ctx);
+    struct address *address = dialect ? address_of(lan, request->peer, dialect, dialect_ctx) : NULL;
 
-    if (!address)
-        return 503;
-    if (!address->local &&
-        (address->sessions >= LIMIT_LAN_SESSIONS ||
-         !rate_take(&address->opens, clock_monotonic(&lan->loop->clock), OPEN_INTERVAL_MS, OPEN_BURST)))
-        return 429;
-    dialect = lan->ops->find(lan->ctx, request->path, &dialect_ctx);
     if (!dialect)
         return 404;
-    session = calloc(1, sizeof(*session));
-    if (!session)
+    if (!address)
         return 503;
-    *session = (struct session){
-        .lan = {.address = address->text,
-                .path = dialect->websocket_path,
-                .local = address->local,
-                .new_devices = &address->new_devices},
-        .owner = lan,
-        .dialect = dialect,
-        .dialect_ctx = dialect_ctx,
-        .address = address,
-    };
-    address->sessions++;
-    *ret_ctx = session;
+    if (!address->local && (address->sessions >= LIMIT_LAN_SESSIONS ||
+                            !rate_take(&address->opens, now, OPEN_INTERVAL_MS, OPEN_BURST)))
+        return 429;
+    address->accepted = now;
+    *ret_ctx = address;
     return 0;
 }
 
 static void on_opened(void *ctx, struct websocket *ws, X509 *peer_certificate)
 {
-    struct session *session = ctx;
+    struct address *address = ctx;
+    struct session *session = calloc(1, sizeof(*session));
 
-    session->ws = ws;
-    session->lan.certified = peer_certificate != NULL;
-    if (session->dialect->opened(session->dialect_ctx, &session->lan) < 0)
-        websocket_close(ws, CLOSE_POLICY, "out of memory");
-    else
-        session->known = true;
+    websocket_set_ctx(ws, session);
+    if (!session) {
+        websocket_close(ws, CLOSE_TRY_LATER, "out of memory");
+        return;
+    }
+    *session = (struct session){
+        .lan = {.address = address->text,
+                .path = address->dialect->websocket_path,
+                .local = address->local,
+                .certified = peer_certificate != NULL,
+                .new_devices = &address->new_devices},
+        .ws = ws,
+        .address = address,
+    };
+    if (address->dialect->opened(address->dialect_ctx, &session->lan) < 0) {
+        free(session);
+        websocket_set_ctx(ws, NULL);
+        websocket_close(ws, CLOSE_TRY_LATER, "out of memory");
+        return;
+    }
+    address->sessions++;
 }
 
 static void on_message(void *ctx, struct websocket *ws, bool binary, const uint8_t *data, size_t len)
@@ -159,8 +177,8 @@ static void on_message(void *ctx, struct websocket *ws, bool binary, const uint8
     struct session *session = ctx;
 
     (void)ws;
-    if (session->known)
-        session->dialect->message(session->dialect_ctx, &session->lan, binary, data, len);
+    if (session)
+        session->address->dialect->message(session->address->dialect_ctx, &session->lan, binary, data, len);
 }
 
 static void on_closed(void *ctx, struct websocket *ws, int code, const struct error *err)
@@ -170,10 +188,12 @@ static void on_closed(void *ctx, struct websocket *ws, int code, const struct er
     (void)ws;
     (void)code;
     (void)err; /* devices come and go; whether one is online says it all */
+    if (!session)
+        return;
     session->ws = NULL;
-    if (session->known)
-        session->dialect->closed(session->dialect_ctx, &session->lan);
-    session_free(session);
+    session->address->dialect->closed(session->address->dialect_ctx, &session->lan);
+    session->address->sessions--;
+    free(session);
 }
 
 static const struct websocket_ops websocket_ops = {

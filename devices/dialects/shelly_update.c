@@ -186,14 +186,21 @@ void shelly_update_event(struct shelly_peer *peer, const char *event, const cJSO
     }
 }
 
-/* The device has rebooted: what it runs now is the outcome. */
-static void conclude(struct shelly_peer *peer)
+/*
+ * The device has rebooted: what it runs now is the outcome. An old version counts only after the device was away, and
+ * the job may not have seen that: a quick reboot hides from the broker, and one without events came before "transferred".
+ */
+static void conclude(struct shelly_peer *peer, bool changed)
 {
     struct device *device = peer->device;
 
     if (peer->update.state != SHELLY_UPDATE_REBOOTING)
         transferred(peer);
     update_end(peer);
+    if (!changed) {
+        firmware_target_online(&device->target, false);
+        firmware_target_online(&device->target, true);
+    }
     firmware_target_version(&device->target, device->text[DEVICE_FIRMWARE_NAME],
                             device_text(device, DEVICE_SOFTWARE_VERSION));
 }
@@ -205,7 +212,7 @@ void shelly_update_version(struct shelly_peer *peer, const char *name, const cha
     if (update->state == SHELLY_UPDATE_NONE)
         firmware_target_version(&peer->device->target, name, version);
     else if (changed || (update->state == SHELLY_UPDATE_REBOOTING && update->away))
-        conclude(peer);
+        conclude(peer, changed);
     else
         shelly_call(peer, SHELLY_GET_SYS_STATUS, NULL, NULL); /* the same: before or after the reboot? */
 }
@@ -218,7 +225,7 @@ void shelly_update_uptime(struct shelly_peer *peer, uint64_t uptime_s)
     if (update->state != SHELLY_UPDATE_TRANSFERRING && update->state != SHELLY_UPDATE_REBOOTING)
         return;
     if (uptime_s == UINT64_MAX ? update->away : uptime_s * 1000 <= elapsed)
-        conclude(peer);
+        conclude(peer, false);
     else
         update->away = false; /* it was only out of reach for a while */
 }

@@ -212,8 +212,9 @@ static void returns_with_the_old_version(void **state)
     goes(bench);
     fake_home_forget_logs(&bench->home);
     returns(bench, "1.4.4", "SNPL-00112EU");
-    assert_string_equal(bench->home.firmware_log,
-                        "online true; version 20250101-101010/1.4.4-g1234567 1.4.4; ");
+    assert_string_equal(
+        bench->home.firmware_log,
+        "online true; online false; online true; version 20250101-101010/1.4.4-g1234567 1.4.4; ");
 }
 
 static void returns_as_another_model(void **state)
@@ -276,8 +277,9 @@ static void without_events_old_version(void **state)
     fake_home_forget_logs(&bench->home);
     assert_true(asked(bench, "Sys.GetStatus"));
     answer(bench, PLUG, "{\"uptime\":3}");
-    assert_string_equal(bench->home.firmware_log,
-                        "transferred; version 20250101-101010/1.4.4-g1234567 1.4.4; ");
+    assert_string_equal(
+        bench->home.firmware_log,
+        "transferred; online false; online true; version 20250101-101010/1.4.4-g1234567 1.4.4; ");
 }
 
 static void without_events_only_out_of_reach(void **state)
@@ -311,8 +313,9 @@ static void without_uptime(void **state)
     returns(bench, "1.4.4", "SNPL-00112EU");
     fake_home_forget_logs(&bench->home);
     answer_error(bench, PLUG, 404, "No handler for Sys.GetStatus");
-    assert_string_equal(bench->home.firmware_log,
-                        "transferred; version 20250101-101010/1.4.4-g1234567 1.4.4; ");
+    assert_string_equal(
+        bench->home.firmware_log,
+        "transferred; online false; online true; version 20250101-101010/1.4.4-g1234567 1.4.4; ");
 }
 
 /* The agent was restarted in the middle: what the device runs is told as it is; restarting it settles the rest. */
