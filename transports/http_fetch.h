@@ -26,9 +26,9 @@ struct http_request {
     const char *url;      /* http or https; anything else is refused */
     const char *username; /* NULL: none. Sent to the first host only, basic or digest as the server asks */
     const char *password;
-    uint64_t offset;      /* resume here: Range, made conditional by validator */
+    uint64_t offset;       /* resume here: Range, made conditional by validator */
     const char *validator; /* ETag or Last-Modified for If-Range; NULL: none */
-    uint64_t max_bytes;   /* the body (offset included) may not be longer */
+    uint64_t max_bytes;    /* the body (offset included) may not be longer */
     uint32_t connect_timeout_s;
     uint32_t stall_timeout_s; /* less than a byte per second for this long ends it */
     struct tls_settings tls;

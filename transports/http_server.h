@@ -17,10 +17,10 @@
 struct http_server;
 
 struct http_answer {
-    int fd;             /* open for reading; the server closes it */
-    uint64_t size;      /* bytes to serve from offset 0 */
+    int fd;        /* open for reading; the server closes it */
+    uint64_t size; /* bytes to serve from offset 0 */
     const char *content_type;
-    void *request_ctx;  /* handed to `progress` */
+    void *request_ctx; /* handed to `progress` */
 };
 
 struct http_server_ops {
@@ -39,7 +39,8 @@ struct http_server_settings {
     uint32_t max_connections;
 };
 
-struct http_server *http_server_new(struct websocket_context *context, const struct http_server_settings *settings,
+struct http_server *http_server_new(struct websocket_context *context,
+                                    const struct http_server_settings *settings,
                                     const struct http_server_ops *ops, void *ctx, struct error *err);
 void http_server_free(struct http_server *server);
 uint16_t http_server_port(const struct http_server *server);

@@ -47,12 +47,12 @@ struct mqtt_settings {
     const char *username;  /* NULL: none */
     const char *password;
     uint16_t keep_alive_s;
-    bool clean;                 /* CleanStart (5.0), CleanSession (3.1.1) */
-    uint32_t session_expiry_s;  /* 5.0; 0 not sent */
-    uint16_t receive_maximum;   /* 5.0; 0 not sent */
-    uint32_t maximum_packet;    /* 5.0; 0 not sent */
+    bool clean;                   /* CleanStart (5.0), CleanSession (3.1.1) */
+    uint32_t session_expiry_s;    /* 5.0; 0 not sent */
+    uint16_t receive_maximum;     /* 5.0; 0 not sent */
+    uint32_t maximum_packet;      /* 5.0; 0 not sent */
     uint16_t topic_alias_maximum; /* 5.0; 0 not sent */
-    bool request_response_info; /* 5.0, R-MQTT.12 */
+    bool request_response_info;   /* 5.0, R-MQTT.12 */
     bool request_problem_info;
     const struct mqtt_property *connect_properties; /* user properties of CONNECT, R-MQTT.13 */
     size_t connect_properties_count;
@@ -114,7 +114,8 @@ struct mqtt_ops {
 };
 
 struct mqtt_stats {
-    uint64_t messages_sent, messages_received, publish_sent, publish_received, subscribe_sent, unsubscribe_sent;
+    uint64_t messages_sent, messages_received, publish_sent, publish_received, subscribe_sent,
+        unsubscribe_sent;
     uint32_t connection_errors, publish_errors;
     int64_t established, last_sent, last_received; /* s since 1970; 0 never */
 };
@@ -135,7 +136,8 @@ enum mqtt_status mqtt_client_status(const struct mqtt_client *client);
 const struct mqtt_stats *mqtt_client_stats(const struct mqtt_client *client);
 
 /* 0: handed over (bounded queue); -1: not connected, queue full or too large. */
-int mqtt_client_publish(struct mqtt_client *client, const struct mqtt_publication *publication, struct error *err);
+int mqtt_client_publish(struct mqtt_client *client, const struct mqtt_publication *publication,
+                        struct error *err);
 int mqtt_client_subscribe(struct mqtt_client *client, const char *topic, int qos, struct error *err);
 int mqtt_client_unsubscribe(struct mqtt_client *client, const char *topic, struct error *err);
 

@@ -25,12 +25,21 @@ enum tls_side {
 
 /*
  * A context to be freed with SSL_CTX_free(), or NULL. host: the name or address that the peer's certificate must carry
- * (client side); NULL to leave that to the caller.
+ * (client side); NULL to leave that to the caller. A server verifies a client that shows a certificate when there is a
+ * ca_file; require_peer refuses those that show none.
  */
-SSL_CTX *tls_context_new(const struct tls_settings *settings, enum tls_side side, const char *host, struct error *err);
+SSL_CTX *tls_context_new(const struct tls_settings *settings, enum tls_side side, const char *host,
+                         struct error *err);
+
+/* The same for a context that a library made. */
+int tls_context_configure(SSL_CTX *ctx, const struct tls_settings *settings, enum tls_side side,
+                          const char *host, struct error *err);
 
 /* The newest reason in OpenSSL's error queue, as text for an error message; clears the queue. */
 const char *tls_last_error(void);
+
+/* Why the peer's certificate was refused in the handshake of this connection, or NULL when it was not. */
+const char *tls_verify_error(const SSL *ssl);
 
 /*
  * What a certificate says about USP identity: the subjectAltName entries that name an Endpoint ID (R-SEC.0a: a URI

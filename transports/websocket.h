@@ -29,19 +29,23 @@ enum {
 };
 
 struct websocket_context *websocket_context_new(struct loop *loop, struct error *err);
+/* After all servers and clients were freed; loop_done() sees the end of it. */
 void websocket_context_free(struct websocket_context *context);
 
 /* The opening handshake as the peer sent it. Lives during the callback. */
 struct websocket_request {
     const char *path;         /* without the query */
-    const char *query;        /* after '?', raw; "" when there is none */
+    const char *query;        /* after '?', percent-encoded; "" when there is none */
     const char *subprotocols; /* Sec-WebSocket-Protocol; "" when absent */
     const char *extensions;   /* Sec-WebSocket-Extensions; "" when absent */
     const char *peer;         /* address in text */
 };
 
 struct websocket_ops {
-    /* Server only: 0 to accept (the new connection's ctx goes to *ret_ctx), else the HTTP status to refuse with. */
+    /*
+     * Server only: 0 to accept (the new connection's ctx goes to *ret_ctx), else the HTTP status to refuse with. The peer may
+     * still vanish before `opened`, without a word: what has to be freed is made there.
+     */
     int (*accept)(void *server_ctx, const struct websocket_request *request, void **ret_ctx);
     /* Open: messages may be sent. peer_certificate: verified client or server certificate, or NULL; borrowed. */
     void (*opened)(void *ctx, struct websocket *ws, X509 *peer_certificate);
@@ -54,9 +58,10 @@ struct websocket_ops {
 struct websocket_server_settings {
     const char *address; /* NULL or "": all */
     uint16_t port;
-    const char *subprotocol; /* echoed when the client offered it; NULL: none is used (a client may come without) */
+    const char
+        *subprotocol; /* echoed when the client offered it; NULL: none is used (a client may come without) */
     bool require_subprotocol; /* R-WS.12a: refuse a request without it */
-    uint32_t ping_s;         /* interval of pings; a peer that answers none within it is closed. 0: none */
+    uint32_t ping_s;          /* interval of pings; a peer that answers none within it is closed. 0: none */
     bool tls;
     struct tls_settings tls_settings;
     size_t max_message; /* bytes; a longer message closes with 1009 */
@@ -66,9 +71,10 @@ struct websocket_server_settings {
 struct websocket_server *websocket_server_new(struct websocket_context *context,
                                               const struct websocket_server_settings *settings,
                                               const struct websocket_ops *ops, void *ctx, struct error *err);
-/* Closes the port and all its connections (each `closed` is called). */
+/* Closes the port, which is free at once, and all its connections (each `closed` is called). */
 void websocket_server_free(struct websocket_server *server);
-uint16_t websocket_server_port(const struct websocket_server *server); /* the one in use when settings said 0 */
+uint16_t websocket_server_port(
+    const struct websocket_server *server); /* the one in use when settings said 0 */
 
 struct websocket_client_settings {
     const char *host;

@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "transports/tls.h"
+
+#include <openssl/err.h>
+#include <openssl/x509v3.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/str.h"
+
+const char *tls_last_error(void)
+{
+    const char *reason = NULL;
+    unsigned long code;
+    int number = 0;
+
+    while ((code = ERR_get_error())) {
+        if (ERR_SYSTEM_ERROR(code))
+            number = (int)(code & ERR_SYSTEM_MASK);
+        else if (ERR_reason_error_string(code))
+            reason = ERR_reason_error_string(code);
+    }
+    /* After a file that cannot be opened, OpenSSL's last word is only "system lib". */
+    if (number)
+        return strerror(number);
+    return reason ? reason : "unknown reason";
+}
+
+const char *tls_verify_error(const SSL *ssl)
+{
+    long result = ssl ? SSL_get_verify_result(ssl) : X509_V_OK;
+
+    return result == X509_V_OK ? NULL : X509_verify_cert_error_string(result);
+}
+
+static int fail(struct error *err, const char *file, const char *what)
+{
+    return error_set(err, ERROR_INVALID_CONFIGURATION, file, "%s: %s", what, tls_last_error());
+}
+
+static int load_authorities(SSL_CTX *ctx, const struct tls_settings *settings, enum tls_side side,
+                            struct error *err)
+{
+    STACK_OF(X509_NAME) * names;
+
+    if (!settings->ca_file) {
+        /* Who may connect to this side is not for the system's authorities to say. */
+        if (side == TLS_CLIENT && SSL_CTX_set_default_verify_paths(ctx) != 1)
+            return fail(err, NULL, "cannot load the system's certificate authorities");
+        return 0;
+    }
+    if (SSL_CTX_load_verify_file(ctx, settings->ca_file) != 1)
+        return fail(err, settings->ca_file, "cannot load the certificate authorities");
+    if (side == TLS_SERVER) {
+        names = SSL_load_client_CA_file(settings->ca_file);
+        if (!names)
+            return fail(err, settings->ca_file, "cannot load the certificate authorities");
+        SSL_CTX_set_client_CA_list(ctx, names);
+    }
+    return 0;
+}
+
+static int load_certificate(SSL_CTX *ctx, const struct tls_settings *settings, enum tls_side side,
+                            struct error *err)
+{
+    const char *key = settings->key_file ? settings->key_file : settings->certificate_file;
+
+    if (!settings->certificate_file) {
+        if (side == TLS_SERVER)
+            return error_set(err, ERROR_INVALID_CONFIGURATION, NULL, "a TLS server needs a certificate");
+        return 0;
+    }
+    if (SSL_CTX_use_certificate_chain_file(ctx, settings->certificate_file) != 1)
+        return fail(err, settings->certificate_file, "cannot load the certificate");
+    if (SSL_CTX_use_PrivateKey_file(ctx, key, SSL_FILETYPE_PEM) != 1)
+        return fail(err, key, "cannot load the key");
+    if (SSL_CTX_check_private_key(ctx) != 1)
+        return fail(err, key, "the key is not the certificate's");
+    return 0;
+}
+
+static int expect_host(SSL_CTX *ctx, const char *host, struct error *err)
+{
+    X509_VERIFY_PARAM *param = SSL_CTX_get0_param(ctx);
+
+    X509_VERIFY_PARAM_set_hostflags(param, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+    if (X509_VERIFY_PARAM_set1_ip_asc(param, host) == 1)
+        return 0;
+    ERR_clear_error();
+    if (X509_VERIFY_PARAM_set1_host(param, host, 0) != 1)
+        return fail(err, host, "not a host name");
+    return 0;
+}
+
+int tls_context_configure(SSL_CTX *ctx, const struct tls_settings *settings, enum tls_side side,
+                          const char *host, struct error *err)
+{
+    int verify = SSL_VERIFY_PEER;
+
+    ERR_clear_error();
+    if (SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION) != 1)
+        return fail(err, NULL, "cannot ask for TLS 1.2");
+    SSL_CTX_set_options(ctx, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION);
+    SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS);
+    if (load_authorities(ctx, settings, side, err) < 0 || load_certificate(ctx, settings, side, err) < 0)
+        return -1;
+    if (side == TLS_SERVER) {
+        if (settings->require_peer && !settings->ca_file)
+            return error_set(err, ERROR_INVALID_CONFIGURATION, NULL,
+                             "client certificates are required, but there is no file of trusted authorities");
+        if (!settings->ca_file)
+            verify = SSL_VERIFY_NONE;
+        else if (settings->require_peer)
+            verify |= SSL_VERIFY_FAIL_IF_NO_PEER_CERT;
+        SSL_CTX_set_session_id_context(ctx, (const unsigned char *)"homepatch", 9);
+    }
+    SSL_CTX_set_verify(ctx, verify, NULL);
+    return host ? expect_host(ctx, host, err) : 0;
+}
+
+SSL_CTX *tls_context_new(const struct tls_settings *settings, enum tls_side side, const char *host,
+                         struct error *err)
+{
+    SSL_CTX *ctx = SSL_CTX_new(side == TLS_SERVER ? TLS_server_method() : TLS_client_method());
+
+    if (!ctx) {
+        fail(err, NULL, "cannot make a TLS context");
+        return NULL;
+    }
+    if (tls_context_configure(ctx, settings, side, host, err) < 0) {
+        SSL_CTX_free(ctx);
+        return NULL;
+    }
+    return ctx;
+}
+
+/* ---- identity ---- */
+
+/* A NUL inside a name makes the lengths differ. */
+static bool uri_is(const ASN1_IA5STRING *name, const char *endpoint_id)
+{
+    static const char prefix[] = "urn:bbf:usp:id:";
+    const char *text = (const char *)ASN1_STRING_get0_data(name);
+    size_t skip = sizeof(prefix) - 1;
+
+    return (size_t)ASN1_STRING_length(name) == skip + strlen(endpoint_id) &&
+           strncasecmp(text, prefix, skip) == 0 && memcmp(text + skip, endpoint_id, strlen(endpoint_id)) == 0;
+}
+
+static bool domain_is(const ASN1_IA5STRING *name, const char *domain)
+{
+    const char *text = (const char *)ASN1_STRING_get0_data(name);
+
+    return (size_t)ASN1_STRING_length(name) == strlen(domain) &&
+           strncasecmp(text, domain, strlen(domain)) == 0;
+}
+
+bool tls_certificate_names(X509 *certificate, const char *endpoint_id)
+{
+    GENERAL_NAMES *names = X509_get_ext_d2i(certificate, NID_subject_alt_name, NULL, NULL);
+    const char *fqdn = strncmp(endpoint_id, "fqdn::", 6) == 0 ? endpoint_id + 6 : NULL;
+    bool found = false;
+
+    for (int i = 0; !found && i < sk_GENERAL_NAME_num(names); i++) {
+        const GENERAL_NAME *name = sk_GENERAL_NAME_value(names, i);
+
+        if (name->type == GEN_URI)
+            found = uri_is(name->d.uniformResourceIdentifier, endpoint_id);
+        else if (name->type == GEN_DNS && fqdn)
+            found = domain_is(name->d.dNSName, fqdn);
+    }
+    GENERAL_NAMES_free(names);
+    return found;
+}

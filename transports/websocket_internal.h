@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What the files of WebSocket and the HTTP server share: the libwebsockets context, and how its callbacks find their
+ * connection. Each lws connection carries a `struct link` (opaque user data) that begins the struct of what it is: a
+ * WebSocket or an HTTP request. A link lives until lws has destroyed its connection, which may be long after the owner was
+ * told of the end; `link->destroyed` is the last thing it hears.
+ *
+ * All server connections end up in the context's first virtual host, whatever Host header they send: lws picks the host by
+ * port, and ours have none, because we listen ourselves (limits, errors in words, and a port that is free at once when its
+ * server goes). A host of its own exists per server or client with TLS, for its SSL_CTX.
+ */
+#ifndef TRANSPORTS_WEBSOCKET_INTERNAL_H
+#define TRANSPORTS_WEBSOCKET_INTERNAL_H
+
+#include <libwebsockets.h>
+#include <sys/socket.h>
+
+#include "base/str.h"
+#include "transports/output.h"
+#include "transports/websocket.h"
+
+enum {
+    WEBSOCKET_SUBPROTOCOLS = 8,
+    WEBSOCKET_SUBPROTOCOL_BYTES = 64,
+    WEBSOCKET_PATH_BYTES = 2048,
+};
+
+struct link {
+    struct lws *wsi; /* NULL before lws made it and after it destroyed it */
+    /* An lws callback; returns what lws expects. */
+    int (*handle)(struct link *link, enum lws_callback_reasons reason, void *in, size_t len);
+    /* lws is through with it: free the struct. */
+    void (*destroyed)(struct link *link);
+    bool counted; /* in context->links */
+};
+
+struct websocket_context {
+    struct loop *loop;
+    struct lws_context *lws;
+    struct lws_vhost *host; /* the first */
+    struct link *adopting;  /* whose wsi lws is making */
+    struct output_chunk *spare;
+    size_t links;     /* connections that lws has */
+    size_t max_links; /* what its tables hold */
+    uv_idle_t closing;
+    int closing_turns;
+    char names[WEBSOCKET_SUBPROTOCOLS][WEBSOCKET_SUBPROTOCOL_BYTES]; /* of lws protocols; "" is free */
+    size_t uses[WEBSOCKET_SUBPROTOCOLS];
+};
+
+/* Lets lws accept and ask for this subprotocol; NULL and "" are always there. */
+int websocket_context_use(struct websocket_context *context, const char *subprotocol, struct error *err);
+void websocket_context_unuse(struct websocket_context *context, const char *subprotocol);
+
+/* A virtual host with its own TLS. client_ctx: for TLS clients (taken on success); server: settings of a TLS server. */
+struct lws_vhost *websocket_host_new(struct websocket_context *context, SSL_CTX *client_ctx,
+                                     const struct tls_settings *server, struct error *err);
+
+/* Closes the connection now if lws still has it. Not from inside an lws callback. */
+void link_kill(struct link *link);
+
+/* ---- listening ---- */
+
+struct listener {
+    struct websocket_context *context;
+    uv_poll_t poll;
+    struct timer pause; /* when there are no file descriptors left */
+    int fd;
+    uint16_t port;
+    /* A new connection: makes a link for it, or NULL to refuse it. */
+    struct link *(*accepted)(void *ctx);
+    /* The listener's memory is free to go. */
+    void (*closed)(void *ctx);
+    void *ctx;
+    struct lws_vhost *host; /* the server's own or the context's */
+};
+
+/* -1: *listener is unused (`closed` is not called). */
+int listener_open(struct listener *listener, struct websocket_context *context, struct lws_vhost *host,
+                  const char *address, uint16_t port, struct error *err);
+/* Stops listening at once; the port is free when this returns. `closed` is called later. */
+void listener_close(struct listener *listener);
+
+/* ---- connections ---- */
+
+struct websocket_end;
+
+/* What a connection needs to know of its server or client. */
+struct websocket_end {
+    struct websocket_context *context;
+    const struct websocket_ops *ops;
+    size_t max_message;
+    uint32_t ping_s;
+    bool is_client;
+    /* The connection ended; called before the owner's `closed`, which follows only if it was open. */
+    void (*ended)(struct websocket_end *end, struct websocket *ws);
+};
+
+struct websocket {
+    struct link link; /* first */
+    struct websocket_context *context;
+    struct websocket_end *end; /* NULL when ended */
+    void *ctx;
+    struct websocket *next; /* in the server's list */
+    struct websocket **self;
+    struct output out;
+    struct buf in; /* a message that comes in parts */
+    struct deferred flush;
+    struct timer timer; /* ping; when closing, how long yet */
+    char *reason;       /* why this side closes */
+    int code;           /* with which code it closes, or the peer's code */
+    bool open;          /* messages may be sent */
+    bool opened;        /* the owner was told */
+    bool binary;        /* the message in `in` */
+    bool closing;
+    bool close_sent;
+    bool awaiting_pong;
+};
+
+struct websocket *websocket_connection_new(struct websocket_end *end, void *ctx);
+/* The opening handshake is done. */
+void websocket_connection_open(struct websocket *ws);
+/* Tells the owner and lets go of it; lws closes later. */
+void websocket_connection_end(struct websocket *ws, int code, const struct error *err);
+/* The same without a callback. */
+void websocket_connection_drop(struct websocket *ws);
+/* Callbacks that servers and clients have in common. */
+int websocket_connection_handle(struct websocket *ws, enum lws_callback_reasons reason, void *in, size_t len);
+
+#endif
