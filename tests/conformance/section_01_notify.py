@@ -368,7 +368,8 @@ def missing_argument(t):
     result = resp.operation_results[0]
     t.need(1, result.WhichOneof("operation_resp") == "cmd_failure", f"cmd_failure expected, got {result}")
     t.eq(1, "err_code", result.cmd_failure.err_code, 7027)
-    late = t.ctl.silence(lambda n: n.WhichOneof("notification") == "oper_complete", t.within(120), since=mark)
+    late = t.ctl.silence(lambda n: n.WhichOneof("notification") == "oper_complete"
+                         and n.oper_complete.command_key == "test100", t.within(120), since=mark)
     t.ok(2, late is None, f"{late} for a command that was refused")
 
 
