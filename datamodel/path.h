@@ -102,6 +102,14 @@ struct dm_resolver {
 int dm_resolve(struct dm_resolver *resolver, struct str path, struct error *err);
 int dm_resolve_path(struct dm_resolver *resolver, const struct dm_path *path, struct error *err);
 
+/*
+ * True when the object part of the path names this row or one above it. A member at the end of the path (a parameter,
+ * command or event) is left to the caller, and then the object must be the row itself. Paths that follow references
+ * cover nothing.
+ */
+bool dm_path_covers(const struct dm *dm, struct arena *arena, const struct dm_path *path,
+                    const struct dm_row *row);
+
 /* Against the supported model only: instance parts are skipped. member is -1 for an object. 0, or -1 and err. */
 int dm_resolve_supported(const struct dm *dm, struct arena *arena, struct str path, struct dm_target *ret,
                          struct error *err);

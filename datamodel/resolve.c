@@ -357,6 +357,58 @@ static int walk(struct dm_resolver *resolver, struct dm_row *row, const struct d
     return walk(resolver, row, path, at + 1, err);
 }
 
+/* ---- matching backwards ---- */
+
+static bool instance_fits(struct dm_resolver *resolver, const struct dm_segment *segment, struct dm_row *row)
+{
+    switch (segment->kind) {
+    case DM_SEGMENT_INSTANCE:
+        return segment->instance == row->instance;
+    case DM_SEGMENT_WILDCARD:
+    case DM_SEGMENT_PLACEHOLDER:
+        return true;
+    case DM_SEGMENT_EXPRESSION:
+        for (uint32_t i = 0; i < segment->terms_count; i++)
+            if (term_holds(resolver, row, &segment->terms[i], NULL) <= 0)
+                return false;
+        return true;
+    case DM_SEGMENT_NAME:
+        break;
+    }
+    return false;
+}
+
+bool dm_path_covers(const struct dm *dm, struct arena *arena, const struct dm_path *path,
+                    const struct dm_row *row)
+{
+    struct dm_resolver resolver = {.dm = dm, .arena = arena};
+    struct dm_row *chain[LIMIT_PATH_DEPTH];
+    uint32_t length = row->node->depth + 1;
+    uint32_t level = 0;
+
+    if (length > LIMIT_PATH_DEPTH)
+        return false;
+    for (uint32_t i = length; i-- > 0; row = row->parent)
+        chain[i] = (struct dm_row *)row;
+    for (uint32_t i = 0; i < path->count; level++) {
+        const struct dm_segment *segment = &path->segments[i++];
+        bool last = i == path->count;
+
+        if (segment->kind != DM_SEGMENT_NAME || segment->follow != DM_FOLLOW_NONE)
+            return false;
+        if (level == length || !str_equal(chain[level]->node->name, segment->name)) {
+            enum dm_member_kind kind;
+
+            return last && level == length &&
+                   dm_node_member(chain[length - 1]->node, segment->name, &kind) >= 0;
+        }
+        if (!last && path->segments[i].kind != DM_SEGMENT_NAME &&
+            !instance_fits(&resolver, &path->segments[i++], chain[level]))
+            return false;
+    }
+    return true;
+}
+
 /* ---- the supported model ---- */
 
 static int walk_nodes(const struct dm *dm, const struct dm_path *path, struct dm_target *ret,

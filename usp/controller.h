@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Controllers: the data of a row of Device.LocalAgent.Controller. and what the agent knows of it while it runs: the
+ * notifications that wait for it, its timers, its permissions. The engine owns the struct; members that parameters
+ * declare are freed by it, the rest by usp_controller_done().
+ */
+#ifndef USP_CONTROLLER_H
+#define USP_CONTROLLER_H
+
+#include "base/timer.h"
+#include "datamodel/access.h"
+#include "usp/usp.h"
+
+struct notification;
+
+struct controller {
+    /* Device.LocalAgent.Controller.{i}. */
+    bool enable;
+    char *alias;
+    char *endpoint_id;
+    char *controller_code;
+    char *provisioning_code;
+    char *assigned_role;
+    char *inherited_role;
+    char *credential;
+    uint32_t periodic_interval; /* s; 0: no Periodic! */
+    int64_t periodic_time;      /* s since 1970; phase of Periodic! */
+    uint32_t retry_minimum;     /* s */
+    uint32_t retry_multiplier;  /* thousandths */
+    bool onboarding_complete;
+    uint32_t onboarding_restart; /* s; 0: never repeated */
+
+    /* While it runs. */
+    struct usp *usp;
+    struct dm_row *row;
+    struct notification *first; /* waiting or unacknowledged, oldest first */
+    struct notification **last;
+    uint32_t waiting;
+    struct timer periodic;
+    struct timer onboarding;
+    struct dm_access access;
+    uint8_t *access_bits;
+    uint32_t access_generation; /* of usp's, when access_bits were made */
+};
+
+/* The controller with this Endpoint ID, enabled or not, or NULL. */
+struct controller *usp_controller_find(struct usp *usp, struct str endpoint_id);
+
+/* Hooks for the declaration in datamodel/device/. */
+void usp_controller_applied(struct usp *usp, struct dm_row *row, enum dm_change_kind kind);
+void usp_controller_done(struct dm_row *row);
+
+/* Device.LocalAgent.Controller.{i}.SendOnBoardRequest() (R-NOT.5). */
+int usp_onboard(struct controller *controller, struct error *err);
+
+#endif

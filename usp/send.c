@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Sending, no earlier than what a record says is durable. While the store's batch is open, records wait; when it fails,
+ * answers of the batch become errors: what they reported has been undone.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/limits.h"
+#include "usp/internal.h"
+#include "usp/message.h"
+#include "usp/record.h"
+
+static void held_free(struct held *held)
+{
+    buf_done(&held->record);
+    free(held->topic);
+    free(held->msg_id);
+    free(held->to);
+    free(held);
+}
+
+static void deliver(struct usp *usp, struct usp_channel *channel, const char *topic, struct buf *record)
+{
+    if (channel && channel->ops->send(channel, topic, record, NULL) == 0)
+        usp->stats.records_sent++;
+    buf_done(record);
+}
+
+/* The answer that is true after the batch was lost. */
+static void replace_by_error(struct usp *usp, struct held *held)
+{
+    struct error err;
+
+    error_set(&err, ERROR_INTERNAL, NULL, "the change could not be stored, and was undone");
+    buf_done(&held->record);
+    buf_init(&held->record, LIMIT_RECORD_BYTES, USP_HEADROOM);
+    usp_msg_error(&held->record, str_of(held->msg_id), &err, NULL);
+    usp_record_wrap(&held->record, str_of(held->to), str_of(usp->endpoint_id));
+}
+
+static void on_durable(void *ctx, bool durable)
+{
+    struct usp *usp = ctx;
+    struct held *held = usp->held;
+
+    usp->held = NULL;
+    usp->held_last = &usp->held;
+    usp->held_waiting = false;
+    while (held) {
+        struct held *next = held->next;
+
+        if (!durable && held->msg_id && held->to)
+            replace_by_error(usp, held);
+        /* A notification of a lost batch is not sent: its record is not in the store either. */
+        if (durable || held->msg_id)
+            deliver(usp, held->channel, held->topic, &held->record);
+        held_free(held);
+        held = next;
+    }
+}
+
+static struct held *held_new(const struct usp_route *route, struct str to, struct str msg_id)
+{
+    struct held *held = calloc(1, sizeof(*held));
+
+    if (!held)
+        return NULL;
+    held->channel = route->channel;
+    held->topic = route->topic ? strdup(route->topic) : NULL;
+    held->msg_id = msg_id.len ? str_dup(msg_id.data, msg_id.len) : NULL;
+    held->to = to.len ? str_dup(to.data, to.len) : NULL;
+    if ((route->topic && !held->topic) || (msg_id.len && !held->msg_id) || (to.len && !held->to)) {
+        held_free(held);
+        return NULL;
+    }
+    return held;
+}
+
+void usp_send(struct usp *usp, const struct usp_route *route, struct buf *record, struct str to,
+              struct str msg_id)
+{
+    struct held *held;
+
+    if (record->failed) {
+        buf_done(record);
+        return;
+    }
+    if (!usp->held && !store_pending(usp->store)) {
+        deliver(usp, route->channel, route->topic, record);
+        return;
+    }
+    held = held_new(route, to, msg_id);
+    if (!held) {
+        buf_done(record);
+        return;
+    }
+    buf_move(&held->record, record);
+    *usp->held_last = held;
+    usp->held_last = &held->next;
+    if (usp->held_waiting)
+        return;
+    usp->held_waiting = true;
+    usp->held_waiter = (struct store_waiter){.fn = on_durable, .ctx = usp};
+    store_wait(usp->store, &usp->held_waiter);
+}
+
+void usp_channel_gone(struct usp *usp, struct usp_channel *channel)
+{
+    for (struct held *held = usp->held; held; held = held->next)
+        if (held->channel == channel)
+            held->channel = NULL;
+}

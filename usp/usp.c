@@ -1,0 +1,411 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The endpoint: from a record to its answer. */
+#include "usp/usp.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "base/limits.h"
+#include "usp/internal.h"
+#include "usp/message.h"
+#include "usp/record.h"
+
+enum {
+    REQUEST_ARENA_BYTES = 32 << 20, /* what answering one message may take besides the answer itself */
+};
+
+static const struct {
+    unsigned type;          /* field in Request */
+    unsigned response;      /* field in Response */
+    unsigned response_type; /* Header.MsgType */
+    usp_handler_fn *fn;
+} handlers[] = {
+    {USP_REQUEST_GET, USP_RESPONSE_GET_RESP, USP_HEADER_MSG_TYPE_GET_RESP, usp_get},
+    {USP_REQUEST_GET_SUPPORTED_DM, USP_RESPONSE_GET_SUPPORTED_DM_RESP,
+     USP_HEADER_MSG_TYPE_GET_SUPPORTED_DM_RESP, usp_get_supported_dm},
+    {USP_REQUEST_GET_INSTANCES, USP_RESPONSE_GET_INSTANCES_RESP, USP_HEADER_MSG_TYPE_GET_INSTANCES_RESP,
+     usp_get_instances},
+    {USP_REQUEST_SET, USP_RESPONSE_SET_RESP, USP_HEADER_MSG_TYPE_SET_RESP, usp_set},
+    {USP_REQUEST_ADD, USP_RESPONSE_ADD_RESP, USP_HEADER_MSG_TYPE_ADD_RESP, usp_add},
+    {USP_REQUEST_DELETE, USP_RESPONSE_DELETE_RESP, USP_HEADER_MSG_TYPE_DELETE_RESP, usp_delete},
+    {USP_REQUEST_OPERATE, USP_RESPONSE_OPERATE_RESP, USP_HEADER_MSG_TYPE_OPERATE_RESP, usp_operate},
+    {USP_REQUEST_GET_SUPPORTED_PROTOCOL, USP_RESPONSE_GET_SUPPORTED_PROTOCOL_RESP,
+     USP_HEADER_MSG_TYPE_GET_SUPPORTED_PROTO_RESP, usp_get_supported_protocol},
+};
+
+/* ---- life ---- */
+
+struct usp *usp_new(struct dm *dm, const struct usp_ops *ops, void *ctx, struct error *err)
+{
+    struct usp *usp = calloc(1, sizeof(*usp));
+
+    if (!usp) {
+        error_set(err, ERROR_INTERNAL, NULL, "out of memory");
+        return NULL;
+    }
+    usp->dm = dm;
+    usp->store = dm_store(dm);
+    usp->loop = dm_loop(dm);
+    usp->ops = ops;
+    usp->ctx = ctx;
+    usp->held_last = &usp->held;
+    usp->access_generation = 1;
+    usp->controllers = dm_node_find(dm, "Device.LocalAgent.Controller.{i}.");
+    usp->subscriptions = dm_node_find(dm, "Device.LocalAgent.Subscription.{i}.");
+    usp->requests = dm_node_find(dm, "Device.LocalAgent.Request.{i}.");
+    usp->local_agent = dm_row_find(dm, STR("Device.LocalAgent."));
+    arena_init(&usp->arena, REQUEST_ARENA_BYTES);
+    if (getrandom(&usp->boot, sizeof(usp->boot), GRND_NONBLOCK) != (ssize_t)sizeof(usp->boot))
+        usp->boot = (uint64_t)clock_wall_ms(&usp->loop->clock);
+    if (usp->controllers && usp->subscriptions && usp->requests && usp->local_agent)
+        return usp;
+    error_set(err, ERROR_INTERNAL, "Device.LocalAgent.", "the data model lacks the objects that USP needs");
+    usp_free(usp);
+    return NULL;
+}
+
+void usp_free(struct usp *usp)
+{
+    if (!usp)
+        return;
+    if (usp->started)
+        observer_remove(dm_observers(usp->dm), &usp->feed);
+    while (usp->held) {
+        struct held *next = usp->held->next;
+
+        buf_done(&usp->held->record);
+        free(usp->held->topic);
+        free(usp->held->msg_id);
+        free(usp->held->to);
+        free(usp->held);
+        usp->held = next;
+    }
+    free(usp->refs);
+    free(usp->endpoint_id);
+    arena_done(&usp->arena);
+    free(usp);
+}
+
+int usp_set_endpoint_id(struct usp *usp, const char *endpoint_id)
+{
+    return str_replace(&usp->endpoint_id, endpoint_id);
+}
+
+const char *usp_endpoint_id(const struct usp *usp)
+{
+    return usp->endpoint_id ? usp->endpoint_id : "";
+}
+
+int usp_start(struct usp *usp, struct error *err)
+{
+    usp->feed = (struct observer){.fn = usp_on_feed, .ctx = usp};
+    observer_add(dm_observers(usp->dm), &usp->feed);
+    usp->started = true;
+    return usp_notifications_load(usp, err);
+}
+
+const struct usp_stats *usp_stats(const struct usp *usp)
+{
+    return &usp->stats;
+}
+
+/* ---- reading a message ---- */
+
+struct message {
+    struct str msg_id;
+    unsigned kind; /* field in Body: request, response, error; 0 none */
+    unsigned type; /* field below it */
+    struct str content;
+    unsigned headers, bodies, kinds, types; /* how many there were: R-MSG.6, R-MSG.7, R-ENC.5 */
+    bool malformed;
+};
+
+static bool parse_header(struct message *message, struct str bytes)
+{
+    struct pb_reader reader = pb_reader(bytes);
+    struct pb_field field;
+    uint64_t type;
+    bool good = true;
+    int rc;
+
+    while (good && (rc = pb_next(&reader, &field)) != 0) {
+        if (rc < 0)
+            return false;
+        if (field.number == USP_HEADER_MSG_ID)
+            good = pb_text(&field, &message->msg_id);
+        else if (field.number == USP_HEADER_MSG_TYPE)
+            good = pb_number(&field, &type); /* R-MSG.10: the body decides */
+    }
+    return good;
+}
+
+static bool parse_kind(struct message *message, struct str bytes)
+{
+    struct pb_reader reader = pb_reader(bytes);
+    struct pb_field field;
+    int rc;
+
+    if (message->kind == USP_BODY_ERROR) {
+        message->content = bytes;
+        message->types++;
+        return true;
+    }
+    while ((rc = pb_next(&reader, &field)) > 0) {
+        message->type = field.number;
+        message->types++;
+        if (!pb_bytes(&field, &message->content))
+            return false;
+    }
+    return rc == 0;
+}
+
+static bool parse_body(struct message *message, struct str bytes)
+{
+    struct pb_reader reader = pb_reader(bytes);
+    struct pb_field field;
+    struct str inner;
+    int rc;
+
+    while ((rc = pb_next(&reader, &field)) > 0) {
+        message->kind = field.number;
+        message->kinds++;
+        if (!pb_bytes(&field, &inner) || !parse_kind(message, inner))
+            return false;
+    }
+    return rc == 0;
+}
+
+/* As much as can be read is read: an Error needs the msg_id even when the rest is bad. */
+static void parse_message(struct str payload, struct message *ret)
+{
+    struct pb_reader reader = pb_reader(payload);
+    struct pb_field field;
+    struct str part;
+    int rc;
+
+    *ret = (struct message){.msg_id = STR("")};
+    while ((rc = pb_next(&reader, &field)) > 0) {
+        if (!pb_bytes(&field, &part))
+            ret->malformed = true;
+        else if (field.number == USP_MSG_HEADER && ++ret->headers && !parse_header(ret, part))
+            ret->malformed = true;
+        else if (field.number == USP_MSG_BODY && ++ret->bodies && !parse_body(ret, part))
+            ret->malformed = true;
+    }
+    if (rc < 0)
+        ret->malformed = true;
+}
+
+static int check_message(const struct message *message, struct error *err)
+{
+    if (message->malformed)
+        return error_set(err, ERROR_INVALID_ARGUMENTS, NULL, "the message could not be parsed");
+    if (message->headers != 1 || message->bodies != 1 || message->kinds != 1 || message->types != 1)
+        return error_set(err, ERROR_INVALID_ARGUMENTS, NULL,
+                         "the message does not have exactly one header, body and message type");
+    return 0;
+}
+
+/* ---- answering ---- */
+
+static int dispatch(struct usp_request *request, const struct message *message, unsigned *ret_handler,
+                    struct error *err)
+{
+    if (check_message(message, err) < 0)
+        return -1;
+    for (unsigned i = 0; i < sizeof(handlers) / sizeof(handlers[0]); i++) {
+        if (handlers[i].type != message->type)
+            continue;
+        *ret_handler = i;
+        return handlers[i].fn(request, message->content, err);
+    }
+    return error_set(err, ERROR_MESSAGE_NOT_SUPPORTED, NULL, "this message type is not supported");
+}
+
+void usp_begin(struct usp_request *request)
+{
+    struct dm_requester requester = {.controller = request->controller->row};
+
+    dm_begin(request->dm, &requester);
+}
+
+int usp_end(struct usp_request *request, int result, struct error *err)
+{
+    /* An answer that cannot be sent must not be true: nothing has changed then. */
+    if (result == 0 && request->out->failed)
+        result = error_set(err, ERROR_RESOURCES_EXCEEDED, NULL, "the answer would be longer than %u bytes",
+                           LIMIT_RECORD_BYTES);
+    if (result == 0)
+        return dm_commit(request->dm, err);
+    dm_rollback(request->dm);
+    return -1;
+}
+
+static void answer(struct usp *usp, struct controller *controller, const struct usp_route *route,
+                   const struct message *message)
+{
+    struct buf out;
+    struct usp_request request = {.usp = usp,
+                                  .dm = usp->dm,
+                                  .arena = &usp->arena,
+                                  .controller = controller,
+                                  .access = usp_access(usp, controller),
+                                  .out = &out};
+    struct str to = str_of(controller->endpoint_id);
+    struct error err;
+    unsigned handler = 0;
+    int rc;
+
+    request.errors_last = &request.errors;
+    buf_init(&out, LIMIT_RECORD_BYTES, USP_HEADROOM);
+    error_clear(&err);
+    rc = dispatch(&request, message, &handler, &err);
+    if (rc == 0 && out.failed)
+        rc = error_set(&err, ERROR_RESOURCES_EXCEEDED, NULL,
+                       "the answer would be longer than %u bytes: ask for less", LIMIT_RECORD_BYTES);
+    if (rc < 0) {
+        buf_done(&out);
+        buf_init(&out, LIMIT_RECORD_BYTES, USP_HEADROOM);
+        usp_msg_error(&out, message->msg_id, &err, request.errors);
+    } else if (!request.silent) {
+        usp_msg_wrap(&out, message->msg_id, handlers[handler].response_type, USP_BODY_RESPONSE,
+                     handlers[handler].response);
+    }
+    if (rc < 0 || !request.silent) {
+        usp_record_wrap(&out, to, str_of(usp->endpoint_id));
+        usp_send(usp, route, &out, to, message->msg_id);
+    }
+    buf_done(&out);
+    arena_reset(&usp->arena);
+}
+
+/* R-MTP.5: tells a sender that we do not know why it gets no answer. */
+static void refuse(struct usp *usp, const struct usp_route *route, struct str to, struct str msg_id,
+                   const struct error *err)
+{
+    struct buf out;
+
+    buf_init(&out, LIMIT_RECORD_BYTES, USP_HEADROOM);
+    usp_msg_error(&out, msg_id, err, NULL);
+    usp_record_wrap(&out, to, str_of(usp->endpoint_id));
+    usp_send(usp, route, &out, to, msg_id);
+    buf_done(&out);
+}
+
+static void handle_message(struct usp *usp, struct controller *controller, const struct usp_route *route,
+                           const struct message *message)
+{
+    /* Without a msg_id nobody could match an answer (R-MSG.8). */
+    if (!message->msg_id.len)
+        return;
+    if (message->kind == USP_BODY_REQUEST) {
+        answer(usp, controller, route, message);
+        return;
+    }
+    if (message->kind == USP_BODY_RESPONSE && message->type == USP_RESPONSE_NOTIFY_RESP &&
+        !message->malformed)
+        usp_notify_response(controller, message->msg_id);
+    /* Other responses and Errors answer nothing that we asked (R-MSG.9). */
+}
+
+/* ---- records ---- */
+
+/* The way back for an answer: where the record came from; over MQTT without a reply topic, the controller's own. */
+static int way_back(struct usp *usp, struct usp_channel *from, const char *reply_topic,
+                    struct controller *controller, struct usp_route *ret)
+{
+    *ret = (struct usp_route){from, reply_topic};
+    if (reply_topic || from->peer)
+        return 0;
+    return controller ? usp->ops->route(usp->ctx, controller, ret) : -1;
+}
+
+static enum usp_verdict ignore(struct usp *usp, struct error *err, uint32_t code, const char *why,
+                               struct str who)
+{
+    usp->stats.records_ignored++;
+    error_set(err, code, NULL, "%s%.*s", why, (int)(who.len > 100 ? 100 : who.len), who.data ? who.data : "");
+    return USP_IGNORED;
+}
+
+static enum usp_verdict take_payload(struct usp *usp, struct usp_channel *from, const char *reply_topic,
+                                     const struct usp_record *record, struct error *err)
+{
+    struct controller *controller = usp_controller_find(usp, record->from_id);
+    struct usp_route route;
+    struct message message;
+    struct error reason;
+
+    if (controller && !controller->enable)
+        controller = NULL;
+    parse_message(record->payload, &message);
+    if (way_back(usp, from, reply_topic, controller, &route) < 0)
+        return ignore(usp, err, ERROR_REQUEST_DENIED, "no way to answer ", record->from_id);
+    if (controller) {
+        handle_message(usp, controller, &route, &message);
+        return USP_TAKEN;
+    }
+    if (message.kind == USP_BODY_REQUEST && message.msg_id.len) {
+        error_set(&reason, ERROR_REQUEST_DENIED, NULL,
+                  "%.*s is no enabled row of Device.LocalAgent.Controller.",
+                  (int)(record->from_id.len > 100 ? 100 : record->from_id.len), record->from_id.data);
+        refuse(usp, &route, record->from_id, message.msg_id, &reason);
+    }
+    return ignore(usp, err, ERROR_REQUEST_DENIED, "unknown or disabled controller ", record->from_id);
+}
+
+/* R-E2E.6a: sessions are not allowed here. */
+static enum usp_verdict refuse_session(struct usp *usp, struct usp_channel *from, const char *reply_topic,
+                                       const struct usp_record *record, struct error *err)
+{
+    struct controller *controller = usp_controller_find(usp, record->from_id);
+    struct usp_route route;
+    struct buf out;
+
+    if (way_back(usp, from, reply_topic, controller, &route) == 0) {
+        buf_init(&out, LIMIT_RECORD_BYTES, USP_HEADROOM);
+        usp_record_disconnect(&out, record->from_id, str_of(usp->endpoint_id),
+                              ERROR_SESSION_CONTEXT_NOT_ALLOWED,
+                              str_of(error_text(ERROR_SESSION_CONTEXT_NOT_ALLOWED)));
+        usp_send(usp, &route, &out, record->from_id, STR(""));
+        buf_done(&out);
+    }
+    return ignore(usp, err, ERROR_SESSION_CONTEXT_NOT_ALLOWED, "a session record from ", record->from_id);
+}
+
+enum usp_verdict usp_receive(struct usp *usp, struct usp_channel *from, const char *reply_topic,
+                             struct str data, struct error *err)
+{
+    struct usp_record record;
+
+    usp->stats.records_received++;
+    if (usp_record_parse(data, &record, err) < 0)
+        return USP_UNPROCESSABLE;
+    /* R-E2E.1: not for us. R-ARC.2: not from ourselves. R-SEC.0a: not from another than the channel's peer. */
+    if (!str_is(record.to_id, usp_endpoint_id(usp)))
+        return ignore(usp, err, ERROR_INVALID_RECORD_VALUE, "the record is addressed to ", record.to_id);
+    if (!record.from_id.len || str_is(record.from_id, usp_endpoint_id(usp)))
+        return ignore(usp, err, ERROR_INVALID_RECORD_VALUE, "the record is from ", record.from_id);
+    if (from->peer && !str_is(record.from_id, from->peer))
+        return ignore(usp, err, ERROR_REQUEST_DENIED,
+                      "the record's from_id is not its peer: ", record.from_id);
+    switch (record.type) {
+    case USP_RECORD_NO_SESSION:
+        if (record.payload_security != USP_RECORD_RECORD_PAYLOAD_SECURITY_PLAINTEXT)
+            return ignore(usp, err, ERROR_SECURE_SESSION_NOT_SUPPORTED,
+                          "payload security without a session from ", record.from_id);
+        if (!record.payload.len) /* R-E2E.26 */
+            return ignore(usp, err, ERROR_INVALID_RECORD_VALUE, "an empty payload from ", record.from_id);
+        return take_payload(usp, from, reply_topic, &record, err);
+    case USP_RECORD_SESSION:
+        return refuse_session(usp, from, reply_topic, &record, err);
+    case USP_RECORD_WEBSOCKET_CONNECT:
+    case USP_RECORD_MQTT_CONNECT:
+    case USP_RECORD_STOMP_CONNECT:
+    case USP_RECORD_UDS_CONNECT:
+    case USP_RECORD_DISCONNECT:
+        return USP_TAKEN; /* the transport acts on its own state */
+    }
+    return USP_IGNORED;
+}
