@@ -20,9 +20,10 @@ struct dialect;
 
 /* What can change about a device; DEVICE_BIT() of one is its bit in a set of changes. Texts come first. */
 enum device_field {
-    DEVICE_ALIAS,
-    DEVICE_NAME, /* by the device until a controller gives another */
-    DEVICE_TYPE, /* IoTDeviceType of TR-181, or NULL */
+    DEVICE_ALIAS,    /* by a controller; NULL: none was given */
+    DEVICE_NAME,     /* by the device until a controller gives another */
+    DEVICE_OWN_NAME, /* what the device calls itself */
+    DEVICE_TYPE,     /* IoTDeviceType of TR-181, or NULL */
     DEVICE_DESCRIPTION,
     DEVICE_MANUFACTURER,
     DEVICE_OUI, /* six upper-case digits */
@@ -47,6 +48,7 @@ enum device_field {
     DEVICE_QUARANTINED,
     DEVICE_JOB_STATE,
     DEVICE_PROGRESS,
+    DEVICE_ACTIVE_IMAGE,
     DEVICE_REJECTED, /* announced seldom */
     DEVICE_FIELDS,
 };
@@ -84,7 +86,6 @@ struct device {
     int64_t announced_contacted;
     bool online;
     bool quarantined;     /* listed, not updated */
-    bool named;           /* a controller gave the name */
     bool accept_identity; /* released: whatever it says next is what it is */
     void *row;            /* of the observer above that shows the device; NULL: not shown */
     struct rate messages;

@@ -14,6 +14,7 @@ enum {
 static const char *const text_names[DEVICE_TEXTS] = {
     [DEVICE_ALIAS] = "alias",
     [DEVICE_NAME] = "name",
+    [DEVICE_OWN_NAME] = "own_name",
     [DEVICE_TYPE] = "type",
     [DEVICE_DESCRIPTION] = "description",
     [DEVICE_MANUFACTURER] = "manufacturer",
@@ -40,8 +41,6 @@ void device_record_write(const struct device *device, struct buf *out)
         buf_printf(out, ",\"contacted\":%lld", (long long)device->last_contacted);
     if (device->quarantined)
         buf_append_str(out, ",\"quarantined\":true");
-    if (device->named)
-        buf_append_str(out, ",\"named\":true");
     if (device->accept_identity)
         buf_append_str(out, ",\"accept\":true");
     for (size_t i = 0; i < DEVICE_TEXTS; i++) {
@@ -75,7 +74,6 @@ static int read_fields(struct device *device, const cJSON *json)
     device->transport = (enum device_transport)transport;
     device->grade = (enum device_grade)grade;
     device->quarantined = cJSON_IsTrue(json_member(json, "quarantined"));
-    device->named = cJSON_IsTrue(json_member(json, "named"));
     device->accept_identity = cJSON_IsTrue(json_member(json, "accept"));
     for (size_t i = 0; i < DEVICE_TEXTS; i++) {
         const char *text = json_text(json, text_names[i], TEXT_MAX);
@@ -83,7 +81,7 @@ static int read_fields(struct device *device, const cJSON *json)
         if (text && str_replace(&device->text[i], text) < 0)
             return -1;
     }
-    return device->text[DEVICE_ALIAS] ? 0 : -1;
+    return 0;
 }
 
 struct device *device_record_read(struct str key, struct str record,

@@ -100,30 +100,6 @@ static const struct lan_websocket_ops websocket_ops = {.find = find_dialect};
 
 /* ---- life ---- */
 
-struct home *home_new(struct loop *loop, struct store *store, struct firmware *firmware, struct error *err)
-{
-    struct home *home = calloc(1, sizeof(*home));
-
-    if (home) {
-        home->loop = loop;
-        home->lan = (struct lan){home, publish, subscribe, unsubscribe, session_send, session_close};
-        home->registry = registry_new(store, &loop->clock, firmware);
-        home->mqtt = lan_mqtt_new(loop, &mqtt_ops, home);
-        home->websocket = lan_websocket_new(loop, &websocket_ops, home);
-    }
-    if (!home || !home->registry || !home->mqtt || !home->websocket) {
-        home_free(home);
-        error_set(err, ERROR_INTERNAL, NULL, "out of memory");
-        return NULL;
-    }
-    return home;
-}
-
-struct registry *home_registry(struct home *home)
-{
-    return home->registry;
-}
-
 static void add_subscription(void *ctx, const char *topic)
 {
     struct home *home = ctx;
@@ -156,6 +132,31 @@ static int create_dialects(struct home *home, const struct home_settings *settin
             dialect->subscriptions(home->contexts[home->count - 1], add_subscription, home);
     }
     return 0;
+}
+
+struct home *home_new(struct loop *loop, struct store *store, struct firmware *firmware,
+                      const struct home_settings *settings, struct error *err)
+{
+    struct home *home = calloc(1, sizeof(*home));
+
+    if (home) {
+        home->loop = loop;
+        home->lan = (struct lan){home, publish, subscribe, unsubscribe, session_send, session_close};
+        home->registry = registry_new(store, &loop->clock, firmware);
+        home->mqtt = lan_mqtt_new(loop, &mqtt_ops, home);
+        home->websocket = lan_websocket_new(loop, &websocket_ops, home);
+    }
+    if (!home || !home->registry || !home->mqtt || !home->websocket || create_dialects(home, settings) < 0) {
+        home_free(home);
+        error_set(err, ERROR_INTERNAL, NULL, "out of memory");
+        return NULL;
+    }
+    return home;
+}
+
+struct registry *home_registry(struct home *home)
+{
+    return home->registry;
 }
 
 /* Each device that came from the store meets its dialect. */
@@ -224,15 +225,16 @@ static int start_websocket(struct home *home, struct websocket_context *context,
     return lan_websocket_start(home->websocket, context, &websocket, err);
 }
 
+int home_load(struct home *home, struct error *err)
+{
+    if (registry_load(home->registry, dialect_find, err) < 0)
+        return -1;
+    return restore_devices(home) < 0 ? error_set(err, ERROR_INTERNAL, NULL, "out of memory") : 0;
+}
+
 int home_start(struct home *home, struct websocket_context *context, const struct home_settings *settings,
                struct error *err)
 {
-    if (create_dialects(home, settings) < 0)
-        return error_set(err, ERROR_INTERNAL, NULL, "out of memory");
-    if (registry_load(home->registry, dialect_find, err) < 0)
-        return -1;
-    if (restore_devices(home) < 0)
-        return error_set(err, ERROR_INTERNAL, NULL, "out of memory");
     if (start_websocket(home, context, settings, err) < 0)
         return -1;
     return start_mqtt(home, settings, err);

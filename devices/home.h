@@ -3,7 +3,8 @@
  * The home: the registry, the dialects with their contexts, and the two ways devices reach us, wired together. What the
  * program creates; everything else in this folder follows from it.
  *
- * Made in two steps, so that observers of the registry can be added before the first device is announced.
+ * Comes up in three steps: home_new(); observers of the registry are added; home_load() announces the devices that are
+ * known; home_start() listens. What a device that is known does at start is thus no news to who observes later.
  * Owned by the caller; loop's thread only.
  */
 #ifndef DEVICES_HOME_H
@@ -26,9 +27,13 @@ struct home_settings {
     bool device_credentials; /* the broker holds each device to its own topics (its ACL): identity grade B */
 };
 
-struct home *home_new(struct loop *loop, struct store *store, struct firmware *firmware, struct error *err);
+/* Settings are copied as far as they are needed later. */
+struct home *home_new(struct loop *loop, struct store *store, struct firmware *firmware,
+                      const struct home_settings *settings, struct error *err);
 struct registry *home_registry(struct home *home);
-/* Announces the devices that are known, then listens. -1: the store cannot be read, a setting or port is unusable. */
+/* -1: the store cannot be read. */
+int home_load(struct home *home, struct error *err);
+/* -1: a setting or the port is unusable. */
 int home_start(struct home *home, struct websocket_context *context, const struct home_settings *settings,
                struct error *err);
 /* Before the firmware manager, the WebSocket context and the store. */

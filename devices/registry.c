@@ -56,22 +56,13 @@ static void note_result(struct device *device, const struct firmware_job_info *i
     device_set(device, DEVICE_LAST_RESULT, text);
 }
 
-static void on_firmware(void *ctx, const void *event)
+static void note_job(struct device *device, const struct firmware_event *event)
 {
-    struct registry *registry = ctx;
-    const struct firmware_event *firmware_event = event;
     struct firmware_job_info info;
-    struct device *device;
     uint32_t job_state;
 
-    if (firmware_event->type != FIRMWARE_JOB_CHANGED && firmware_event->type != FIRMWARE_JOB_ENDED &&
-        firmware_event->type != FIRMWARE_JOB_DROPPED)
-        return;
-    firmware_job_info(firmware_event->job, &info);
-    device = device_of_target(registry, info.target);
-    if (!device)
-        return;
-    job_state = firmware_event->type == FIRMWARE_JOB_DROPPED ? 0 : 1u + (uint32_t)info.state;
+    firmware_job_info(event->job, &info);
+    job_state = event->type == FIRMWARE_JOB_DROPPED ? 0 : 1u + (uint32_t)info.state;
     if (device->job_state != job_state) {
         device->job_state = job_state;
         device->changed |= DEVICE_BIT(DEVICE_JOB_STATE);
@@ -80,8 +71,29 @@ static void on_firmware(void *ctx, const void *event)
         device->progress = info.progress;
         device->changed |= DEVICE_BIT(DEVICE_PROGRESS);
     }
-    if (firmware_event->type == FIRMWARE_JOB_ENDED)
+    if (event->type == FIRMWARE_JOB_ENDED)
         note_result(device, &info);
+}
+
+static void on_firmware(void *ctx, const void *event)
+{
+    const struct firmware_event *firmware_event = event;
+    struct device *device = device_of_target(ctx, firmware_event->target);
+
+    if (!device)
+        return;
+    switch (firmware_event->type) {
+    case FIRMWARE_JOB_CHANGED:
+    case FIRMWARE_JOB_ENDED:
+    case FIRMWARE_JOB_DROPPED:
+        note_job(device, firmware_event);
+        break;
+    case FIRMWARE_TARGET_UPDATED:
+        device->changed |= DEVICE_BIT(DEVICE_ACTIVE_IMAGE);
+        break;
+    case FIRMWARE_SLOT_CHANGED:
+        return;
+    }
     registry_announce(device);
 }
 
@@ -358,7 +370,6 @@ struct device *registry_add(struct registry *registry, const struct dialect *dia
                             struct rate *peer, bool many, struct error *err)
 {
     struct device *device;
-    char alias[24];
 
     if (may_add(registry, peer, many, err) < 0) {
         registry->stats.refused++;
@@ -373,8 +384,7 @@ struct device *registry_add(struct registry *registry, const struct dialect *dia
     device->dialect = dialect;
     device->instance = registry->next_instance;
     device->grade = DEVICE_GRADE_D;
-    snprintf(alias, sizeof(alias), "cpe-%u", device->instance);
-    if (str_replace(&device->text[DEVICE_ALIAS], alias) < 0 || enter(registry, device, err) < 0) {
+    if (enter(registry, device, err) < 0) {
         device_free(device);
         return NULL;
     }
@@ -411,6 +421,15 @@ void device_set(struct device *device, enum device_field field, const char *text
         return;
     if (str_replace(&device->text[field], text) == 0)
         device->changed |= DEVICE_BIT(field);
+}
+
+void device_set_own_name(struct device *device, const char *name)
+{
+    const char *shown = device_text(device, DEVICE_NAME);
+
+    if (!*shown || strcmp(shown, device_text(device, DEVICE_OWN_NAME)) == 0)
+        device_set(device, DEVICE_NAME, name);
+    device_set(device, DEVICE_OWN_NAME, name);
 }
 
 void device_set_online(struct device *device, bool online)

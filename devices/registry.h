@@ -78,6 +78,8 @@ void registry_remove(struct device *device);
 
 /* Each of these notes the change; registry_announce() stores it and tells the observers, once for all. */
 void device_set(struct device *device, enum device_field field, const char *text);
+/* What the device calls itself; its name, too, unless a controller gave it another. */
+void device_set_own_name(struct device *device, const char *name);
 void device_set_online(struct device *device, bool online);
 void device_set_grade(struct device *device, enum device_grade grade);
 void device_set_transport(struct device *device, enum device_transport transport);

@@ -159,8 +159,7 @@ static void describe(struct device *device, const struct info *info)
              info->app ? info->app : "", (unsigned)info->generation);
     device_set(device, DEVICE_DESCRIPTION, text);
     device_set(device, DEVICE_TYPE, type_of(info->app));
-    if (!device->named)
-        device_set(device, DEVICE_NAME, info->name ? info->name : info->id);
+    device_set_own_name(device, info->name ? info->name : info->id);
 }
 
 static void plan_check(struct shelly_peer *peer)

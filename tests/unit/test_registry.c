@@ -61,7 +61,6 @@ static void add_and_find(void **state)
     assert_int_equal(two->instance, 2);
     assert_string_equal(one->key, "shelly:one");
     assert_string_equal(device_id(one), "one");
-    assert_string_equal(device_text(two, DEVICE_ALIAS), "cpe-2");
     assert_string_equal(two->target.path, "Device.ProxiedDevice.2.DeviceInfo.");
     assert_ptr_equal(registry_find(fixture->home.registry, "shelly:two"), two);
     assert_ptr_equal(registry_instance(fixture->home.registry, 1), one);
@@ -97,7 +96,6 @@ static void instances_survive(void **state)
     assert_string_equal(device_text(device, DEVICE_NAME), "K\xc3\xbc"
                                                           "che \"links\"\\");
     assert_string_equal(device_text(device, DEVICE_SOFTWARE_VERSION), "1.4.4");
-    assert_string_equal(device_text(device, DEVICE_ALIAS), "cpe-2");
     assert_int_equal(device->transport, DEVICE_WEBSOCKET);
     assert_int_equal(device->grade, DEVICE_GRADE_B);
     assert_false(device->online); /* until it speaks */
@@ -119,7 +117,7 @@ static void damaged_rows_are_skipped(void **state)
         {"shelly:5", "{\"instance\":7,\"transport\":9,\"grade\":0,\"alias\":\"x\"}"},
         {"shelly", "{\"instance\":8,\"transport\":0,\"grade\":0,\"alias\":\"x\"}"},
         {"shelly:", "{\"instance\":8,\"transport\":0,\"grade\":0,\"alias\":\"x\"}"},
-        {"shelly:6", "{\"instance\":9,\"transport\":0,\"grade\":0}"},
+        {"shelly:6", "{\"instance\":4294967295,\"transport\":0,\"grade\":0}"},
         {"unknown:1", "{\"instance\":41,\"transport\":0,\"grade\":0,\"alias\":\"x\"}"},
         {"shelly:a", "{\"instance\":5,\"transport\":0,\"grade\":0,\"alias\":\"x\"}"},
         {"shelly:b", "{\"instance\":5,\"transport\":0,\"grade\":0,\"alias\":\"x\"}"},
@@ -157,6 +155,23 @@ static void changes_are_told_together(void **state)
     registry_announce(device);
     assert_string_equal(fixture->home.events, "changed 1 name software; changed 1 online contacted; ");
     assert_string_equal(fixture->home.firmware_log, "online true; ");
+}
+
+static void a_name_given_stays(void **state)
+{
+    struct fixture *fixture = *state;
+    struct device *device = add(fixture, "one");
+
+    device_set_own_name(device, "plug");
+    assert_string_equal(device_text(device, DEVICE_NAME), "plug");
+    device_set_own_name(device, "plug 2");
+    assert_string_equal(device_text(device, DEVICE_NAME), "plug 2");
+    device_set(device, DEVICE_NAME, "Lamp");
+    device_set_own_name(device, "plug 3");
+    assert_string_equal(device_text(device, DEVICE_NAME), "Lamp");
+    device_set(device, DEVICE_NAME, "");
+    device_set_own_name(device, "plug 3");
+    assert_string_equal(device_text(device, DEVICE_NAME), "plug 3");
 }
 
 static void contact_is_live_but_told_seldom(void **state)
@@ -290,6 +305,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(instances_survive, set_up, tear_down),
         cmocka_unit_test_setup_teardown(damaged_rows_are_skipped, set_up, tear_down),
         cmocka_unit_test_setup_teardown(changes_are_told_together, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_name_given_stays, set_up, tear_down),
         cmocka_unit_test_setup_teardown(contact_is_live_but_told_seldom, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_flood_costs_the_flooder, set_up, tear_down),
         cmocka_unit_test_setup_teardown(new_devices_are_limited, set_up, tear_down),
