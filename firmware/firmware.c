@@ -217,16 +217,32 @@ void firmware_target_failed(struct firmware_target *target, bool transient, cons
     if (!job)
         return;
     /* A job that resumed asks for the version; what the device says of a transfer that it lost is no news then. */
-    if (job->state == JOB_TRANSFERRING || (job->state == JOB_REBOOTING && !job->was_offline))
-        activate_failed(job, transient && job->state == JOB_TRANSFERRING, reason);
+    if (job->state != JOB_TRANSFERRING && (job->state != JOB_REBOOTING || job->was_offline))
+        return;
+    job->unsure = false;
+    activate_failed(job, transient && job->state == JOB_TRANSFERRING, reason);
+}
+
+/* The job that the version which a target runs decides, or NULL. */
+static struct firmware_job *job_to_decide(const struct firmware_target *target)
+{
+    struct firmware_job *job = target->job;
+
+    for (struct firmware_job *at = target->jobs; at && !job; at = at->target_next)
+        if (at->state == JOB_WAITING && at->unsure)
+            job = at;
+    return job;
 }
 
 void firmware_target_version(struct firmware_target *target, const char *name, const char *version)
 {
+    struct firmware_job *job;
+
     if (!target->firmware || !version || !*version)
         return;
-    if (target->job)
-        install_version(target->job, name, version);
+    job = job_to_decide(target);
+    if (job)
+        install_version(job, name, version);
     else
         slot_running(target, name, version);
 }

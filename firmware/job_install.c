@@ -136,8 +136,10 @@ static void transfer(struct firmware_job *job)
     if (start_install(job, &err) == 0)
         return;
     /* It may have told of the failure itself before it returned. */
-    if (target->job == job && job->state == JOB_TRANSFERRING)
-        activate_failed(job, err.code == ERROR_RESOURCES_EXCEEDED, err.message);
+    if (target->job != job || job->state != JOB_TRANSFERRING)
+        return;
+    job->unsure = false;
+    activate_failed(job, err.code == ERROR_RESOURCES_EXCEEDED, err.message);
 }
 
 void install_begin(struct firmware_job *job)
@@ -146,6 +148,7 @@ void install_begin(struct firmware_job *job)
 
     take(job);
     job->handed = job->was_offline = job->resumed = false;
+    job->unsure = true;
     timer_cancel(&job->firmware->loop->timers, &job->timer);
     str_replace(&job->old_version, slot_version(target, target->active));
     job_set_state(job, JOB_TRANSFERRING);
@@ -223,7 +226,10 @@ void install_transferred(struct firmware_job *job)
 void install_online(struct firmware_job *job, bool online)
 {
     if (!online) {
-        job->was_offline = true;
+        if (job->handed && !job->was_offline) {
+            job->was_offline = true;
+            job_save(job, NULL);
+        }
         return;
     }
     if (job->state == JOB_REBOOTING && job->was_offline)
@@ -232,13 +238,17 @@ void install_online(struct firmware_job *job, bool online)
         ask(job);
 }
 
-/* Found in the store beyond Waiting: whatever happened meanwhile, the device knows. */
+/*
+ * Found in the store beyond Waiting: whatever happened meanwhile, the device knows. One that has the image and was not
+ * seen to go may still be about to restart: its old version says nothing then. The gateway itself has restarted.
+ */
 void install_resume(struct firmware_job *job)
 {
     take(job);
     job->resumed = true;
-    job->was_offline = true;
-    job_set_state(job, JOB_CONFIRMING);
+    if (job->target->ops->restart)
+        job->was_offline = true;
+    job_set_state(job, job->handed && !job->was_offline ? JOB_REBOOTING : JOB_CONFIRMING);
     watch_return(job);
     ask(job);
 }
@@ -285,6 +295,7 @@ static void came_back_other(struct firmware_job *job, const char *name, const ch
     activate_failed(job, false, reason);
 }
 
+/* Also for a job that waits to try again and is unsure: what it started may have come to an end without it. */
 void install_version(struct firmware_job *job, const char *name, const char *version)
 {
     const struct firmware_slot *slot = &job->target->slots[job->slot];

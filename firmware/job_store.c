@@ -31,6 +31,8 @@ static void encode(const struct firmware_job *job, struct buf *buf)
     record_put_number(buf, (uint64_t)job->slot);
     record_put_number(buf, job->tries);
     record_put_number(buf, job->handed);
+    record_put_number(buf, job->unsure);
+    record_put_number(buf, job->was_offline);
     record_put_text(buf, job->originator);
     record_put_text(buf, job->command_path);
     record_put_text(buf, job->command_key);
@@ -91,6 +93,8 @@ static bool decode(struct firmware_job *job, struct str record)
     job->slot = (int)record_choice(&reader, FIRMWARE_SLOTS);
     job->tries = (uint32_t)record_number(&reader);
     job->handed = record_choice(&reader, 2);
+    job->unsure = record_choice(&reader, 2);
+    job->was_offline = record_choice(&reader, 2);
     job->originator = record_text(&reader);
     job->command_path = record_text(&reader);
     job->command_key = record_text(&reader);
