@@ -5,15 +5,18 @@
 
 tool=$(command -v clang-tidy-14 || command -v clang-tidy) || need clang-tidy-14
 [ -f "$build/config.h" ] || { echo "$build holds no build"; exit 77; }
-tidy() { # TOOL BUILD FILE...
-    local tool=$1 build=$2
-    shift 2
-    "$tool" --quiet "$@" -- -std=gnu11 -D_GNU_SOURCE -I. "-I$build" 2> /dev/null
+# A file that was clean is remembered by a hash of all that went into it.
+tidy() { # TOOL BUILD FILE
+    local flags=(-std=gnu11 -D_GNU_SOURCE -I. "-I$2") key
+    key=$2/tidy/$({ cat .clang-tidy; clang -E -C "${flags[@]}" "$3" 2>&1; } | sha256sum | cut -d' ' -f1)
+    [ -f "$key" ] && return
+    "$1" --quiet "$3" -- "${flags[@]}" 2> /dev/null && touch "$key"
 }
 export -f tidy
+mkdir -p "$build/tidy"
 
 if [ $# -gt 0 ]; then printf '%s\n' "$@"; else files c | grep -v '^tests/'; fi |
-    { xargs -r -n 4 -P 2 bash -c 'tidy "$@"' tidy "$tool" "$build" || true; } |
+    { xargs -r -n 1 -P 2 bash -c 'tidy "$@"' tidy "$tool" "$build" || true; } |
     awk -v top="$PWD/" '/^[^ ]+:[0-9]+:[0-9]+: (warning|error):/ {
         if (index($0, top) == 1)
             $0 = substr($0, length(top) + 1)
