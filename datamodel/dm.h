@@ -40,6 +40,7 @@ struct dm_node {
     uint16_t members_count;
     uint32_t id; /* first of its access ids, see datamodel/access.h */
     uint32_t depth;
+    uint32_t index; /* in dm_nodes() */
 };
 
 struct dm_table;

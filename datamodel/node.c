@@ -94,6 +94,7 @@ static int build_node(struct dm *dm, const struct dm_mount *mount, struct error 
 
     if (!node)
         return error_set(err, ERROR_INTERNAL, mount->path, "out of memory");
+    node->index = (uint32_t)dm->nodes_count;
     dm->nodes[dm->nodes_count++] = node;
     node->object = mount->object;
     node->path = mount->path;

@@ -109,6 +109,8 @@ struct dm_command {
     /* Async: cancels (Request.{i}.Cancel()); -1 and err when it is too late. On 0 dm_call_complete() still follows.
      * NULL: cannot be cancelled. */
     int (*cancel)(struct dm_call *call, struct error *err);
+    /* Async: the program ends while the command runs: let go of the call. May be NULL. */
+    void (*forget)(struct dm_call *call);
 };
 
 struct dm_event_type {

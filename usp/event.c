@@ -194,7 +194,7 @@ static int add_value(void *ctx, const struct dm_target *target)
     len = dm_row_path(target->row, path);
     str_copy(path + len, sizeof(path) - len, target->node->object->params[target->member].name);
     text = dm_get_text(target->row, target->member, scratch);
-    copy = arena_strndup(&values->usp->arena, text.data, text.len);
+    copy = arena_strndup(&values->usp->feed_arena, text.data, text.len);
     if (copy)
         cJSON_AddStringToObject(values->map, path, copy);
     return 0;
@@ -207,7 +207,7 @@ static char *parameter_map(struct controller *controller)
     struct dm_node *node = dm_node_child(controller->row->node, STR("BootParameter"));
     struct boot_values values = {usp, cJSON_CreateObject()};
     struct dm_resolver resolver = {.dm = usp->dm,
-                                   .arena = &usp->arena,
+                                   .arena = &usp->feed_arena,
                                    .access = usp_access(usp, controller),
                                    .found = add_value,
                                    .ctx = &values};
@@ -225,7 +225,7 @@ static char *parameter_map(struct controller *controller)
     }
     text = values.map ? cJSON_PrintUnformatted(values.map) : NULL;
     cJSON_Delete(values.map);
-    arena_reset(&usp->arena);
+    arena_reset(&usp->feed_arena);
     return text;
 }
 

@@ -30,7 +30,8 @@ struct usp {
     void *ctx;
     char *endpoint_id;
     struct usp_stats stats;
-    struct arena arena; /* of the request being answered */
+    struct arena arena;      /* of the request being answered */
+    struct arena feed_arena; /* of the change being told */
     struct observer feed;
     bool started;
 

@@ -224,7 +224,10 @@ void usp_request_done(struct dm_row *row)
 {
     struct request *request = row->data;
 
-    if (request->call)
-        call_free(request->call);
+    if (!request->call)
+        return;
+    if (request->call->command->forget)
+        request->call->command->forget(request->call);
+    call_free(request->call);
     request->call = NULL;
 }

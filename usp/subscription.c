@@ -11,17 +11,6 @@
 
 /* ---- the index ---- */
 
-static uint32_t node_index(const struct usp *usp, const struct dm_node *node)
-{
-    struct dm_node *const *nodes;
-    size_t count = dm_nodes(usp->dm, &nodes);
-
-    for (uint32_t i = 0; i < count; i++)
-        if (nodes[i] == node)
-            return i;
-    return 0;
-}
-
 static bool names_no_instance(const struct dm_path *path)
 {
     for (uint32_t i = 0; i < path->count; i++)
@@ -44,7 +33,7 @@ static bool compile_item(struct subscription *subscription, struct arena *arena,
         return false;
     *ret = (struct subscription_ref){
         .subscription = subscription,
-        .node = node_index(usp, target.node),
+        .node = target.node->index,
         .member = (int16_t)target.member,
         .everywhere = names_no_instance(&path),
         .offset = (uint16_t)(item.data - subscription->reference_list),
@@ -149,9 +138,9 @@ static bool ref_fits(struct usp *usp, const struct subscription_ref *ref, const 
         return false;
     if (ref->everywhere)
         return true;
-    covers = dm_path_parse(&usp->arena, (struct str){subscription->reference_list + ref->offset, ref->len},
+    covers = dm_path_parse(&usp->feed_arena, (struct str){subscription->reference_list + ref->offset, ref->len},
                            &path, NULL) == 0 &&
-             dm_path_covers(usp->dm, &usp->arena, &path, feed->row);
+             dm_path_covers(usp->dm, &usp->feed_arena, &path, feed->row);
     return covers;
 }
 
@@ -197,7 +186,7 @@ void usp_subscriptions_matching(struct usp *usp, const struct dm_feed *feed,
     for (const struct dm_node *node = feed->row->node; node; node = node->parent) {
         struct subscription_ref *next;
 
-        for (struct subscription_ref *ref = usp->refs[node_index(usp, node)]; ref; ref = next) {
+        for (struct subscription_ref *ref = usp->refs[node->index]; ref; ref = next) {
             struct controller *controller;
 
             next = ref->next;
@@ -208,6 +197,7 @@ void usp_subscriptions_matching(struct usp *usp, const struct dm_feed *feed,
                 fn(ctx, ref->subscription);
         }
     }
+    arena_reset(&usp->feed_arena);
 }
 
 /* ---- hooks ---- */

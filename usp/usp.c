@@ -56,6 +56,7 @@ struct usp *usp_new(struct dm *dm, const struct usp_ops *ops, void *ctx, struct 
     usp->requests = dm_node_find(dm, "Device.LocalAgent.Request.{i}.");
     usp->local_agent = dm_row_find(dm, STR("Device.LocalAgent."));
     arena_init(&usp->arena, REQUEST_ARENA_BYTES);
+    arena_init(&usp->feed_arena, REQUEST_ARENA_BYTES);
     if (getrandom(&usp->boot, sizeof(usp->boot), GRND_NONBLOCK) != (ssize_t)sizeof(usp->boot))
         usp->boot = (uint64_t)clock_wall_ms(&usp->loop->clock);
     if (usp->controllers && usp->subscriptions && usp->requests && usp->local_agent)
@@ -84,6 +85,7 @@ void usp_free(struct usp *usp)
     free(usp->refs);
     free(usp->endpoint_id);
     arena_done(&usp->arena);
+    arena_done(&usp->feed_arena);
     free(usp);
 }
 

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Data of the rows that say how records travel. The engine owns them; who carries the records keeps state beside. */
+#ifndef DATAMODEL_DEVICE_MTP_H
+#define DATAMODEL_DEVICE_MTP_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "transports/mqtt.h"
+
+enum local_mtp_status {
+    LOCAL_MTP_UP,
+    LOCAL_MTP_DOWN,
+    LOCAL_MTP_ERROR,
+};
+
+/* Device.LocalAgent.MTP.{i}. */
+struct local_mtp {
+    bool enable;
+    char *alias;
+    char *protocol; /* "MQTT", "WebSocket", "UDS" or NULL */
+    uint32_t status;
+    char *mqtt_reference; /* row of Device.MQTT.Client. */
+    uint32_t mqtt_publish_qos;
+    char *mqtt_response_topic;   /* configured */
+    char *mqtt_discovered_topic; /* from the broker */
+    uint32_t websocket_port;
+    char *websocket_path;
+    bool websocket_encryption;
+    uint32_t websocket_keep_alive; /* s */
+    char *uds_reference; /* row of Device.UnixDomainSockets.UnixDomainSocket. */
+    void *carrier;       /* of who carries the records */
+};
+
+/* Device.LocalAgent.Controller.{i}.MTP.{i}. */
+struct controller_mtp {
+    bool enable;
+    char *alias;
+    char *protocol;
+    uint32_t order;
+    char *mqtt_agent_mtp; /* row of Device.LocalAgent.MTP. */
+    char *mqtt_topic;
+    bool mqtt_retain_response;
+    bool mqtt_retain_notify;
+    char *websocket_host;
+    uint32_t websocket_port;
+    char *websocket_path;
+    bool websocket_encryption;
+    uint32_t websocket_keep_alive; /* s */
+    uint32_t websocket_retry_minimum; /* s */
+    uint32_t websocket_retry_multiplier;
+    uint32_t websocket_retries;
+    char *uds_reference;
+    void *carrier;
+};
+
+/* Device.MQTT.Client.{i}. */
+struct mqtt_row {
+    bool enable;
+    char *alias;
+    char *name;
+    char *protocol_version;
+    char *broker_address;
+    uint32_t broker_port;
+    char *transport_protocol;
+    bool clean_session;
+    bool clean_start;
+    uint32_t keep_alive;
+    uint32_t session_expiry;
+    uint32_t receive_maximum;
+    uint32_t maximum_packet;
+    uint32_t topic_alias_maximum;
+    bool request_response_info;
+    bool request_problem_info;
+    char *response_information;
+    char *client_id;
+    char *username;
+    char *password;
+    uint32_t retry_time;
+    uint32_t retry_multiplier;
+    uint32_t retry_maximum;
+    struct mqtt_client *client; /* NULL until it was enabled once */
+    void *carrier;
+};
+
+enum mqtt_subscription_status {
+    MQTT_UNSUBSCRIBED,
+    MQTT_SUBSCRIBED,
+    MQTT_SUBSCRIBING,
+    MQTT_UNSUBSCRIBING,
+    MQTT_SUBSCRIPTION_ERROR,
+};
+
+/* Device.MQTT.Client.{i}.Subscription.{i}. */
+struct mqtt_subscription_row {
+    bool enable;
+    char *alias;
+    uint32_t status;
+    char *topic;
+    uint32_t qos;
+    char *subscribed; /* the topic that the broker was asked for */
+};
+
+/* Device.UnixDomainSockets.UnixDomainSocket.{i}. */
+struct unix_socket_row {
+    char *alias;
+    uint32_t mode; /* 0 Listen, 1 Connect */
+    char *path;
+};
+
+#endif

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The tree: where each declared object stands. Parents come before their children. */
+#include "config.h"
+
+#include "datamodel/device/firmware_image.h"
+#include "datamodel/device/model.h"
+#include "datamodel/device/proxied_device.h"
+
+const struct dm_mount model_mounts[] = {
+    {"Device.", &model_device},
+    {"Device.DeviceInfo.", &model_device_info},
+    {"Device.DeviceInfo.FirmwareImage.{i}.", &model_firmware_image},
+    {"Device.LocalAgent.", &model_local_agent},
+    {"Device.LocalAgent.MTP.{i}.", &model_local_mtp},
+    {"Device.LocalAgent.MTP.{i}.MQTT.", &model_local_mtp_mqtt},
+    {"Device.LocalAgent.MTP.{i}.WebSocket.", &model_local_mtp_websocket},
+    {"Device.LocalAgent.MTP.{i}.UDS.", &model_local_mtp_uds},
+    {"Device.LocalAgent.Controller.{i}.", &model_controller},
+    {"Device.LocalAgent.Controller.{i}.MTP.{i}.", &model_controller_mtp},
+    {"Device.LocalAgent.Controller.{i}.MTP.{i}.MQTT.", &model_controller_mtp_mqtt},
+    {"Device.LocalAgent.Controller.{i}.MTP.{i}.WebSocket.", &model_controller_mtp_websocket},
+    {"Device.LocalAgent.Controller.{i}.MTP.{i}.UDS.", &model_controller_mtp_uds},
+    {"Device.LocalAgent.Controller.{i}.BootParameter.{i}.", &model_boot_parameter},
+    {"Device.LocalAgent.Subscription.{i}.", &model_subscription},
+    {"Device.LocalAgent.Request.{i}.", &model_request},
+    {"Device.LocalAgent.Certificate.{i}.", &model_certificate},
+    {"Device.LocalAgent.ControllerTrust.", &model_controller_trust},
+    {"Device.LocalAgent.ControllerTrust.Role.{i}.", &model_role},
+    {"Device.LocalAgent.ControllerTrust.Role.{i}.Permission.{i}.", &model_permission},
+    {"Device.MQTT.", &model_mqtt},
+    {"Device.MQTT.Client.{i}.", &model_mqtt_client},
+    {"Device.MQTT.Client.{i}.Stats.", &model_mqtt_client_stats},
+    {"Device.MQTT.Client.{i}.Subscription.{i}.", &model_mqtt_subscription},
+    {"Device.UnixDomainSockets.", &model_unix_domain_sockets},
+    {"Device.UnixDomainSockets.UnixDomainSocket.{i}.", &model_unix_domain_socket},
+    {"Device.ProxiedDevice.{i}.", &model_proxied_device},
+    {"Device.ProxiedDevice.{i}.DeviceInfo.", &model_proxied_device_info},
+    {"Device.ProxiedDevice.{i}.DeviceInfo.FirmwareImage.{i}.", &model_firmware_image},
+    {"Device.ProxiedDevice.{i}." VENDOR_PREFIX "Update.", &model_proxied_update},
+    {"Device.ProxiedDevice.{i}." VENDOR_PREFIX "Identity.", &model_proxied_identity},
+};
+
+const size_t model_mounts_count = sizeof(model_mounts) / sizeof(model_mounts[0]);

@@ -1,0 +1,306 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "config.h"
+
+#include "datamodel/device/proxied_device.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "devices/dialects/dialect.h"
+
+/* ---- Device.ProxiedDevice.{i}. ---- */
+
+#define TEXT(field) DM_OFFSET(struct device, text[field])
+
+static void get_protocol(const struct dm_row *row, struct dm_value *ret, char *scratch)
+{
+    const struct device *device = row->data;
+    const char *name = device->transport == DEVICE_WEBSOCKET ? device->dialect->websocket_protocol
+                                                             : device->dialect->mqtt_protocol;
+    int len = snprintf(scratch, DM_SCRATCH_BYTES, "%s%s", VENDOR_PREFIX, name ? name : device->dialect->name);
+
+    ret->text = (struct str){scratch, len < DM_SCRATCH_BYTES ? (size_t)len : DM_SCRATCH_BYTES - 1};
+}
+
+static int save_device(struct dm *dm, struct dm_row *row, struct error *err)
+{
+    (void)dm;
+    return registry_save(row->data, err);
+}
+
+static const struct dm_param device_params[] = {
+    {.name = "Alias",
+     .type = DM_STRING,
+     .flags = DM_WRITABLE | DM_INDEXED | DM_ALIAS,
+     .max = 64,
+     .offset = TEXT(DEVICE_ALIAS)},
+    {.name = "Type", .type = DM_STRING, .offset = TEXT(DEVICE_TYPE)},
+    {.name = "Description", .type = DM_STRING, .max = 256, .offset = TEXT(DEVICE_DESCRIPTION)},
+    {.name = "Name", .type = DM_STRING, .flags = DM_WRITABLE, .max = 64, .offset = TEXT(DEVICE_NAME)},
+    {.name = "Online", .type = DM_BOOLEAN, .offset = DM_OFFSET(struct device, online)},
+    {.name = "LastTimeContacted", .type = DM_DATE_TIME, .offset = DM_OFFSET(struct device, last_contacted)},
+    {.name = "ProxyProtocol", .type = DM_STRING, .get = get_protocol},
+    DM_END_PARAMS,
+};
+
+static const struct dm_key device_keys[] = {{{"Alias"}}, {{NULL}}};
+
+const struct dm_object proxied_device_object = {
+    .flags = DM_TABLE,
+    .params = device_params,
+    .keys = device_keys,
+    .save = save_device,
+};
+
+/* ---- DeviceInfo. ---- */
+
+static void get_active_image(const struct dm_row *row, struct dm_value *ret, char *scratch)
+{
+    const struct device *device = row->data;
+    int len = 0;
+
+    if (device->target.active >= 0)
+        len = snprintf(scratch, DM_SCRATCH_BYTES, "Device.ProxiedDevice.%u.DeviceInfo.FirmwareImage.%d",
+                       device->instance, device->target.active + 1);
+    ret->text = (struct str){scratch, (size_t)len};
+}
+
+static const struct dm_param info_params[] = {
+    {.name = "Manufacturer", .type = DM_STRING, .max = 64, .offset = TEXT(DEVICE_MANUFACTURER)},
+    {.name = "ManufacturerOUI", .type = DM_STRING, .max = 6, .offset = TEXT(DEVICE_OUI)},
+    {.name = "ModelName", .type = DM_STRING, .max = 64, .offset = TEXT(DEVICE_MODEL)},
+    {.name = "HardwareVersion", .type = DM_STRING, .max = 64, .offset = TEXT(DEVICE_HARDWARE_VERSION)},
+    {.name = "SoftwareVersion", .type = DM_STRING, .max = 64, .offset = TEXT(DEVICE_SOFTWARE_VERSION)},
+    {.name = "SerialNumber", .type = DM_STRING, .max = 64, .offset = TEXT(DEVICE_SERIAL_NUMBER)},
+    {.name = "ActiveFirmwareImage", .type = DM_STRING, .get = get_active_image},
+    {.name = "FirmwareImageNumberOfEntries", .type = DM_UNSIGNED_INT, .count_of = "FirmwareImage"},
+    DM_END_PARAMS,
+};
+
+const struct dm_object proxied_device_info_object = {.params = info_params};
+
+/* ---- <vendor prefix>Update. ---- */
+
+/* By struct device.job_state: none, then enum firmware_job_state. */
+static const char *const job_states[] = {
+    "None",       "Requested", "Fetching", "Verifying",  "Waiting",   "Transferring", "Rebooting",
+    "Confirming", "Done",      "Failed",   "RolledBack", "Cancelled", "Expired",      NULL,
+};
+
+static const struct dm_param update_params[] = {
+    {.name = "JobState",
+     .type = DM_ENUM,
+     .values = job_states,
+     .offset = DM_OFFSET(struct device, job_state)},
+    {.name = "Progress", .type = DM_UNSIGNED_INT, .max = 100, .offset = DM_OFFSET(struct device, progress)},
+    {.name = "LastResult", .type = DM_STRING, .offset = TEXT(DEVICE_LAST_RESULT)},
+    {.name = "OfferedVersion", .type = DM_STRING, .max = 64, .offset = TEXT(DEVICE_OFFERED_VERSION)},
+    DM_END_PARAMS,
+};
+
+const struct dm_object proxied_device_update_object = {.params = update_params};
+
+/* ---- <vendor prefix>Identity. ---- */
+
+static const char *const grades[] = {"A", "B", "C", "D", NULL};
+
+static int release(struct dm_call *call, struct error *err)
+{
+    struct device *device = call->row->data;
+
+    if (!device->quarantined)
+        return error_set(err, ERROR_COMMAND_FAILURE, call->path, "the device is not quarantined");
+    registry_release(device);
+    return 0;
+}
+
+static const struct dm_param identity_params[] = {
+    {.name = "Grade", .type = DM_ENUM, .values = grades, .offset = DM_OFFSET(struct device, grade)},
+    {.name = "Quarantined", .type = DM_BOOLEAN, .offset = DM_OFFSET(struct device, quarantined)},
+    {.name = "Reason", .type = DM_STRING, .offset = TEXT(DEVICE_REASON)},
+    {.name = "RejectedMessages", .type = DM_UNSIGNED_INT, .offset = DM_OFFSET(struct device, rejected)},
+    DM_END_PARAMS,
+};
+
+static const struct dm_command identity_commands[] = {
+    {.name = "Release()",
+     .run = release}, /* the operator has looked: what the device says next is its identity */
+    {.name = NULL},
+};
+
+static const struct dm_arg quarantined_args[] = {{.name = "Reason", .type = DM_STRING}, {.name = NULL}};
+
+static const struct dm_event_type identity_events[] = {
+    {.name = "Quarantined!", .args = quarantined_args},
+    {.name = NULL},
+};
+
+const struct dm_object proxied_device_identity_object = {
+    .params = identity_params,
+    .commands = identity_commands,
+    .events = identity_events,
+};
+
+/* ---- the registry's news ---- */
+
+/* Which parameter shows which field. */
+static const struct shown {
+    enum device_field field;
+    const struct dm_object *object;
+    const char *param;
+} shown[] = {
+    {DEVICE_NAME, &proxied_device_object, "Name"},
+    {DEVICE_TYPE, &proxied_device_object, "Type"},
+    {DEVICE_DESCRIPTION, &proxied_device_object, "Description"},
+    {DEVICE_ONLINE, &proxied_device_object, "Online"},
+    {DEVICE_LAST_CONTACTED, &proxied_device_object, "LastTimeContacted"},
+    {DEVICE_TRANSPORT, &proxied_device_object, "ProxyProtocol"},
+    {DEVICE_MANUFACTURER, &proxied_device_info_object, "Manufacturer"},
+    {DEVICE_OUI, &proxied_device_info_object, "ManufacturerOUI"},
+    {DEVICE_MODEL, &proxied_device_info_object, "ModelName"},
+    {DEVICE_HARDWARE_VERSION, &proxied_device_info_object, "HardwareVersion"},
+    {DEVICE_SOFTWARE_VERSION, &proxied_device_info_object, "SoftwareVersion"},
+    {DEVICE_SERIAL_NUMBER, &proxied_device_info_object, "SerialNumber"},
+    {DEVICE_ACTIVE_IMAGE, &proxied_device_info_object, "ActiveFirmwareImage"},
+    {DEVICE_JOB_STATE, &proxied_device_update_object, "JobState"},
+    {DEVICE_PROGRESS, &proxied_device_update_object, "Progress"},
+    {DEVICE_LAST_RESULT, &proxied_device_update_object, "LastResult"},
+    {DEVICE_OFFERED_VERSION, &proxied_device_update_object, "OfferedVersion"},
+    {DEVICE_GRADE, &proxied_device_identity_object, "Grade"},
+    {DEVICE_QUARANTINED, &proxied_device_identity_object, "Quarantined"},
+    {DEVICE_REASON, &proxied_device_identity_object, "Reason"},
+    {DEVICE_REJECTED, &proxied_device_identity_object, "RejectedMessages"},
+};
+
+enum {
+    SHOWN = sizeof(shown) / sizeof(shown[0]),
+};
+
+struct proxied_devices {
+    struct dm *dm;
+    struct registry *registry;
+    struct observer observer;
+    struct dm_node *table;
+    struct dm_node *identity;
+    struct {
+        struct dm_node *node;
+        int param;
+    } places[SHOWN]; /* where shown[i] is */
+};
+
+static struct dm_row *row_of(const struct device *device, const struct dm_node *node)
+{
+    struct dm_row *row = device->row;
+
+    return row->node == node ? row : dm_row_child(row, node);
+}
+
+static void add_row(struct proxied_devices *proxied, struct device *device)
+{
+    if (!device->row)
+        device->row = dm_attach(proxied->dm, dm_root(proxied->dm), proxied->table, device->instance, device);
+}
+
+static void remove_row(struct proxied_devices *proxied, struct device *device)
+{
+    dm_detach(proxied->dm, device->row);
+    device->row = NULL;
+}
+
+static void tell_changes(struct proxied_devices *proxied, const struct device *device, uint32_t fields)
+{
+    for (size_t i = 0; i < SHOWN; i++)
+        if (fields & DEVICE_BIT(shown[i].field))
+            dm_changed(proxied->dm, row_of(device, proxied->places[i].node), proxied->places[i].param);
+}
+
+static void tell_quarantine(struct proxied_devices *proxied, const struct device *device)
+{
+    struct dm_pair args[] = {{"Reason", device_text(device, DEVICE_REASON)}};
+
+    dm_raise(proxied->dm, row_of(device, proxied->identity), "Quarantined!", args, 1);
+}
+
+static void on_device(void *ctx, const void *event)
+{
+    const struct device_event *news = event;
+    struct proxied_devices *proxied = ctx;
+
+    if (news->type == DEVICE_ADDED) {
+        add_row(proxied, news->device);
+        return;
+    }
+    if (!news->device->row)
+        return; /* there was no memory for its row */
+    switch (news->type) {
+    case DEVICE_ADDED:
+        break;
+    case DEVICE_REMOVED:
+        remove_row(proxied, news->device);
+        break;
+    case DEVICE_CHANGED:
+        tell_changes(proxied, news->device, news->fields);
+        break;
+    case DEVICE_QUARANTINE:
+        tell_quarantine(proxied, news->device);
+        break;
+    }
+}
+
+/* The child of the table that has this declaration. */
+static struct dm_node *node_with(struct dm_node *table, const struct dm_object *object)
+{
+    if (table->object == object)
+        return table;
+    for (uint16_t i = 0; i < table->children_count; i++)
+        if (table->children[i]->object == object)
+            return table->children[i];
+    return NULL;
+}
+
+static int find_places(struct proxied_devices *proxied)
+{
+    proxied->table = dm_node_find(proxied->dm, "Device.ProxiedDevice.{i}.");
+    if (!proxied->table)
+        return -1;
+    proxied->identity = node_with(proxied->table, &proxied_device_identity_object);
+    for (size_t i = 0; i < SHOWN; i++) {
+        struct dm_node *node = node_with(proxied->table, shown[i].object);
+
+        proxied->places[i].node = node;
+        proxied->places[i].param = node ? dm_node_param(node, shown[i].param) : -1;
+        if (proxied->places[i].param < 0)
+            return -1;
+    }
+    return 0;
+}
+
+struct proxied_devices *proxied_devices_new(struct dm *dm, struct registry *registry, struct error *err)
+{
+    struct proxied_devices *proxied = calloc(1, sizeof(*proxied));
+
+    if (!proxied) {
+        error_set(err, ERROR_INTERNAL, NULL, "out of memory");
+        return NULL;
+    }
+    proxied->dm = dm;
+    proxied->registry = registry;
+    proxied->observer = (struct observer){.fn = on_device, .ctx = proxied};
+    if (find_places(proxied) < 0) {
+        free(proxied);
+        error_set(err, ERROR_INTERNAL, "Device.ProxiedDevice.{i}.", "an object of it is not mounted");
+        return NULL;
+    }
+    observer_add(registry_observers(registry), &proxied->observer);
+    for (uint32_t i = 0; i < registry->count; i++)
+        add_row(proxied, registry->devices[i]);
+    return proxied;
+}
+
+void proxied_devices_free(struct proxied_devices *proxied)
+{
+    if (!proxied)
+        return;
+    observer_remove(registry_observers(proxied->registry), &proxied->observer);
+    free(proxied);
+}
