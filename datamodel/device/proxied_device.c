@@ -6,7 +6,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "datamodel/device/firmware_image.h"
 #include "devices/dialects/dialect.h"
+#include "devices/home.h"
 
 /* ---- Device.ProxiedDevice.{i}. ---- */
 
@@ -45,7 +47,7 @@ static const struct dm_param device_params[] = {
 
 static const struct dm_key device_keys[] = {{{"Alias"}}, {{NULL}}};
 
-const struct dm_object proxied_device_object = {
+const struct dm_object model_proxied_device = {
     .flags = DM_TABLE,
     .params = device_params,
     .keys = device_keys,
@@ -77,7 +79,7 @@ static const struct dm_param info_params[] = {
     DM_END_PARAMS,
 };
 
-const struct dm_object proxied_device_info_object = {.params = info_params};
+const struct dm_object model_proxied_device_info = {.params = info_params};
 
 /* ---- <vendor prefix>Update. ---- */
 
@@ -98,7 +100,7 @@ static const struct dm_param update_params[] = {
     DM_END_PARAMS,
 };
 
-const struct dm_object proxied_device_update_object = {.params = update_params};
+const struct dm_object model_proxied_update = {.params = update_params};
 
 /* ---- <vendor prefix>Identity. ---- */
 
@@ -135,7 +137,7 @@ static const struct dm_event_type identity_events[] = {
     {.name = NULL},
 };
 
-const struct dm_object proxied_device_identity_object = {
+const struct dm_object model_proxied_identity = {
     .params = identity_params,
     .commands = identity_commands,
     .events = identity_events,
@@ -149,38 +151,40 @@ static const struct shown {
     const struct dm_object *object;
     const char *param;
 } shown[] = {
-    {DEVICE_NAME, &proxied_device_object, "Name"},
-    {DEVICE_TYPE, &proxied_device_object, "Type"},
-    {DEVICE_DESCRIPTION, &proxied_device_object, "Description"},
-    {DEVICE_ONLINE, &proxied_device_object, "Online"},
-    {DEVICE_LAST_CONTACTED, &proxied_device_object, "LastTimeContacted"},
-    {DEVICE_TRANSPORT, &proxied_device_object, "ProxyProtocol"},
-    {DEVICE_MANUFACTURER, &proxied_device_info_object, "Manufacturer"},
-    {DEVICE_OUI, &proxied_device_info_object, "ManufacturerOUI"},
-    {DEVICE_MODEL, &proxied_device_info_object, "ModelName"},
-    {DEVICE_HARDWARE_VERSION, &proxied_device_info_object, "HardwareVersion"},
-    {DEVICE_SOFTWARE_VERSION, &proxied_device_info_object, "SoftwareVersion"},
-    {DEVICE_SERIAL_NUMBER, &proxied_device_info_object, "SerialNumber"},
-    {DEVICE_ACTIVE_IMAGE, &proxied_device_info_object, "ActiveFirmwareImage"},
-    {DEVICE_JOB_STATE, &proxied_device_update_object, "JobState"},
-    {DEVICE_PROGRESS, &proxied_device_update_object, "Progress"},
-    {DEVICE_LAST_RESULT, &proxied_device_update_object, "LastResult"},
-    {DEVICE_OFFERED_VERSION, &proxied_device_update_object, "OfferedVersion"},
-    {DEVICE_GRADE, &proxied_device_identity_object, "Grade"},
-    {DEVICE_QUARANTINED, &proxied_device_identity_object, "Quarantined"},
-    {DEVICE_REASON, &proxied_device_identity_object, "Reason"},
-    {DEVICE_REJECTED, &proxied_device_identity_object, "RejectedMessages"},
+    {DEVICE_NAME, &model_proxied_device, "Name"},
+    {DEVICE_TYPE, &model_proxied_device, "Type"},
+    {DEVICE_DESCRIPTION, &model_proxied_device, "Description"},
+    {DEVICE_ONLINE, &model_proxied_device, "Online"},
+    {DEVICE_LAST_CONTACTED, &model_proxied_device, "LastTimeContacted"},
+    {DEVICE_TRANSPORT, &model_proxied_device, "ProxyProtocol"},
+    {DEVICE_MANUFACTURER, &model_proxied_device_info, "Manufacturer"},
+    {DEVICE_OUI, &model_proxied_device_info, "ManufacturerOUI"},
+    {DEVICE_MODEL, &model_proxied_device_info, "ModelName"},
+    {DEVICE_HARDWARE_VERSION, &model_proxied_device_info, "HardwareVersion"},
+    {DEVICE_SOFTWARE_VERSION, &model_proxied_device_info, "SoftwareVersion"},
+    {DEVICE_SERIAL_NUMBER, &model_proxied_device_info, "SerialNumber"},
+    {DEVICE_ACTIVE_IMAGE, &model_proxied_device_info, "ActiveFirmwareImage"},
+    {DEVICE_JOB_STATE, &model_proxied_update, "JobState"},
+    {DEVICE_PROGRESS, &model_proxied_update, "Progress"},
+    {DEVICE_LAST_RESULT, &model_proxied_update, "LastResult"},
+    {DEVICE_OFFERED_VERSION, &model_proxied_update, "OfferedVersion"},
+    {DEVICE_GRADE, &model_proxied_identity, "Grade"},
+    {DEVICE_QUARANTINED, &model_proxied_identity, "Quarantined"},
+    {DEVICE_REASON, &model_proxied_identity, "Reason"},
+    {DEVICE_REJECTED, &model_proxied_identity, "RejectedMessages"},
 };
 
 enum {
     SHOWN = sizeof(shown) / sizeof(shown[0]),
 };
 
-struct proxied_devices {
+/* Found again through the registry's observers. */
+struct proxied {
+    struct model *model;
     struct dm *dm;
-    struct registry *registry;
     struct observer observer;
     struct dm_node *table;
+    struct dm_node *info;
     struct dm_node *identity;
     struct {
         struct dm_node *node;
@@ -195,26 +199,32 @@ static struct dm_row *row_of(const struct device *device, const struct dm_node *
     return row->node == node ? row : dm_row_child(row, node);
 }
 
-static void add_row(struct proxied_devices *proxied, struct device *device)
+static void add_row(struct proxied *proxied, struct device *device)
 {
-    if (!device->row)
-        device->row = dm_attach(proxied->dm, dm_root(proxied->dm), proxied->table, device->instance, device);
+    struct dm_row *row;
+
+    if (device->row)
+        return;
+    row = dm_attach(proxied->dm, dm_root(proxied->dm), proxied->table, device->instance, device);
+    device->row = row;
+    if (row)
+        model_firmware_attach(proxied->model, dm_row_child(row, proxied->info), &device->target);
 }
 
-static void remove_row(struct proxied_devices *proxied, struct device *device)
+static void remove_row(struct proxied *proxied, struct device *device)
 {
     dm_detach(proxied->dm, device->row);
     device->row = NULL;
 }
 
-static void tell_changes(struct proxied_devices *proxied, const struct device *device, uint32_t fields)
+static void tell_changes(struct proxied *proxied, const struct device *device, uint32_t fields)
 {
     for (size_t i = 0; i < SHOWN; i++)
         if (fields & DEVICE_BIT(shown[i].field))
             dm_changed(proxied->dm, row_of(device, proxied->places[i].node), proxied->places[i].param);
 }
 
-static void tell_quarantine(struct proxied_devices *proxied, const struct device *device)
+static void tell_quarantine(struct proxied *proxied, const struct device *device)
 {
     struct dm_pair args[] = {{"Reason", device_text(device, DEVICE_REASON)}};
 
@@ -224,7 +234,7 @@ static void tell_quarantine(struct proxied_devices *proxied, const struct device
 static void on_device(void *ctx, const void *event)
 {
     const struct device_event *news = event;
-    struct proxied_devices *proxied = ctx;
+    struct proxied *proxied = ctx;
 
     if (news->type == DEVICE_ADDED) {
         add_row(proxied, news->device);
@@ -258,12 +268,13 @@ static struct dm_node *node_with(struct dm_node *table, const struct dm_object *
     return NULL;
 }
 
-static int find_places(struct proxied_devices *proxied)
+static int find_places(struct proxied *proxied)
 {
     proxied->table = dm_node_find(proxied->dm, "Device.ProxiedDevice.{i}.");
     if (!proxied->table)
         return -1;
-    proxied->identity = node_with(proxied->table, &proxied_device_identity_object);
+    proxied->info = node_with(proxied->table, &model_proxied_device_info);
+    proxied->identity = node_with(proxied->table, &model_proxied_identity);
     for (size_t i = 0; i < SHOWN; i++) {
         struct dm_node *node = node_with(proxied->table, shown[i].object);
 
@@ -275,32 +286,37 @@ static int find_places(struct proxied_devices *proxied)
     return 0;
 }
 
-struct proxied_devices *proxied_devices_new(struct dm *dm, struct registry *registry, struct error *err)
+int model_proxied_start(struct model *model, struct error *err)
 {
-    struct proxied_devices *proxied = calloc(1, sizeof(*proxied));
+    struct proxied *proxied = calloc(1, sizeof(*proxied));
+    struct registry *registry = home_registry(model->home);
 
-    if (!proxied) {
-        error_set(err, ERROR_INTERNAL, NULL, "out of memory");
-        return NULL;
-    }
-    proxied->dm = dm;
-    proxied->registry = registry;
+    if (!proxied)
+        return error_set(err, ERROR_INTERNAL, NULL, "out of memory");
+    proxied->model = model;
+    proxied->dm = model->dm;
     proxied->observer = (struct observer){.fn = on_device, .ctx = proxied};
     if (find_places(proxied) < 0) {
         free(proxied);
-        error_set(err, ERROR_INTERNAL, "Device.ProxiedDevice.{i}.", "an object of it is not mounted");
-        return NULL;
+        return error_set(err, ERROR_INTERNAL, "Device.ProxiedDevice.{i}.", "an object of it is not mounted");
     }
     observer_add(registry_observers(registry), &proxied->observer);
     for (uint32_t i = 0; i < registry->count; i++)
         add_row(proxied, registry->devices[i]);
-    return proxied;
+    return 0;
 }
 
-void proxied_devices_free(struct proxied_devices *proxied)
+void model_proxied_stop(struct model *model)
 {
-    if (!proxied)
+    struct observers *observers = registry_observers(home_registry(model->home));
+
+    for (struct observer *at = observers->first; at; at = at->next) {
+        struct proxied *proxied = at->ctx;
+
+        if (at->fn != on_device)
+            continue;
+        observer_remove(observers, at);
+        free(proxied);
         return;
-    observer_remove(registry_observers(proxied->registry), &proxied->observer);
-    free(proxied);
+    }
 }
