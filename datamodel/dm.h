@@ -200,7 +200,8 @@ struct dm_call {
     size_t inputs_count;
     struct dm_pair *outputs;
     size_t outputs_count;
-    void *ctx; /* of the command's module */
+    void *state; /* of the command's module */
+    void *ctx;   /* of who runs the call */
     void (*complete)(struct dm_call *call, const struct error *err);
 };
 

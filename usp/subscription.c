@@ -138,8 +138,9 @@ static bool ref_fits(struct usp *usp, const struct subscription_ref *ref, const 
         return false;
     if (ref->everywhere)
         return true;
-    covers = dm_path_parse(&usp->feed_arena, (struct str){subscription->reference_list + ref->offset, ref->len},
-                           &path, NULL) == 0 &&
+    covers = dm_path_parse(&usp->feed_arena,
+                           (struct str){subscription->reference_list + ref->offset, ref->len}, &path,
+                           NULL) == 0 &&
              dm_path_covers(usp->dm, &usp->feed_arena, &path, feed->row);
     return covers;
 }

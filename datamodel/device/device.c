@@ -96,7 +96,8 @@ static int run_schedule(struct dm_call *call, struct error *err)
     timer_init(&schedule->timer, on_schedule, schedule);
     schedule->call = call;
     call->state = schedule;
-    if (timer_arm(&dm_loop(call->dm)->timers, &schedule->timer, dm_call_input_number(call, "DelaySeconds") * 1000) < 0)
+    if (timer_arm(&dm_loop(call->dm)->timers, &schedule->timer,
+                  dm_call_input_number(call, "DelaySeconds") * 1000) < 0)
         return error_set(err, ERROR_RESOURCES_EXCEEDED, NULL, "out of memory");
     return 0;
 }
@@ -121,17 +122,21 @@ static void forget_schedule(struct dm_call *call)
 static const struct dm_command commands[] = {
     {.name = "Reboot()", .inputs = reboot_inputs, .run = run_reboot},
     {.name = "FactoryReset()", .inputs = reset_inputs, .run = run_factory_reset},
-    {.name = "ScheduleTimer()", .async = true, .inputs = schedule_inputs, .run = run_schedule,
-     .cancel = cancel_schedule, .forget = forget_schedule},
+    {.name = "ScheduleTimer()",
+     .async = true,
+     .inputs = schedule_inputs,
+     .run = run_schedule,
+     .cancel = cancel_schedule,
+     .forget = forget_schedule},
     {.name = NULL},
 };
 
 /* ---- Boot! ---- */
 
 static const struct dm_arg boot_args[] = {
-    {.name = "CommandKey"}, {.name = "Cause"},        {.name = "Reason"},
-    {.name = "FirmwareUpdated", .type = DM_BOOLEAN},  {.name = "ParameterMap"},
-    {.name = NULL},
+    {.name = "CommandKey"},   {.name = "Cause"},
+    {.name = "Reason"},       {.name = "FirmwareUpdated", .type = DM_BOOLEAN},
+    {.name = "ParameterMap"}, {.name = NULL},
 };
 
 static const struct dm_event_type events[] = {

@@ -30,12 +30,12 @@ struct model_restart {
 struct model {
     struct dm *dm;
     struct usp *usp;
-    struct firmware *firmware; /* may be NULL (tests) */
-    struct home *home;         /* may be NULL (tests) */
-    struct observers mtp;      /* struct model_mtp_event: who carries records listens */
+    struct firmware *firmware;    /* may be NULL (tests) */
+    struct home *home;            /* may be NULL (tests) */
+    struct observers mtp;         /* struct model_mtp_event: who carries records listens */
     const char *software_version; /* of the agent */
-    int64_t started;           /* monotonic ms */
-    const char *tls_ca_file;   /* where Device.LocalAgent.Certificate. rows come from */
+    int64_t started;              /* monotonic ms */
+    const char *tls_ca_file;      /* where Device.LocalAgent.Certificate. rows come from */
     void (*restart)(void *ctx, const struct model_restart *restart);
     void (*mqtt_reconnect)(void *ctx, struct dm_row *client);
     void *ctx; /* of the two functions */
@@ -57,7 +57,8 @@ extern const size_t model_mounts_count;
 extern const struct dm_object model_device;
 extern const struct dm_object model_device_info;
 extern const struct dm_object model_local_agent;
-extern const struct dm_object model_local_mtp, model_local_mtp_mqtt, model_local_mtp_websocket, model_local_mtp_uds;
+extern const struct dm_object model_local_mtp, model_local_mtp_mqtt, model_local_mtp_websocket,
+    model_local_mtp_uds;
 extern const struct dm_object model_controller, model_boot_parameter;
 extern const struct dm_object model_controller_mtp, model_controller_mtp_mqtt, model_controller_mtp_websocket,
     model_controller_mtp_uds;
@@ -72,8 +73,5 @@ extern const struct dm_object model_unix_domain_sockets, model_unix_domain_socke
 int model_default_roles(struct model *model, struct error *err);
 /* Rows of Device.LocalAgent.Certificate. from the files of the configuration. */
 int model_load_certificates(struct model *model, struct error *err);
-
-/* Index of a parameter that is declared: for dm_changed(). */
-int model_param(const struct dm_row *row, const char *name);
 
 #endif

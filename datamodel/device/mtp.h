@@ -28,8 +28,8 @@ struct local_mtp {
     char *websocket_path;
     bool websocket_encryption;
     uint32_t websocket_keep_alive; /* s */
-    char *uds_reference; /* row of Device.UnixDomainSockets.UnixDomainSocket. */
-    void *carrier;       /* of who carries the records */
+    char *uds_reference;           /* row of Device.UnixDomainSockets.UnixDomainSocket. */
+    void *carrier;                 /* of who carries the records */
 };
 
 /* Device.LocalAgent.Controller.{i}.MTP.{i}. */
@@ -46,7 +46,7 @@ struct controller_mtp {
     uint32_t websocket_port;
     char *websocket_path;
     bool websocket_encryption;
-    uint32_t websocket_keep_alive; /* s */
+    uint32_t websocket_keep_alive;    /* s */
     uint32_t websocket_retry_minimum; /* s */
     uint32_t websocket_retry_multiplier;
     uint32_t websocket_retries;

@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Device.LocalAgent.Controller.{i}. and its BootParameter rows. */
+#include "usp/controller.h"
+
+#include "base/limits.h"
+#include "datamodel/device/model.h"
+
+static const struct dm_param params[] = {
+    {.name = "Alias",
+     .type = DM_STRING,
+     .flags = DM_AT_CREATION | DM_ALIAS | DM_INDEXED,
+     .max = 64,
+     .offset = DM_OFFSET(struct controller, alias)},
+    {.name = "EndpointID",
+     .type = DM_STRING,
+     .flags = DM_WRITABLE | DM_INDEXED,
+     .max = 256,
+     .offset = DM_OFFSET(struct controller, endpoint_id)},
+    {.name = "Enable",
+     .type = DM_BOOLEAN,
+     .flags = DM_WRITABLE,
+     .default_value = "false",
+     .offset = DM_OFFSET(struct controller, enable)},
+    {.name = "ControllerCode",
+     .type = DM_STRING,
+     .flags = DM_WRITABLE,
+     .max = 128,
+     .offset = DM_OFFSET(struct controller, controller_code)},
+    {.name = "ProvisioningCode",
+     .type = DM_STRING,
+     .flags = DM_WRITABLE,
+     .max = 64,
+     .offset = DM_OFFSET(struct controller, provisioning_code)},
+    {.name = "AssignedRole",
+     .type = DM_STRING,
+     .flags = DM_WRITABLE | DM_LIST | DM_STRONG_REF,
+     .refers = "Device.LocalAgent.ControllerTrust.Role.",
+     .offset = DM_OFFSET(struct controller, assigned_role)},
+    {.name = "InheritedRole",
+     .type = DM_STRING,
+     .flags = DM_LIST | DM_STRONG_REF,
+     .refers = "Device.LocalAgent.ControllerTrust.Role.",
+     .offset = DM_OFFSET(struct controller, inherited_role)},
+    {.name = "PeriodicNotifInterval",
+     .type = DM_UNSIGNED_INT,
+     .flags = DM_WRITABLE,
+     .min = 1,
+     .offset = DM_OFFSET(struct controller, periodic_interval)},
+    {.name = "PeriodicNotifTime",
+     .type = DM_DATE_TIME,
+     .flags = DM_WRITABLE,
+     .offset = DM_OFFSET(struct controller, periodic_time)},
+    {.name = "USPNotifRetryMinimumWaitInterval",
+     .type = DM_UNSIGNED_INT,
+     .flags = DM_WRITABLE,
+     .min = 1,
+     .max = 65535,
+     .default_value = "5",
+     .offset = DM_OFFSET(struct controller, retry_minimum)},
+    {.name = "USPNotifRetryIntervalMultiplier",
+     .type = DM_UNSIGNED_INT,
+     .flags = DM_WRITABLE,
+     .min = 1000,
+     .max = 65535,
+     .default_value = "2000",
+     .offset = DM_OFFSET(struct controller, retry_multiplier)},
+    {.name = "OnBoardingComplete",
+     .type = DM_BOOLEAN,
+     .flags = DM_WRITABLE,
+     .default_value = "false",
+     .offset = DM_OFFSET(struct controller, onboarding_complete)},
+    {.name = "OnBoardingRestartTime",
+     .type = DM_UNSIGNED_INT,
+     .flags = DM_WRITABLE,
+     .default_value = "0",
+     .offset = DM_OFFSET(struct controller, onboarding_restart)},
+    {.name = "MTPNumberOfEntries", .type = DM_UNSIGNED_INT, .count_of = "MTP"},
+    {.name = "BootParameterNumberOfEntries", .type = DM_UNSIGNED_INT, .count_of = "BootParameter"},
+    DM_END_PARAMS,
+};
+
+static const struct dm_key keys[] = {{{"EndpointID"}}, {{"Alias"}}, {{NULL}}};
+
+/* R-NOT.5: OnBoardingComplete becomes false, and the request goes out. */
+static int run_onboard(struct dm_call *call, struct error *err)
+{
+    struct controller *controller = call->row->data;
+
+    dm_begin(call->dm, NULL);
+    if (dm_set(call->dm, call->row, dm_node_param(call->row->node, "OnBoardingComplete"), STR("false"), err) <
+        0) {
+        dm_rollback(call->dm);
+        return -1;
+    }
+    if (dm_commit(call->dm, err) < 0)
+        return -1;
+    return usp_onboard(controller, err);
+}
+
+static const struct dm_command commands[] = {
+    {.name = "SendOnBoardRequest()", .run = run_onboard},
+    {.name = NULL},
+};
+
+static void applied(struct dm *dm, struct dm_row *row, enum dm_change_kind kind, uint64_t changed)
+{
+    usp_controller_applied(model_of(dm)->usp, row, kind);
+    model_mtp_applied(dm, row, kind, changed);
+}
+
+const struct dm_object model_controller = {
+    .flags = DM_TABLE | DM_ADD | DM_DELETE,
+    .data_size = sizeof(struct controller),
+    .params = params,
+    .commands = commands,
+    .keys = keys,
+    .max_rows = LIMIT_CONTROLLERS,
+    .applied = applied,
+    .done = usp_controller_done,
+};
+
+/* ---- BootParameter ---- */
+
+struct boot_parameter {
+    bool enable;
+    char *alias;
+    char *parameter_name;
+};
+
+static const struct dm_param boot_params[] = {
+    {.name = "Alias",
+     .type = DM_STRING,
+     .flags = DM_AT_CREATION | DM_ALIAS | DM_INDEXED,
+     .max = 64,
+     .offset = DM_OFFSET(struct boot_parameter, alias)},
+    {.name = "Enable",
+     .type = DM_BOOLEAN,
+     .flags = DM_WRITABLE,
+     .default_value = "false",
+     .offset = DM_OFFSET(struct boot_parameter, enable)},
+    {.name = "ParameterName",
+     .type = DM_STRING,
+     .flags = DM_WRITABLE | DM_INDEXED,
+     .max = 256,
+     .offset = DM_OFFSET(struct boot_parameter, parameter_name)},
+    DM_END_PARAMS,
+};
+
+static const struct dm_key boot_keys[] = {{{"ParameterName"}}, {{"Alias"}}, {{NULL}}};
+
+const struct dm_object model_boot_parameter = {
+    .flags = DM_TABLE | DM_ADD | DM_DELETE,
+    .data_size = sizeof(struct boot_parameter),
+    .params = boot_params,
+    .keys = boot_keys,
+    .max_rows = 256,
+};

@@ -1,0 +1,303 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Device.MQTT.: clients, their topics and counters. */
+#include <stdlib.h>
+
+#include "datamodel/device/model.h"
+#include "datamodel/device/mtp.h"
+
+static const struct dm_param mqtt_params[] = {
+    {.name = "ClientNumberOfEntries", .type = DM_UNSIGNED_INT, .count_of = "Client"},
+    DM_END_PARAMS,
+};
+
+const struct dm_object model_mqtt = {.params = mqtt_params};
+
+/* ---- Client ---- */
+
+static const char *const versions[] = {"3.1.1", "5.0", NULL};
+static const char *const transports[] = {"TCP/IP", "TLS", NULL};
+
+static void get_status(const struct dm_row *row, struct dm_value *ret, char *scratch)
+{
+    static const char *const names[] = {
+        [MQTT_STATUS_DISABLED] = "Disabled",
+        [MQTT_STATUS_CONNECTING] = "Connecting",
+        [MQTT_STATUS_CONNECTED] = "Connected",
+        [MQTT_STATUS_ERROR_MISCONFIGURED] = "Error_Misconfigured",
+        [MQTT_STATUS_ERROR_UNREACHABLE] = "Error_BrokerUnreachable",
+        [MQTT_STATUS_ERROR] = "Error",
+    };
+    const struct mqtt_row *mqtt = row->data;
+
+    (void)scratch;
+    ret->text = str_of(names[mqtt->client ? mqtt_client_status(mqtt->client) : MQTT_STATUS_DISABLED]);
+}
+
+static const char *const statuses[] = {
+    "Disabled", "Connecting", "Connected", "Error_Misconfigured", "Error_BrokerUnreachable", "Error", NULL};
+
+static const struct dm_param params[] = {
+    {.name = "Alias",
+     .type = DM_STRING,
+     .flags = DM_AT_CREATION | DM_ALIAS | DM_INDEXED,
+     .max = 64,
+     .offset = DM_OFFSET(struct mqtt_row, alias)},
+    {.name = "Name",
+     .type = DM_STRING,
+     .flags = DM_WRITABLE | DM_INDEXED,
+     .max = 64,
+     .offset = DM_OFFSET(struct mqtt_row, name)},
+    {.name = "Enable",
+     .type = DM_BOOLEAN,
+     .flags = DM_WRITABLE,
+     .default_value = "false",
+     .offset = DM_OFFSET(struct mqtt_row, enable)},
+    {.name = "Status", .type = DM_STRING, .values = statuses, .get = get_status},
+    {.name = "ProtocolVersion",
+     .type = DM_STRING,
+     .flags = DM_WRITABLE,
+     .values = versions,
+     .default_value = "5.0",
+     .offset = DM_OFFSET(struct mqtt_row, protocol_version)},
+    {.name = "BrokerAddress",
+     .type = DM_STRING,
+     .flags = DM_WRITABLE,
+     .max = 256,
+     .offset = DM_OFFSET(struct mqtt_row, broker_address)},
+    {.name = "BrokerPort",
+     .type = DM_UNSIGNED_INT,
+     .flags = DM_WRITABLE,
+     .min = 1,
+     .max = 65535,
+     .default_value = "1883",
+     .offset = DM_OFFSET(struct mqtt_row, broker_port)},
+    {.name = "TransportProtocol",
+     .type = DM_STRING,
+     .flags = DM_WRITABLE,
+     .values = transports,
+     .default_value = "TCP/IP",
+     .offset = DM_OFFSET(struct mqtt_row, transport_protocol)},
+    {.name = "CleanSession",
+     .type = DM_BOOLEAN,
+     .flags = DM_WRITABLE,
+     .default_value = "true",
+     .offset = DM_OFFSET(struct mqtt_row, clean_session)},
+    {.name = "CleanStart",
+     .type = DM_BOOLEAN,
+     .flags = DM_WRITABLE,
+     .default_value = "true",
+     .offset = DM_OFFSET(struct mqtt_row, clean_start)},
+    {.name = "KeepAliveTime",
+     .type = DM_UNSIGNED_INT,
+     .flags = DM_WRITABLE,
+     .max = 65535,
+     .default_value = "60",
+     .offset = DM_OFFSET(struct mqtt_row, keep_alive)},
+    {.name = "SessionExpiryInterval",
+     .type = DM_UNSIGNED_INT,
+     .flags = DM_WRITABLE,
+     .offset = DM_OFFSET(struct mqtt_row, session_expiry)},
+    {.name = "ReceiveMaximum",
+     .type = DM_UNSIGNED_INT,
+     .flags = DM_WRITABLE,
+     .max = 65535,
+     .offset = DM_OFFSET(struct mqtt_row, receive_maximum)},
+    {.name = "MaximumPacketSize",
+     .type = DM_UNSIGNED_INT,
+     .flags = DM_WRITABLE,
+     .offset = DM_OFFSET(struct mqtt_row, maximum_packet)},
+    {.name = "TopicAliasMaximum",
+     .type = DM_UNSIGNED_INT,
+     .flags = DM_WRITABLE,
+     .max = 65535,
+     .offset = DM_OFFSET(struct mqtt_row, topic_alias_maximum)},
+    {.name = "RequestResponseInfo",
+     .type = DM_BOOLEAN,
+     .flags = DM_WRITABLE,
+     .default_value = "true",
+     .offset = DM_OFFSET(struct mqtt_row, request_response_info)},
+    {.name = "RequestProblemInfo",
+     .type = DM_BOOLEAN,
+     .flags = DM_WRITABLE,
+     .default_value = "true",
+     .offset = DM_OFFSET(struct mqtt_row, request_problem_info)},
+    {.name = "ResponseInformation",
+     .type = DM_STRING,
+     .max = 65535,
+     .offset = DM_OFFSET(struct mqtt_row, response_information)},
+    {.name = "ClientID",
+     .type = DM_STRING,
+     .flags = DM_WRITABLE,
+     .max = 65535,
+     .offset = DM_OFFSET(struct mqtt_row, client_id)},
+    {.name = "Username",
+     .type = DM_STRING,
+     .flags = DM_WRITABLE,
+     .max = 256,
+     .offset = DM_OFFSET(struct mqtt_row, username)},
+    {.name = "Password",
+     .type = DM_STRING,
+     .flags = DM_WRITABLE | DM_SECRET,
+     .max = 256,
+     .offset = DM_OFFSET(struct mqtt_row, password)},
+    {.name = "ConnectRetryTime",
+     .type = DM_UNSIGNED_INT,
+     .flags = DM_WRITABLE,
+     .min = 1,
+     .default_value = "5",
+     .offset = DM_OFFSET(struct mqtt_row, retry_time)},
+    {.name = "ConnectRetryIntervalMultiplier",
+     .type = DM_UNSIGNED_INT,
+     .flags = DM_WRITABLE,
+     .min = 1000,
+     .max = 65535,
+     .default_value = "2000",
+     .offset = DM_OFFSET(struct mqtt_row, retry_multiplier)},
+    {.name = "ConnectRetryMaxInterval",
+     .type = DM_UNSIGNED_INT,
+     .flags = DM_WRITABLE,
+     .min = 1,
+     .default_value = "30720",
+     .offset = DM_OFFSET(struct mqtt_row, retry_maximum)},
+    {.name = "SubscriptionNumberOfEntries", .type = DM_UNSIGNED_INT, .count_of = "Subscription"},
+    DM_END_PARAMS,
+};
+
+static const struct dm_key keys[] = {{{"Alias"}}, {{"Name"}}, {{NULL}}};
+
+static int run_reconnect(struct dm_call *call, struct error *err)
+{
+    struct model *model = model_of(call->dm);
+    const struct mqtt_row *mqtt = call->row->data;
+
+    if (!mqtt->enable || !mqtt->client)
+        return error_set(err, ERROR_COMMAND_FAILURE, NULL, "the client is disabled: set Enable first");
+    model->mqtt_reconnect(model->ctx, call->row);
+    return 0;
+}
+
+static const struct dm_command commands[] = {
+    {.name = "ForceReconnect()", .run = run_reconnect},
+    {.name = NULL},
+};
+
+const struct dm_object model_mqtt_client = {
+    .flags = DM_TABLE | DM_ADD | DM_DELETE,
+    .data_size = sizeof(struct mqtt_row),
+    .params = params,
+    .commands = commands,
+    .keys = keys,
+    .max_rows = 16,
+    .applied = model_mtp_applied,
+};
+
+/* ---- Stats ---- */
+
+static const struct mqtt_stats *stats_of(const struct dm_row *row)
+{
+    static const struct mqtt_stats none;
+    const struct mqtt_row *mqtt = row->data;
+
+    return mqtt->client ? mqtt_client_stats(mqtt->client) : &none;
+}
+
+#define STAT(member, field)                                                                \
+    static void get_##field(const struct dm_row *row, struct dm_value *ret, char *scratch) \
+    {                                                                                      \
+        (void)scratch;                                                                     \
+        ret->member = stats_of(row)->field;                                                \
+    }
+
+STAT(integer, established)
+STAT(integer, last_sent)
+STAT(integer, last_received)
+STAT(number, publish_sent)
+STAT(number, publish_received)
+STAT(number, subscribe_sent)
+STAT(number, unsubscribe_sent)
+STAT(number, messages_sent)
+STAT(number, messages_received)
+STAT(number, connection_errors)
+STAT(number, publish_errors)
+
+static const struct dm_param stats_params[] = {
+    {.name = "BrokerConnectionEstablished",
+     .type = DM_DATE_TIME,
+     .flags = DM_NO_NOTIFY,
+     .get = get_established},
+    {.name = "LastPublishMessageSent", .type = DM_DATE_TIME, .flags = DM_NO_NOTIFY, .get = get_last_sent},
+    {.name = "LastPublishMessageReceived",
+     .type = DM_DATE_TIME,
+     .flags = DM_NO_NOTIFY,
+     .get = get_last_received},
+    {.name = "PublishSent", .type = DM_UNSIGNED_LONG, .flags = DM_NO_NOTIFY, .get = get_publish_sent},
+    {.name = "PublishReceived", .type = DM_UNSIGNED_LONG, .flags = DM_NO_NOTIFY, .get = get_publish_received},
+    {.name = "SubscribeSent", .type = DM_UNSIGNED_LONG, .flags = DM_NO_NOTIFY, .get = get_subscribe_sent},
+    {.name = "UnSubscribeSent", .type = DM_UNSIGNED_LONG, .flags = DM_NO_NOTIFY, .get = get_unsubscribe_sent},
+    {.name = "MQTTMessagesSent", .type = DM_UNSIGNED_LONG, .flags = DM_NO_NOTIFY, .get = get_messages_sent},
+    {.name = "MQTTMessagesReceived",
+     .type = DM_UNSIGNED_LONG,
+     .flags = DM_NO_NOTIFY,
+     .get = get_messages_received},
+    {.name = "ConnectionErrors",
+     .type = DM_UNSIGNED_INT,
+     .flags = DM_NO_NOTIFY,
+     .get = get_connection_errors},
+    {.name = "PublishErrors", .type = DM_UNSIGNED_INT, .flags = DM_NO_NOTIFY, .get = get_publish_errors},
+    DM_END_PARAMS,
+};
+
+const struct dm_object model_mqtt_client_stats = {.params = stats_params};
+
+/* ---- Subscription ---- */
+
+static const char *const subscription_statuses[] = {"Unsubscribed",  "Subscribed", "Subscribing",
+                                                    "Unsubscribing", "Error",      NULL};
+
+static const struct dm_param subscription_params[] = {
+    {.name = "Alias",
+     .type = DM_STRING,
+     .flags = DM_AT_CREATION | DM_ALIAS | DM_INDEXED,
+     .max = 64,
+     .offset = DM_OFFSET(struct mqtt_subscription_row, alias)},
+    {.name = "Enable",
+     .type = DM_BOOLEAN,
+     .flags = DM_WRITABLE,
+     .default_value = "false",
+     .offset = DM_OFFSET(struct mqtt_subscription_row, enable)},
+    {.name = "Status",
+     .type = DM_ENUM,
+     .values = subscription_statuses,
+     .offset = DM_OFFSET(struct mqtt_subscription_row, status)},
+    {.name = "Topic",
+     .type = DM_STRING,
+     .flags = DM_WRITABLE | DM_INDEXED,
+     .max = 65535,
+     .offset = DM_OFFSET(struct mqtt_subscription_row, topic)},
+    {.name = "QoS",
+     .type = DM_UNSIGNED_INT,
+     .flags = DM_WRITABLE,
+     .max = 2,
+     .offset = DM_OFFSET(struct mqtt_subscription_row, qos)},
+    DM_END_PARAMS,
+};
+
+static const struct dm_key subscription_keys[] = {{{"Alias"}}, {{"Topic"}}, {{NULL}}};
+
+static void subscription_done(struct dm_row *row)
+{
+    struct mqtt_subscription_row *subscription = row->data;
+
+    free(subscription->subscribed);
+    subscription->subscribed = NULL;
+}
+
+const struct dm_object model_mqtt_subscription = {
+    .flags = DM_TABLE | DM_ADD | DM_DELETE,
+    .data_size = sizeof(struct mqtt_subscription_row),
+    .params = subscription_params,
+    .keys = subscription_keys,
+    .max_rows = 64,
+    .applied = model_mtp_applied,
+    .done = subscription_done,
+};
