@@ -84,6 +84,7 @@ struct device {
     uint32_t rejected;      /* messages refused: malformed, of another, too many */
     int64_t last_contacted; /* s since 1970; 0 never */
     int64_t announced_contacted;
+    int64_t stored_contacted;
     bool online;
     bool quarantined;     /* listed, not updated */
     bool accept_identity; /* released: whatever it says next is what it is */

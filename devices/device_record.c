@@ -69,7 +69,7 @@ static int read_fields(struct device *device, const cJSON *json)
         json_number(json, "grade", DEVICE_GRADE_D, &grade) < 0)
         return -1;
     json_number(json, "contacted", INT32_MAX * 4096ull, &contacted);
-    device->last_contacted = device->announced_contacted = (int64_t)contacted;
+    device->last_contacted = device->announced_contacted = device->stored_contacted = (int64_t)contacted;
     device->instance = (uint32_t)instance;
     device->transport = (enum device_transport)transport;
     device->grade = (enum device_grade)grade;

@@ -21,6 +21,8 @@ enum {
     MESSAGE_BURST = 250,
     /* LastTimeContacted is live when read; told to observers no more often than this. */
     CONTACT_ANNOUNCE_S = 300,
+    /* ... and a device that comes and goes costs the flash no more than one write in this time. */
+    CONTACT_STORE_S = 600,
 };
 
 #define KIND "device"
@@ -250,6 +252,7 @@ int registry_save(struct device *device, struct error *err)
         return 0;
     buf_init(&record, LIMIT_LAN_FRAME_BYTES, 0);
     device_record_write(device, &record);
+    device->stored_contacted = device->last_contacted;
     rc = record.failed
              ? error_set(err, ERROR_INTERNAL, device->key, "out of memory")
              : store_put(registry->store, KIND, str_of(device->key), buf_data(&record), record.len, err);
@@ -462,8 +465,8 @@ void registry_announce(struct device *device)
 {
     uint32_t changed = device->changed;
     bool added = changed & DEVICE_BIT(DEVICE_FIELDS);
-    bool left = (changed & DEVICE_BIT(DEVICE_ONLINE)) &&
-                !device->online; /* when it was last there is worth a write */
+    bool left = (changed & DEVICE_BIT(DEVICE_ONLINE)) && !device->online &&
+                device->last_contacted - device->stored_contacted >= CONTACT_STORE_S;
     struct error err = {0};
 
     device->changed = 0;
