@@ -40,14 +40,15 @@ static void on_message(void *ctx, struct websocket *ws, bool binary, const uint8
 {
     char text[512];
     struct buf answer;
-    unsigned id = 0;
+    unsigned long id;
 
     (void)ctx;
     assert_false(binary);
     snprintf(text, sizeof(text), "%.*s", (int)len, (const char *)data);
-    sscanf(text, "{\"id\":%u", &id);
+    assert_memory_equal(text, "{\"id\":", 6);
+    id = strtoul(text + 6, NULL, 10);
     buf_init(&answer, 4096, WEBSOCKET_HEADROOM);
-    buf_printf(&answer, "{\"id\":%u,\"src\":\"" ID "\",\"dst\":\"homepatch\",\"result\":", id);
+    buf_printf(&answer, "{\"id\":%lu,\"src\":\"" ID "\",\"dst\":\"homepatch\",\"result\":", id);
     if (strstr(text, "Shelly.GetDeviceInfo"))
         buf_append_str(&answer,
                        "{\"id\":\"" ID "\",\"mac\":\"A8032ABE54DC\",\"model\":\"SNSW-001X16EU\",\"gen\":2,"
