@@ -18,6 +18,8 @@ enum {
     /* Messages of a candidate, which has nothing to say but who it is. */
     CANDIDATE_INTERVAL_MS = 1000,
     CANDIDATE_BURST = 20,
+    ANSWER_INTERVAL_MS = 200,
+    ANSWER_BURST = 40,
     EXCESS_MAX = 5000, /* messages beyond the limit before a session is closed */
 };
 
@@ -255,19 +257,39 @@ static bool may_speak(struct shelly_peer *peer)
     return false;
 }
 
-static void bytes_in(struct shelly_peer *peer, const uint8_t *data, size_t len)
+static void parse_in(struct shelly_peer *peer, const uint8_t *data, size_t len)
 {
     struct error err = {0};
-    cJSON *frame;
+    cJSON *frame = json_parse(data, len, &err);
 
-    if (peer->ignore || !may_speak(peer))
-        return;
-    frame = json_parse(data, len, &err);
     if (!frame)
         shelly_reject(peer, err.message);
     else
         frame_in(peer, frame);
     cJSON_Delete(frame);
+}
+
+static void bytes_in(struct shelly_peer *peer, const uint8_t *data, size_t len)
+{
+    if (!peer->ignore && may_speak(peer))
+        parse_in(peer, data, len);
+}
+
+/* Answers have a topic and an allowance of their own: a device whose events are too many can still be asked. */
+static void answer_in(struct shelly_peer *peer, const uint8_t *data, size_t len)
+{
+    uint64_t now = now_ms(peer->shelly);
+
+    if (peer->ignore)
+        return;
+    if (!rate_take(&peer->answers, now, ANSWER_INTERVAL_MS, ANSWER_BURST)) {
+        shelly_reject(peer, "too many answers");
+        return;
+    }
+    peer->quiet = now + QUIET_MS;
+    if (peer->device)
+        peer->device->last_contacted = clock_wall(peer->shelly->host.clock);
+    parse_in(peer, data, len);
 }
 
 /* ---- MQTT ---- */
@@ -367,7 +389,7 @@ static bool mqtt_message(void *ctx, const struct mqtt_message *message)
     prefix = (struct str){prefix.data + source.len + 1, prefix.len - source.len - 1};
     peer = map_get(&shelly->by_prefix, prefix);
     if (peer && !peer->session)
-        bytes_in(peer, message->payload, message->len);
+        answer_in(peer, message->payload, message->len);
     else
         registry_reject(shelly->host.registry, NULL, "the broker", "an answer that nobody asked for");
     return true;

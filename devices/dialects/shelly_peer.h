@@ -70,6 +70,7 @@ struct shelly_peer {
     uint64_t ignore;      /* monotonic ms: a refused candidate is not listened to until then; 0: it is */
     uint32_t excess;      /* messages dropped for being too many */
     struct rate messages; /* of a candidate */
+    struct rate answers;  /* on the topic that is for answers only */
     struct shelly_update update;
 };
 

@@ -371,6 +371,23 @@ static void too_much(void **state)
     assert_null(strstr(bench->home.events, "added"));
 }
 
+static void a_flooding_device_can_be_asked(void **state)
+{
+    struct shelly_bench *bench = *state;
+    struct device *device;
+    char info[1024];
+
+    for (int i = 0; i < 1000; i++)
+        event_mqtt(bench, PLUG, PLUG, "NotifyStatus", "{\"ts\":1}");
+    assert_true(asked(bench, "Shelly.GetDeviceInfo"));
+    answer(bench, PLUG, plug_info("1.4.4", "SNPL-00112EU", info));
+    device = registry_instance(registry_of(bench), 1);
+    assert_non_null(device);
+    for (int i = 0; i < 1000; i++)
+        fake_home_mqtt(&bench->home, "homepatch/" PLUG "/rpc", "{\"src\":\"" PLUG "\",\"id\":1}", false);
+    assert_int_equal(device->rejected, 961); /* but not for ever */
+}
+
 static void candidates_are_bounded(void **state)
 {
     struct shelly_bench *bench = *state;
@@ -578,6 +595,7 @@ int main(void)
         SHELLY_TEST(wrong_types),
         SHELLY_TEST(bad_device_info),
         SHELLY_TEST(too_much),
+        SHELLY_TEST(a_flooding_device_can_be_asked),
         SHELLY_TEST(candidates_are_bounded),
         SHELLY_TEST(a_flooding_session_is_closed),
         SHELLY_TEST(another_name_on_a_session),
