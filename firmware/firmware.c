@@ -142,6 +142,7 @@ int firmware_target_add(struct firmware *firmware, struct firmware_target *targe
     firmware->targets = target;
     for (struct firmware_job *job = target->jobs, *next; job; job = next) {
         next = job->target_next;
+        firmware_tell(firmware, FIRMWARE_JOB_RESUMED, target, job->slot, job);
         job_resume(job);
     }
     return 0;

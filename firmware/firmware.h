@@ -61,13 +61,23 @@ enum firmware_status {
 struct firmware_slot {
     enum firmware_status status;
     bool available; /* FirmwareImage.{i}.Available: Active, or something is there to activate */
-    bool
-        proven; /* version was read from a device or told by its manufacturer; else guessed from the file name */
+    bool proven;    /* version is from a device or its manufacturer; else guessed from the file name */
+    char *alias; /* the data model's, kept here for it */
     char *name;
     char *version;
     char *boot_failure_log;
     char *offer;                  /* the dialect's name of the manufacturer's own offer ("stable") */
     struct firmware_image *image; /* what the gateway keeps for this slot, or NULL */
+    uint32_t told[5]; /* private: hashes of what observers were told, by enum firmware_slot_field */
+};
+
+/* What of a slot changed: bits in an event. */
+enum firmware_slot_field {
+    SLOT_STATUS,
+    SLOT_AVAILABLE,
+    SLOT_NAME,
+    SLOT_VERSION,
+    SLOT_BOOT_FAILURE_LOG,
 };
 
 struct firmware_target;
@@ -278,6 +288,10 @@ struct firmware_job *firmware_activate(struct firmware_target *target, int slot,
 int firmware_job_cancel(struct firmware_job *job, struct error *err);
 /* Available := false by a controller: drops the image. -1 when the slot is Active or busy. */
 int firmware_slot_clear(struct firmware_target *target, int slot, struct error *err);
+/* The same in the data model's four phases: may it be dropped; then slot->available is set to false by others ... */
+int firmware_slot_check_clear(const struct firmware_target *target, int slot, struct error *err);
+/* ... and this stores the target's slots: one that holds something and is not available is stored as empty. */
+int firmware_slots_save(struct firmware_target *target, struct error *err);
 
 struct firmware_job_info {
     uint64_t id;
@@ -298,12 +312,16 @@ struct firmware_job_info {
     const char *fault;              /* text for people; "" when none */
 };
 void firmware_job_info(const struct firmware_job *job, struct firmware_job_info *ret);
+/* A pointer of whoever accepted or resumed the job; NULL at first, not stored. */
+void firmware_job_set_ctx(struct firmware_job *job, void *ctx);
+void *firmware_job_ctx(const struct firmware_job *job);
 /* fn for each job that has not ended, in order of acceptance. */
 void firmware_each_job(struct firmware *firmware, void (*fn)(void *ctx, struct firmware_job *job), void *ctx);
 
 /* ---- what observers hear ---- */
 enum firmware_event_type {
-    FIRMWARE_SLOT_CHANGED, /* target, slot */
+    FIRMWARE_SLOT_CHANGED, /* target, slot, fields */
+    FIRMWARE_JOB_RESUMED,  /* job: found in the store by firmware_target_add(); before anything else of it */
     FIRMWARE_JOB_CHANGED,  /* job: state or progress */
     FIRMWARE_JOB_ENDED,    /* job: final; not to be touched after the observer returned */
     FIRMWARE_JOB_DROPPED,  /* job: its acceptance could not be stored, it never was; likewise gone */
@@ -313,6 +331,7 @@ struct firmware_event {
     enum firmware_event_type type;
     struct firmware_target *target;
     int slot;
+    unsigned fields; /* 1 << enum firmware_slot_field */
     struct firmware_job *job;
 };
 struct observers *firmware_observers(struct firmware *firmware);

@@ -384,6 +384,16 @@ void firmware_job_info(const struct firmware_job *job, struct firmware_job_info 
     };
 }
 
+void firmware_job_set_ctx(struct firmware_job *job, void *ctx)
+{
+    job->ctx = ctx;
+}
+
+void *firmware_job_ctx(const struct firmware_job *job)
+{
+    return job->ctx;
+}
+
 void firmware_each_job(struct firmware *firmware, void (*fn)(void *ctx, struct firmware_job *job), void *ctx)
 {
     for (struct firmware_job *job = firmware->jobs, *next; job; job = next) {

@@ -91,6 +91,8 @@ struct firmware_job {
     bool unsaved;    /* the last write failed */
     void (*then)(struct firmware_job *job);
 
+    void *ctx; /* of whoever accepted or resumed it */
+
     /* The end. */
     int64_t ended_at;
     uint32_t fault_code;

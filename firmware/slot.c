@@ -25,48 +25,117 @@ static void set_text(char **to, const char *text)
     str_replace(to, text && *text ? cut : NULL);
 }
 
+/* All but the alias and what observers know. */
 static void slot_clear(struct firmware_slot *slot)
 {
     free(slot->name);
     free(slot->version);
     free(slot->boot_failure_log);
     free(slot->offer);
-    *slot = (struct firmware_slot){.status = FIRMWARE_NO_IMAGE};
+    slot->name = slot->version = slot->boot_failure_log = slot->offer = NULL;
+    slot->image = NULL;
+    slot->proven = false;
+    slot->status = FIRMWARE_NO_IMAGE;
+}
+
+static uint32_t hash_text(const char *text)
+{
+    uint32_t hash = 2166136261u; /* FNV-1a */
+
+    for (; text && *text; text++)
+        hash = (hash ^ (uint8_t)*text) * 16777619u;
+    return hash;
+}
+
+/* Notes what observers will know from now on; the bits of what is new to them. */
+static unsigned note(struct firmware_slot *slot)
+{
+    const uint32_t now[] = {
+        [SLOT_STATUS] = slot->status,
+        [SLOT_AVAILABLE] = slot->available,
+        [SLOT_NAME] = hash_text(slot->name),
+        [SLOT_VERSION] = hash_text(slot->version),
+        [SLOT_BOOT_FAILURE_LOG] = hash_text(slot->boot_failure_log),
+    };
+    unsigned fields = 0;
+
+    for (unsigned i = 0; i < sizeof(now) / sizeof(now[0]); i++)
+        if (slot->told[i] != now[i])
+            fields |= 1u << i;
+    memcpy(slot->told, now, sizeof(slot->told));
+    return fields;
+}
+
+static bool holds_something(const struct firmware_slot *slot)
+{
+    return slot->image || slot->offer;
 }
 
 static void changed(struct firmware_target *target, int index)
 {
     struct firmware_slot *slot = &target->slots[index];
+    struct firmware_event event = {.type = FIRMWARE_SLOT_CHANGED, .target = target, .slot = index};
 
-    slot->available = slot->status == FIRMWARE_ACTIVE || slot->image || slot->offer;
-    firmware_tell(target->firmware, FIRMWARE_SLOT_CHANGED, target, index, NULL);
+    slot->available = slot->status == FIRMWARE_ACTIVE || holds_something(slot);
+    event.fields = note(slot);
+    if (event.fields)
+        observers_notify(&target->firmware->observers, &event);
 }
 
 /* ---- records: one for all slots of a target ---- */
 
-void slots_save(struct firmware_target *target)
+/* What a controller made unavailable is gone with the batch that says so; slot_reset() follows. */
+static bool is_given_up(const struct firmware_slot *slot)
+{
+    return !slot->available && slot->status != FIRMWARE_ACTIVE && holds_something(slot);
+}
+
+static void put_slot(struct buf *buf, const struct firmware_slot *slot)
+{
+    static const struct firmware_slot empty = {.status = FIRMWARE_NO_IMAGE};
+    const char *alias = slot->alias;
+
+    if (is_given_up(slot))
+        slot = &empty;
+    record_put_number(buf, slot->status);
+    record_put_text(buf, slot->image ? slot->image->sha256 : NULL);
+    record_put_number(buf, slot->proven);
+    record_put_text(buf, slot->name);
+    record_put_text(buf, slot->version);
+    record_put_text(buf, slot->boot_failure_log);
+    record_put_text(buf, slot->offer);
+    record_put_text(buf, alias);
+}
+
+int firmware_slots_save(struct firmware_target *target, struct error *err)
 {
     struct firmware *firmware = target->firmware;
     int result = -1;
     struct buf buf;
 
+    if (!firmware)
+        return error_set(err, ERROR_INTERNAL, target->path, "the device is gone");
     record_begin(&buf, SLOTS_VERSION);
     record_put_number(&buf, (uint64_t)(target->active + 1));
-    for (int i = 0; i < FIRMWARE_SLOTS; i++) {
-        const struct firmware_slot *slot = &target->slots[i];
-
-        record_put_number(&buf, slot->status);
-        record_put_text(&buf, slot->image ? slot->image->sha256 : NULL);
-        record_put_number(&buf, slot->proven);
-        record_put_text(&buf, slot->name);
-        record_put_text(&buf, slot->version);
-        record_put_text(&buf, slot->boot_failure_log);
-        record_put_text(&buf, slot->offer);
-    }
-    if (!buf.failed)
-        result = store_put(firmware->store, "slot", str_of(target->key), buf_data(&buf), buf.len, NULL);
+    for (int i = 0; i < FIRMWARE_SLOTS; i++)
+        put_slot(&buf, &target->slots[i]);
+    if (buf.failed)
+        error_set(err, ERROR_RESOURCES_EXCEEDED, target->path, "no memory to store the images of the device");
+    else
+        result = store_put(firmware->store, "slot", str_of(target->key), buf_data(&buf), buf.len, err);
     buf_done(&buf);
     firmware_wrote(firmware, result);
+    return result;
+}
+
+void slots_save(struct firmware_target *target)
+{
+    for (int i = 0; i < FIRMWARE_SLOTS; i++) {
+        struct firmware_slot *slot = &target->slots[i];
+
+        slot->available = slot->status == FIRMWARE_ACTIVE || holds_something(slot);
+    }
+    firmware_slots_save(target, NULL);
 }
 
 static void read_slot(struct firmware *firmware, struct record_reader *reader, struct firmware_slot *slot)
@@ -82,10 +151,12 @@ static void read_slot(struct firmware *firmware, struct record_reader *reader, s
     slot->version = record_text(reader);
     slot->boot_failure_log = record_text(reader);
     slot->offer = record_text(reader);
+    slot->alias = record_text(reader);
     /* The file was lost between lives. */
-    if (slot->status == FIRMWARE_AVAILABLE && !slot->image && !slot->offer)
+    if (slot->status == FIRMWARE_AVAILABLE && !holds_something(slot))
         slot_clear(slot);
-    slot->available = slot->status == FIRMWARE_ACTIVE || slot->image || slot->offer;
+    slot->available = slot->status == FIRMWARE_ACTIVE || holds_something(slot);
+    note(slot);
 }
 
 void slots_load(struct firmware_target *target)
@@ -118,8 +189,11 @@ void slots_forget(struct firmware_target *target)
 
 void slots_free(struct firmware_target *target)
 {
-    for (int i = 0; i < FIRMWARE_SLOTS; i++)
+    for (int i = 0; i < FIRMWARE_SLOTS; i++) {
         slot_clear(&target->slots[i]);
+        free(target->slots[i].alias);
+        target->slots[i].alias = NULL;
+    }
 }
 
 /* ---- what the cache asks ---- */
@@ -144,7 +218,7 @@ static int survey_record(void *ctx, struct str key, struct str value)
 
         record_copy(&reader, sha256, sizeof(sha256));
         record_number(&reader);
-        for (int text = 0; text < 4; text++)
+        for (int text = 0; text < 5; text++)
             free(record_text(&reader));
         if (reader.failed)
             break;
@@ -340,7 +414,7 @@ void slot_offer(struct firmware_target *target, const char *offer, const char *v
     changed(target, index);
 }
 
-int firmware_slot_clear(struct firmware_target *target, int index, struct error *err)
+int firmware_slot_check_clear(const struct firmware_target *target, int index, struct error *err)
 {
     if (index < 0 || index >= FIRMWARE_SLOTS)
         return error_set(err, ERROR_OBJECT_DOES_NOT_EXIST, target->path, "there is no such FirmwareImage");
@@ -349,6 +423,13 @@ int firmware_slot_clear(struct firmware_target *target, int index, struct error 
     if (firmware_slot_job(target, index))
         return error_set(err, ERROR_INVALID_VALUE, target->path,
                          "a Download() or Activate() on this FirmwareImage has not ended; cancel it first");
+    return 0;
+}
+
+int firmware_slot_clear(struct firmware_target *target, int index, struct error *err)
+{
+    if (firmware_slot_check_clear(target, index, err) < 0)
+        return -1;
     slot_reset(target, index, FIRMWARE_NO_IMAGE);
     return 0;
 }
