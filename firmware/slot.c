@@ -430,6 +430,7 @@ int firmware_slot_clear(struct firmware_target *target, int index, struct error 
 {
     if (firmware_slot_check_clear(target, index, err) < 0)
         return -1;
+    target->slots[index].told[SLOT_AVAILABLE] = target->slots[index].available; /* who set it false knows */
     slot_reset(target, index, FIRMWARE_NO_IMAGE);
     return 0;
 }
