@@ -85,6 +85,7 @@ static void on_firmware(void *ctx, const void *event)
     if (!device)
         return;
     switch (firmware_event->type) {
+    case FIRMWARE_JOB_RESUMED:
     case FIRMWARE_JOB_CHANGED:
     case FIRMWARE_JOB_ENDED:
     case FIRMWARE_JOB_DROPPED:
