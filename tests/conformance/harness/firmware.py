@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The gateway's own firmware, as the cases need it: an image server and a hook program with a notion of banks.
 
-An image is one line of JSON, {"version": ...}, and padding. The hook keeps which bank holds what and which one runs.
+An image is one line of JSON, {"version": ...}, and padding. The hook (docs/firmware-hook.md) keeps which bank holds what
+and which one starts next; as the agent itself is all that restarts here, that is the one that runs when it asks.
 """
 
 import json
@@ -22,28 +23,22 @@ verb, args = sys.argv[1], sys.argv[2:]
 with open({log!r}, "a") as log:
     log.write(" ".join(sys.argv[1:]) + "\\n")
 
-if verb == "install":
+if verb == "version":
+    print(json.dumps({{"version": state["slots"][state["next"]], "name": "conformance"}}))
+elif verb == "install":
     path, slot = args
     try:
         version = json.loads(pathlib.Path(path).read_bytes().split(b"\\n")[0])["version"]
     except (ValueError, KeyError) as e:
-        print(json.dumps({{"error": "not an image: " + str(e)}}))
-        sys.exit(1)
+        sys.exit("not an image: " + str(e))
+    print(50, flush=True)
     state["slots"][slot] = version
-    print(json.dumps({{"version": version, "slot": int(slot)}}))
 elif verb == "activate":
-    slot, = args
-    if slot not in state["slots"]:
-        print(json.dumps({{"error": "no image in slot " + slot}}))
-        sys.exit(1)
-    state["active"] = slot
-    print(json.dumps({{"version": state["slots"][slot], "slot": int(slot)}}))
-elif verb == "version":
-    active = state["active"]
-    print(json.dumps({{"version": state["slots"][active], "slot": int(active)}}))
+    if args[0] not in state["slots"]:
+        sys.exit("no image in slot " + args[0])
+    state["next"] = args[0]
 else:
-    print(json.dumps({{"error": "unknown " + verb}}))
-    sys.exit(2)
+    sys.exit("unknown step " + verb)
 STATE.write_text(json.dumps(state))
 """
 
@@ -59,7 +54,7 @@ class Firmware:
         self.state = lane.dir / "banks.json"
         self.log = lane.dir / "hook.calls"
         self.hook = lane.dir / "hook"
-        self.state.write_text(json.dumps({"active": "1", "slots": {"1": "1.0.0"}}))
+        self.state.write_text(json.dumps({"next": "1", "slots": {"1": "1.0.0"}}))
         self.hook.write_text(textwrap.dedent(_HOOK).format(state=str(self.state), log=str(self.log)))
         self.hook.chmod(self.hook.stat().st_mode | stat.S_IXUSR)
         self.server = ImageServer()
