@@ -42,7 +42,9 @@ static uint32_t hash_text(const char *text)
 {
     uint32_t hash = 2166136261u; /* FNV-1a */
 
-    for (; text && *text; text++)
+    if (!text || !*text)
+        return 0;
+    for (; *text; text++)
         hash = (hash ^ (uint8_t)*text) * 16777619u;
     return hash;
 }

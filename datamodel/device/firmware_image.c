@@ -262,8 +262,7 @@ static int parse_input(struct windows *windows, const struct dm_pair *input, str
 
     if (!str_next(&rest, '.', &part) || !str_is(part, "TimeWindow") || !str_next(&rest, '.', &part) ||
         str_to_u64(part, &instance) < 0)
-        return error_set(err, ERROR_INVALID_COMMAND_ARGUMENTS, input->name,
-                         "Activate() has no such argument");
+        return 0; /* R-OPR.6: what is not declared is ignored */
     at = window_of(windows, instance);
     if (at < 0)
         return error_set(err, ERROR_INVALID_COMMAND_ARGUMENTS, input->name, "at most %d windows are allowed",

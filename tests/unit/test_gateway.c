@@ -107,8 +107,8 @@ static void on_event(void *ctx, const void *data)
     str_copy(fixture->fault, sizeof(fixture->fault), info.fault);
 }
 
-static void *no_start(void *ctx, const struct http_request *request, const struct http_fetch_ops *ops, void *fetch_ctx,
-                      struct error *err)
+static void *no_start(void *ctx, const struct http_request *request, const struct http_fetch_ops *ops,
+                      void *fetch_ctx, struct error *err)
 {
     (void)ctx;
     (void)ops;
@@ -119,7 +119,8 @@ static void *no_start(void *ctx, const struct http_request *request, const struc
 
 static void begin(struct fixture *fixture)
 {
-    struct firmware_settings settings = {.cache_dir = fixture->cache, .cache_bytes = 1 << 20, .parallel_installs = 1};
+    struct firmware_settings settings = {
+        .cache_dir = fixture->cache, .cache_bytes = 1 << 20, .parallel_installs = 1};
     struct firmware_gateway_settings gateway = {
         .hook = fixture->hook,
         .path = "Device.DeviceInfo.",
@@ -192,7 +193,8 @@ static void have_image(struct fixture *fixture, const char *content)
     verify_bytes(content, strlen(content), sha256);
     snprintf(name, sizeof(name), "cache/%s", sha256);
     write_file(fixture, name, content, 0600);
-    image = cache_add(fixture->firmware->cache, sha256, strlen(content), "https://a/os.img", NULL, NULL, NULL);
+    image = cache_add(fixture->firmware->cache, sha256, strlen(content), "https://a/os.img", NULL, NULL,
+                      NULL);
     assert_non_null(image);
     slot_set_image(fixture->target, 1, image, &release);
 }
@@ -372,14 +374,10 @@ static void test_hook_runner(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_version),
-        TEST(test_activation_outlives_the_agent),
-        TEST(test_comes_back_old),
-        TEST(test_restart_of_the_machine_is_repeated),
-        TEST(test_hook_says_no),
-        TEST(test_hook_says_later),
-        TEST(test_without_hook),
-        TEST(test_hook_runner),
+        TEST(test_version),        TEST(test_activation_outlives_the_agent),
+        TEST(test_comes_back_old), TEST(test_restart_of_the_machine_is_repeated),
+        TEST(test_hook_says_no),   TEST(test_hook_says_later),
+        TEST(test_without_hook),   TEST(test_hook_runner),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
