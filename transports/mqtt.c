@@ -1,0 +1,380 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "transports/mqtt.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/limits.h"
+#include "transports/mqtt_internal.h"
+
+/* A name being resolved. Outlives its client when that goes first. */
+struct resolving {
+    uv_getaddrinfo_t request;
+    struct mqtt_client *client; /* NULL: nobody wants it any more */
+};
+
+struct mqtt_client {
+    struct loop *loop;
+    const struct mqtt_ops *ops;
+    void *ctx;
+    enum mqtt_status status;
+    struct mqtt_stats stats;
+    struct mqtt_session *session; /* NULL: stopped */
+    struct resolving *resolving;
+    struct addrinfo *addresses;
+    struct addrinfo *address; /* to be tried next */
+    struct timer timer;       /* waits to try, for CONNACK, or to ping */
+    uint32_t retries;         /* since it was connected */
+    uint32_t retry_s;
+    uint32_t retry_multiplier;
+    uint32_t retry_max_s;
+    uint16_t keep_alive_s; /* as the broker wants it */
+};
+
+static void try_next(struct mqtt_client *client);
+
+/* ---- resolving ---- */
+
+static void forget_addresses(struct mqtt_client *client)
+{
+    if (client->resolving) {
+        client->resolving->client = NULL;
+        uv_cancel((uv_req_t *)&client->resolving->request);
+        client->resolving = NULL;
+    }
+    if (client->addresses)
+        uv_freeaddrinfo(client->addresses);
+    client->addresses = NULL;
+    client->address = NULL;
+}
+
+static void on_resolved(uv_getaddrinfo_t *request, int status, struct addrinfo *addresses)
+{
+    struct resolving *resolving = request->data;
+    struct mqtt_client *client = resolving->client;
+    struct error err;
+
+    free(resolving);
+    if (!client) {
+        uv_freeaddrinfo(addresses);
+        return;
+    }
+    client->resolving = NULL;
+    client->addresses = addresses;
+    client->address = addresses;
+    if (status < 0) {
+        error_set(&err, ERROR_INTERNAL, client->session->host, "cannot resolve the name: %s",
+                  uv_strerror(status));
+        mqtt_client_lost(client, &err);
+        return;
+    }
+    try_next(client);
+}
+
+static void resolve(struct mqtt_client *client)
+{
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
+    struct resolving *resolving = calloc(1, sizeof(*resolving));
+    struct error err;
+    int rc = UV_ENOMEM;
+
+    forget_addresses(client);
+    client->status = MQTT_STATUS_CONNECTING;
+    if (resolving) {
+        resolving->request.data = resolving;
+        resolving->client = client;
+        rc = uv_getaddrinfo(&client->loop->uv, &resolving->request, on_resolved, client->session->host, NULL,
+                            &hints);
+    }
+    if (rc < 0) {
+        free(resolving);
+        error_set(&err, ERROR_INTERNAL, client->session->host, "cannot resolve the name: %s",
+                  uv_strerror(rc));
+        mqtt_client_lost(client, &err);
+        return;
+    }
+    client->resolving = resolving;
+}
+
+/* ---- connecting ---- */
+
+static void try_next(struct mqtt_client *client)
+{
+    const struct addrinfo *address = client->address;
+    char numeric[NI_MAXHOST];
+    struct error err;
+
+    if (!address) {
+        error_set(&err, ERROR_INTERNAL, client->session->host, "the name has no address");
+        mqtt_client_lost(client, &err);
+        return;
+    }
+    client->address = address->ai_next;
+    if (getnameinfo(address->ai_addr, address->ai_addrlen, numeric, sizeof(numeric), NULL, 0,
+                    NI_NUMERICHOST) != 0)
+        numeric[0] = '\0';
+    timer_arm(&client->loop->timers, &client->timer, MQTT_CONNECT_S * 1000);
+    if (mqtt_session_connect(client->session, numeric, &err) < 0)
+        mqtt_client_lost(client, &err);
+}
+
+/* How often pings are looked after: libmosquitto sends one when the time is over, and gives up after as long again. */
+static uint64_t tick_ms(const struct mqtt_client *client)
+{
+    uint64_t ms = (uint64_t)client->keep_alive_s * 1000 / 4;
+
+    return ms < 1000 ? 1000 : ms;
+}
+
+static void on_timer(struct timer *timer, void *ctx)
+{
+    struct mqtt_client *client = ctx;
+    struct error err;
+
+    (void)timer;
+    if (client->status == MQTT_STATUS_CONNECTED) {
+        timer_arm(&client->loop->timers, &client->timer, tick_ms(client));
+        mqtt_session_tick(client->session);
+    } else if (client->session->ended && client->address) {
+        try_next(client);
+    } else if (client->session->ended) {
+        resolve(client);
+    } else {
+        mqtt_session_close(client->session);
+        error_set(&err, ERROR_INTERNAL, client->session->host, "no answer within %d s (port %u)",
+                  MQTT_CONNECT_S, client->session->port);
+        mqtt_client_lost(client, &err);
+    }
+}
+
+void mqtt_client_connected(struct mqtt_client *client, const struct mqtt_connack *connack,
+                           uint16_t keep_alive_s)
+{
+    client->status = MQTT_STATUS_CONNECTED;
+    client->retries = 0; /* R-MQTT.11 */
+    client->keep_alive_s = keep_alive_s;
+    client->stats.established = clock_wall(&client->loop->clock);
+    client->stats.messages_received++;
+    client->stats.last_received = client->stats.established;
+    if (keep_alive_s)
+        timer_arm(&client->loop->timers, &client->timer, tick_ms(client));
+    else
+        timer_cancel(&client->loop->timers, &client->timer);
+    client->ops->connected(client->ctx, connack);
+}
+
+/* The session is ended (or never began to connect): the next address at once, or all again after the back-off. */
+void mqtt_client_lost(struct mqtt_client *client, const struct error *err)
+{
+    bool was_connected = client->status == MQTT_STATUS_CONNECTED;
+
+    client->stats.connection_errors++;
+    if (!was_connected && client->address) {
+        timer_arm(&client->loop->timers, &client->timer, 0); /* not from inside libmosquitto */
+        return;
+    }
+    client->status = MQTT_STATUS_ERROR_UNREACHABLE;
+    if (client->retries < UINT32_MAX)
+        client->retries++;
+    forget_addresses(client);
+    timer_arm(&client->loop->timers, &client->timer,
+              timer_backoff(client->retry_s, client->retry_multiplier, client->retries, client->retry_max_s));
+    client->ops->disconnected(client->ctx, err);
+}
+
+/* ---- what comes in ---- */
+
+void mqtt_client_subscribed(struct mqtt_client *client, const char *topic, int qos_or_reason)
+{
+    client->stats.messages_received++;
+    client->ops->subscribed(client->ctx, topic, qos_or_reason);
+}
+
+void mqtt_client_message(struct mqtt_client *client, const struct mqtt_message *message)
+{
+    client->stats.messages_received++;
+    client->stats.publish_received++;
+    client->stats.last_received = clock_wall(&client->loop->clock);
+    client->ops->message(client->ctx, message);
+}
+
+/* ---- the client ---- */
+
+struct mqtt_client *mqtt_client_new(struct loop *loop, const struct mqtt_ops *ops, void *ctx)
+{
+    struct mqtt_client *client = calloc(1, sizeof(*client));
+
+    if (!client)
+        return NULL;
+    client->loop = loop;
+    client->ops = ops;
+    client->ctx = ctx;
+    timer_init(&client->timer, on_timer, client);
+    return client;
+}
+
+void mqtt_client_stop(struct mqtt_client *client)
+{
+    timer_cancel(&client->loop->timers, &client->timer);
+    forget_addresses(client);
+    mqtt_session_free(client->session);
+    client->session = NULL;
+    client->status = MQTT_STATUS_DISABLED;
+}
+
+void mqtt_client_free(struct mqtt_client *client)
+{
+    if (!client)
+        return;
+    mqtt_client_stop(client);
+    loop_run_deferred(client->loop); /* the session goes now: there may be no other iteration */
+    free(client);
+}
+
+static int check(const struct mqtt_settings *settings, struct error *err)
+{
+    if (!settings->host || !*settings->host || !settings->port)
+        return error_set(err, ERROR_INVALID_CONFIGURATION, settings->host,
+                         "an MQTT broker has a host and a port");
+    if (settings->will.len > LIMIT_RECORD_BYTES)
+        return error_set(err, ERROR_INVALID_CONFIGURATION, settings->host, "the will is too long");
+    return 0;
+}
+
+int mqtt_client_start(struct mqtt_client *client, const struct mqtt_settings *settings, struct error *err)
+{
+    struct mqtt_session *session;
+
+    mqtt_client_stop(client);
+    client->status = MQTT_STATUS_ERROR_MISCONFIGURED;
+    if (check(settings, err) < 0)
+        return -1;
+    session = mqtt_session_new(client, client->loop, settings, err);
+    if (!session)
+        return -1;
+    client->session = session;
+    client->retries = 0;
+    client->retry_s = settings->retry_s;
+    client->retry_multiplier = settings->retry_multiplier;
+    client->retry_max_s = settings->retry_max_s;
+    resolve(client);
+    return 0;
+}
+
+void mqtt_client_reconnect(struct mqtt_client *client)
+{
+    if (!client->session)
+        return;
+    timer_cancel(&client->loop->timers, &client->timer);
+    mqtt_session_disconnect(client->session);
+    client->retries = 0;
+    forget_addresses(client);
+    client->status = MQTT_STATUS_CONNECTING;
+    timer_arm(&client->loop->timers, &client->timer, 0); /* not from inside libmosquitto */
+}
+
+enum mqtt_status mqtt_client_status(const struct mqtt_client *client)
+{
+    return client->status;
+}
+
+const struct mqtt_stats *mqtt_client_stats(const struct mqtt_client *client)
+{
+    return &client->stats;
+}
+
+/* ---- what goes out ---- */
+
+static int not_connected(struct error *err)
+{
+    return error_set(err, ERROR_INTERNAL, NULL, "not connected to the broker");
+}
+
+static int sent(struct mqtt_client *client, int rc, const char *what, const char *topic, struct error *err)
+{
+    if (rc != MOSQ_ERR_SUCCESS)
+        return error_set(err, ERROR_INTERNAL, topic, "cannot %s: %s", what, mosquitto_strerror(rc));
+    client->stats.messages_sent++;
+    client->stats.last_sent = clock_wall(&client->loop->clock);
+    return 0;
+}
+
+static int publish(struct mqtt_session *session, const struct mqtt_publication *publication)
+{
+    mosquitto_property *properties = NULL;
+    int mid = 0;
+    int rc = 0;
+
+    if (session->version == MQTT_5_0)
+        rc = mqtt_publish_properties(&properties, publication);
+    if (!rc) {
+        session->publishing = true;
+        session->published = 0;
+        rc = mosquitto_publish_v5(session->mosq, &mid, publication->topic, (int)publication->len,
+                                  publication->payload, publication->qos, publication->retain, properties);
+        session->publishing = false;
+    }
+    mosquitto_property_free_all(&properties);
+    /* Out of memory only costs the count of this one. */
+    if (!rc && session->published != mid)
+        mqtt_waiting_add(&session->waiting, mid, publication->qos, publication->len);
+    return rc;
+}
+
+int mqtt_client_publish(struct mqtt_client *client, const struct mqtt_publication *publication,
+                        struct error *err)
+{
+    struct mqtt_session *session = client->session;
+    int rc;
+
+    if (client->status != MQTT_STATUS_CONNECTED) {
+        client->stats.publish_errors++;
+        return not_connected(err);
+    }
+    if (publication->len > LIMIT_QUEUE_BYTES ||
+        session->waiting.bytes > LIMIT_QUEUE_BYTES - publication->len ||
+        session->waiting.count >= LIMIT_QUEUE_MESSAGES) {
+        client->stats.publish_errors++;
+        return error_set(err, ERROR_RESOURCES_EXCEEDED, publication->topic, "too much waits for the broker");
+    }
+    mqtt_session_settle(session);
+    rc = publish(session, publication);
+    if (rc)
+        client->stats.publish_errors++;
+    else
+        client->stats.publish_sent++;
+    return sent(client, rc, "publish", publication->topic, err);
+}
+
+int mqtt_client_subscribe(struct mqtt_client *client, const char *topic, int qos, struct error *err)
+{
+    int rc;
+
+    if (client->status != MQTT_STATUS_CONNECTED)
+        return not_connected(err);
+    mqtt_session_settle(client->session);
+    rc = mqtt_session_subscribe(client->session, topic, qos);
+    if (!rc)
+        client->stats.subscribe_sent++;
+    return sent(client, rc, "subscribe", topic, err);
+}
+
+int mqtt_client_unsubscribe(struct mqtt_client *client, const char *topic, struct error *err)
+{
+    int rc;
+
+    if (client->status != MQTT_STATUS_CONNECTED)
+        return not_connected(err);
+    mqtt_session_settle(client->session);
+    rc = mosquitto_unsubscribe(client->session->mosq, NULL, topic);
+    if (!rc)
+        client->stats.unsubscribe_sent++;
+    return sent(client, rc, "unsubscribe", topic, err);
+}
+
+bool mqtt_topic_matches(const char *filter, const char *topic)
+{
+    bool matches = false;
+
+    return mosquitto_topic_matches_sub(filter, topic, &matches) == MOSQ_ERR_SUCCESS && matches;
+}
