@@ -154,6 +154,9 @@ static void unlink_target(struct firmware_target *target)
     if (target->next)
         target->next->previous = target->previous;
     target->next = target->previous = NULL;
+    for (struct firmware_job *job = target->firmware->ended; job; job = job->next)
+        if (job->target == target)
+            job->target = NULL;
     slots_free(target);
     target->firmware = NULL;
 }

@@ -13,7 +13,7 @@
  * together or neither is: a crash before the commit finds the job in its last stored state, which resumes and ends
  * again with nothing handed on yet; a crash after it finds the notifications and no job. An observer must not send
  * what it wrote before the batch is durable (store_wait), and must not flush the store itself. A batch that was lost
- * without a crash (disk full) is written again by this module until it is durable; the event is not told again.
+ * without a crash (disk full) took what observers wrote with it: the event is told again until a batch holds.
  *
  * Acceptance: nothing starts before the batch of acceptance is durable. When that batch is lost, the job never was:
  * FIRMWARE_JOB_DROPPED, no result.

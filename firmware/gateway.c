@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "firmware/hook.h"
+#include "firmware/manager.h"
 
 enum {
     VERSION_S = 20,
@@ -309,6 +310,11 @@ int firmware_gateway_start(struct firmware_gateway *gateway, struct firmware *fi
     if (read_version(&gateway->target, NULL) < 0 && gateway->version)
         firmware_target_version(&gateway->target, NULL, gateway->version);
     return 0;
+}
+
+bool firmware_gateway_updating(const struct firmware_gateway *gateway)
+{
+    return gateway->target.job && gateway->target.job->resumed && gateway->target.job->handed;
 }
 
 struct firmware_target *firmware_gateway_target(struct firmware_gateway *gateway)

@@ -35,6 +35,8 @@ struct firmware_gateway *firmware_gateway_new(struct loop *loop, struct store *s
 void firmware_gateway_free(struct firmware_gateway *gateway);
 /* Adds the target to the manager, and asks for the version. */
 int firmware_gateway_start(struct firmware_gateway *gateway, struct firmware *firmware, struct error *err);
+/* After firmware_gateway_start(): an activation of the gateway is being confirmed, so this start came from it. */
+bool firmware_gateway_updating(const struct firmware_gateway *gateway);
 struct firmware_target *firmware_gateway_target(struct firmware_gateway *gateway);
 
 #endif

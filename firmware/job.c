@@ -182,10 +182,14 @@ void job_then(struct firmware_job *job, void (*fn)(struct firmware_job *job))
 
 void job_rewrite(struct firmware_job *job)
 {
-    if (job->ended)
+    if (job->ended) {
         job_delete(job, NULL);
-    else
+        /* The result was lost with the batch. Without a target there is nobody left to tell. */
+        if (job->target)
+            firmware_tell(job->firmware, FIRMWARE_JOB_ENDED, job->target, job->slot, job);
+    } else {
         job_save(job, NULL);
+    }
     if (job->ended || job->then)
         wait_for_store(job);
 }

@@ -235,7 +235,9 @@ static void test_activation_outlives_the_agent(void **state)
     WAIT_FOR(&fixture->loop, fixture->restarts == 1);
     assert_int_equal(fixture->ended, 0);
     assert_true(fixture->progress >= 70);
+    assert_false(firmware_gateway_updating(fixture->gateway));
     next_life(fixture, true);
+    assert_true(firmware_gateway_updating(fixture->gateway));
     WAIT_FOR(&fixture->loop, fixture->ended == 1);
     assert_int_equal(fixture->state, JOB_DONE);
     assert_int_equal(fixture->target->active, 1);
