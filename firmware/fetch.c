@@ -119,7 +119,8 @@ void fetch_forget(struct fetches *fetches, const struct fetch_args *args)
 }
 
 struct fetches *fetches_new(struct loop *loop, struct cache *cache, const struct fetch_source *source,
-                            const struct tls_settings *tls, uint32_t parallel, uint32_t retries)
+                            const struct tls_settings *tls, uint32_t parallel, uint32_t retries,
+                            uint32_t retry_wait_s)
 {
     struct fetches *fetches = calloc(1, sizeof(*fetches));
 
@@ -132,6 +133,7 @@ struct fetches *fetches_new(struct loop *loop, struct cache *cache, const struct
         .tls = *tls,
         .parallel = parallel ? parallel : 1,
         .retries = retries,
+        .retry_wait_s = retry_wait_s,
         .pump = {.fn = on_pump, .ctx = fetches},
     };
     return fetches;

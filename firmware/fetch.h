@@ -59,7 +59,8 @@ struct fetch_args {
 struct fetches;
 
 struct fetches *fetches_new(struct loop *loop, struct cache *cache, const struct fetch_source *source,
-                            const struct tls_settings *tls, uint32_t parallel, uint32_t retries);
+                            const struct tls_settings *tls, uint32_t parallel, uint32_t retries,
+                            uint32_t retry_wait_s);
 /* Wants that are left hear nothing; parts stay for the next start. */
 void fetches_free(struct fetches *fetches);
 

@@ -9,6 +9,7 @@
 enum {
     REWRITE_MS = 5 * 1000,
     DEFAULT_RETRIES = 3,
+    DEFAULT_RETRY_WAIT_S = 10,
 };
 
 void firmware_tell(struct firmware *firmware, enum firmware_event_type type, struct firmware_target *target,
@@ -354,7 +355,7 @@ static int init_parts(struct firmware *firmware, const struct firmware_settings 
         source = &http;
     }
     firmware->fetches = fetches_new(firmware->loop, firmware->cache, source, &tls, settings->parallel_fetches,
-                                    firmware->retries);
+                                    firmware->retries, firmware->retry_wait_s);
     return firmware->fetches ? 0 : error_set(err, ERROR_RESOURCES_EXCEEDED, NULL, "out of memory");
 }
 
@@ -373,6 +374,9 @@ struct firmware *firmware_new_from(struct loop *loop, struct store *store,
         .store = store,
         .parallel_installs = settings->parallel_installs ? settings->parallel_installs : 1,
         .retries = settings->retries ? settings->retries : DEFAULT_RETRIES,
+        .retry_wait_s = settings->retry_wait_s ? settings->retry_wait_s : DEFAULT_RETRY_WAIT_S,
+        .transfer_stall_s = settings->transfer_stall_s,
+        .reboot_s = settings->reboot_s,
         .policy = default_policy,
         .reconsider = {.fn = on_reconsider, .ctx = firmware},
         .waiter = {.fn = on_batch, .ctx = firmware},

@@ -145,6 +145,10 @@ struct firmware_settings {
     const char *serve_url;   /* base URL that devices are given, e.g. "http://192.168.1.1:7681" */
     struct tls_settings tls; /* for fetching over https */
     uint32_t retries;        /* tries of a transient failure before it is final */
+    uint32_t retry_wait_s;   /* before the first retry; 0: 10 s. It doubles, up to ten minutes */
+    /* Instead of what the target's ops say; 0: theirs. */
+    uint32_t transfer_stall_s;
+    uint32_t reboot_s;
 };
 
 struct firmware *firmware_new(struct loop *loop, struct store *store,

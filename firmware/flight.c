@@ -13,7 +13,6 @@
 enum {
     CONNECT_S = 30,
     STALL_S = 60,
-    BACKOFF_MINIMUM_S = 5,
     BACKOFF_MULTIPLIER = 2000,
     BACKOFF_CAP_S = 300,
     GROW_BYTES = 1 << 20, /* reserved at a time when the server does not say how long the image is */
@@ -299,7 +298,7 @@ static void retry_later(struct flight *flight, const struct error *err)
     }
     leave_part(flight, !resumable);
     if (timer_arm(&fetches->loop->timers, &flight->retry,
-                  timer_backoff(BACKOFF_MINIMUM_S, BACKOFF_MULTIPLIER, flight->tries, BACKOFF_CAP_S)) < 0) {
+                  timer_backoff(fetches->retry_wait_s, BACKOFF_MULTIPLIER, flight->tries, BACKOFF_CAP_S)) < 0) {
         fail(flight, FETCH_FAILED, ERROR_RESOURCES_EXCEEDED, err);
         return;
     }

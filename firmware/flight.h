@@ -50,6 +50,7 @@ struct fetches {
     struct tls_settings tls;
     uint32_t parallel;
     uint32_t retries;
+    uint32_t retry_wait_s;
     struct flight *first;
     struct deferred pump;
 };

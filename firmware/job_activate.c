@@ -7,7 +7,6 @@
 
 enum {
     IDLE_POLL_MS = 10 * 1000,
-    RETRY_MINIMUM_S = 10,
     RETRY_MULTIPLIER = 2000,
     RETRY_CAP_S = 600,
 };
@@ -192,7 +191,7 @@ static bool try_again(struct firmware_job *job)
         if (job->window >= 0)
             job->window_tries[job->window]++;
         job->retry_at = clock_monotonic(&job->firmware->loop->clock) +
-                        timer_backoff(RETRY_MINIMUM_S, RETRY_MULTIPLIER, job->tries + 1, RETRY_CAP_S);
+                        timer_backoff(job->firmware->retry_wait_s, RETRY_MULTIPLIER, job->tries + 1, RETRY_CAP_S);
     } else {
         if (job->window < 0)
             return false;

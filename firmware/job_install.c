@@ -17,7 +17,16 @@ enum {
 
 static uint32_t reboot_s(const struct firmware_target *target)
 {
+    if (target->firmware->reboot_s)
+        return target->firmware->reboot_s;
     return target->ops->reboot_s ? target->ops->reboot_s : REBOOT_S;
+}
+
+static uint32_t stall_s(const struct firmware_target *target)
+{
+    if (target->firmware->transfer_stall_s)
+        return target->firmware->transfer_stall_s;
+    return target->ops->transfer_stall_s ? target->ops->transfer_stall_s : STALL_S;
 }
 
 void install_leave(struct firmware_job *job)
@@ -49,7 +58,7 @@ static void on_stall(struct timer *timer, void *ctx)
     (void)timer;
     snprintf(reason, sizeof(reason),
              "the transfer stalled at %u %%: no progress for %u s; is the device in reach, and %s?",
-             job->progress, target->ops->transfer_stall_s ? target->ops->transfer_stall_s : STALL_S,
+             job->progress, stall_s(target),
              job->grant.serve ? "can it open the gateway's lan_http_url" : "can it reach its manufacturer");
     if (target->ops->abort)
         target->ops->abort(target);
@@ -58,9 +67,7 @@ static void on_stall(struct timer *timer, void *ctx)
 
 static void watch_stall(struct firmware_job *job)
 {
-    uint32_t seconds = job->target->ops->transfer_stall_s;
-
-    job_wait_ms(job, (seconds ? seconds : STALL_S) * 1000ull, on_stall);
+    job_wait_ms(job, stall_s(job->target) * 1000ull, on_stall);
 }
 
 static void on_served(void *ctx, uint64_t position)

@@ -111,6 +111,9 @@ struct firmware {
     char *ca_file, *certificate_file, *key_file;
     uint32_t parallel_installs;
     uint32_t retries;
+    uint32_t retry_wait_s;
+    uint32_t transfer_stall_s; /* 0: the target's */
+    uint32_t reboot_s;         /* 0: the target's */
     struct firmware_policy policy;
     struct observers observers;
     struct firmware_target *targets;

@@ -8,9 +8,8 @@
 void model_mtp_applied(struct dm *dm, struct dm_row *row, enum dm_change_kind kind, uint64_t params)
 {
     struct model *model = model_of(dm);
-    struct model_mtp_event event = {row, kind};
+    struct model_mtp_event event = {row, kind, params};
 
-    (void)params;
     if (model)
         observers_notify(&model->mtp, &event);
 }

@@ -17,6 +17,7 @@ struct usp;
 struct model_mtp_event {
     struct dm_row *row;
     enum dm_change_kind kind;
+    uint64_t params; /* DM_ROW_CHANGED: bit n for the n-th parameter */
 };
 
 /* How the program ends when a controller wants it to. */

@@ -29,7 +29,8 @@ struct local_mtp {
     bool websocket_encryption;
     uint32_t websocket_keep_alive; /* s */
     char *uds_reference;           /* row of Device.UnixDomainSockets.UnixDomainSocket. */
-    void *carrier;                 /* of who carries the records */
+    void *websocket_carrier;       /* of who carries the records */
+    void *uds_carrier;
 };
 
 /* Device.LocalAgent.Controller.{i}.MTP.{i}. */

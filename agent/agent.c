@@ -1,0 +1,374 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "agent/agent.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#include "base/log.h"
+#include "config.h"
+#include "datamodel/device/firmware_image.h"
+#include "datamodel/device/local_agent.h"
+#include "datamodel/device/proxied_device.h"
+
+enum {
+    DIRECTORY_MODE = 0750,
+    GRACE_MS = 300, /* for answers on their way when the program is to end */
+    EID_BYTES = 256,
+};
+
+/* ---- the end ---- */
+
+static void on_grace(struct timer *timer, void *ctx)
+{
+    struct agent *agent = ctx;
+
+    (void)timer;
+    loop_stop(&agent->loop);
+}
+
+static void stop(struct agent *agent)
+{
+    if (timer_armed(&agent->grace))
+        return;
+    mtp_stop(&agent->mtp);
+    timer_arm(&agent->loop.timers, &agent->grace, GRACE_MS);
+}
+
+static void on_signal(uv_signal_t *handle, int number)
+{
+    log_info("signal %d: the agent stops", number);
+    stop(handle->data);
+}
+
+static void on_restart(void *ctx, const struct model_restart *restart)
+{
+    struct agent *agent = ctx;
+    struct error err;
+
+    log_info("restart: %s", restart->cause);
+    if (boot_save(agent->store, restart, &err) < 0)
+        log_failure(LOG_LEVEL_ERROR, "the cause of the restart is not kept", &err);
+    agent->restart = true;
+    agent->factory_reset = agent->factory_reset || restart->factory_reset;
+    stop(agent);
+}
+
+static void on_firmware_restart(void *ctx)
+{
+    struct model_restart restart = {
+        .cause = "LocalReboot", .command_key = "", .reason = "Firmware activation"};
+
+    on_restart(ctx, &restart);
+}
+
+static void on_mqtt_reconnect(void *ctx, struct dm_row *client)
+{
+    (void)ctx;
+    mtp_mqtt_reconnect(client);
+}
+
+/* ---- steps of the start ---- */
+
+static int make_directory(const char *path, struct error *err)
+{
+    if (mkdir(path, DIRECTORY_MODE) < 0 && errno != EEXIST)
+        return error_set_errno(err, ERROR_INVALID_CONFIGURATION, path, errno, "cannot make the directory");
+    return 0;
+}
+
+static int open_store(struct agent *agent, struct error *err)
+{
+    char path[4096];
+
+    if (make_directory(agent->config->state_dir, err) < 0 ||
+        make_directory(agent->config->cache_dir, err) < 0)
+        return -1;
+    snprintf(path, sizeof(path), "%s/homepatch.db", agent->config->state_dir);
+    agent->store = store_open(path, &agent->loop, err);
+    if (!agent->store)
+        return -1;
+    if (store_damaged_file(agent->store))
+        log_error(
+            "the database was damaged: it is kept as %s, and the agent begins with its factory configuration",
+            store_damaged_file(agent->store));
+    return 0;
+}
+
+static int load_model(struct agent *agent, struct error *err)
+{
+    bool fresh = dm_store_empty(agent->dm);
+    uint32_t skipped = 0;
+
+    if (dm_load(agent->dm, &skipped, err) < 0)
+        return -1;
+    if (skipped)
+        log_warning("%u stored values are unknown to this version and were skipped", skipped);
+    if (fresh && (model_default_roles(&agent->model, err) < 0 ||
+                  dm_load_factory(agent->dm, agent->config->factory_file, err) < 0))
+        return -1;
+    return dm_flush(agent->dm, err) < 0 || model_load_certificates(&agent->model, err) < 0
+               ? -1
+               : dm_flush(agent->dm, err);
+}
+
+static int make_model(struct agent *agent, struct error *err)
+{
+    agent->dm = dm_new(model_mounts, model_mounts_count, &agent->loop, agent->store, err);
+    if (!agent->dm)
+        return -1;
+    agent->model = (struct model){
+        .dm = agent->dm,
+        .software_version = PACKAGE_VERSION,
+        .tls_ca_file = agent->config->tls_ca_file,
+        .restart = on_restart,
+        .mqtt_reconnect = on_mqtt_reconnect,
+        .ctx = agent,
+    };
+    dm_set_ctx(agent->dm, &agent->model);
+    agent->usp = usp_new(agent->dm, &mtp_usp_ops, &agent->mtp, err);
+    agent->model.usp = agent->usp;
+    return agent->usp ? load_model(agent, err) : -1;
+}
+
+static const char *device_info(struct agent *agent, const char *name, char scratch[DM_SCRATCH_BYTES])
+{
+    struct dm_row *row = dm_row_find(agent->dm, STR("Device.DeviceInfo."));
+
+    return dm_get_text(row, dm_node_param(row->node, name), scratch).data;
+}
+
+/* R-ARC.2a: without a configured Endpoint ID it is os::<OUI>-<serial number>, what is not allowed in it escaped. */
+static int set_identity(struct agent *agent, struct error *err)
+{
+    struct dm_row *row = dm_row_find(agent->dm, STR("Device.LocalAgent."));
+    struct local_agent *local = row->data;
+    char scratch[DM_SCRATCH_BYTES];
+    char eid[EID_BYTES];
+    struct timespec now;
+    size_t len;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    local->software_version = agent->model.software_version;
+    local->protocols = "MQTT,WebSocket,UDS";
+    local->started = now.tv_sec;
+    if (!local->endpoint_id || !local->endpoint_id[0]) {
+        const char *serial;
+
+        len = (size_t)snprintf(eid, sizeof(eid), "os::%s-", device_info(agent, "ManufacturerOUI", scratch));
+        serial = device_info(agent, "SerialNumber", scratch);
+        for (; *serial && len + 4 < sizeof(eid); serial++) {
+            if (strchr("-._", *serial) || (*serial >= '0' && *serial <= '9') ||
+                (*serial >= 'A' && *serial <= 'Z') || (*serial >= 'a' && *serial <= 'z'))
+                eid[len++] = *serial;
+            else
+                len += (size_t)snprintf(eid + len, sizeof(eid) - len, "%%%02X", (unsigned char)*serial);
+        }
+        eid[len] = '\0';
+        if (str_replace(&local->endpoint_id, eid) < 0)
+            return error_set(err, ERROR_RESOURCES_EXCEEDED, NULL, "out of memory");
+    }
+    if (usp_set_endpoint_id(agent->usp, local->endpoint_id) < 0)
+        return error_set(err, ERROR_RESOURCES_EXCEEDED, NULL, "out of memory");
+    return 0;
+}
+
+static struct tls_settings tls_of(const struct agent_config *config)
+{
+    return (struct tls_settings){.ca_file = config->tls_ca_file,
+                                 .certificate_file = config->tls_certificate_file,
+                                 .key_file = config->tls_key_file};
+}
+
+/* Cuts "address:port"; the address may be empty or in brackets. */
+static int split_listen(const char *listen, char address[256], uint16_t *ret_port, const char *key,
+                        struct error *err)
+{
+    const char *colon = strrchr(listen, ':');
+    size_t len = colon ? (size_t)(colon - listen) : 0;
+    uint64_t port;
+
+    if (!colon || len >= 256 || str_to_u64(str_of(colon + 1), &port) < 0 || port > 65535)
+        return error_set(err, ERROR_INVALID_CONFIGURATION, key, "\"%s\" is not address:port", listen);
+    if (len >= 2 && listen[0] == '[' && listen[len - 1] == ']') {
+        listen++;
+        len -= 2;
+    }
+    memcpy(address, listen, len);
+    address[len] = '\0';
+    *ret_port = (uint16_t)port;
+    return 0;
+}
+
+static int make_serve_url(struct agent *agent, struct error *err)
+{
+    const struct agent_config *config = agent->config;
+    char url[600];
+
+    if (config->lan_http_url)
+        snprintf(url, sizeof(url), "%s", config->lan_http_url);
+    else
+        snprintf(url, sizeof(url), "http://%s", config->lan_http_listen ? config->lan_http_listen : "");
+    return str_replace(&agent->serve_url, url) < 0
+               ? error_set(err, ERROR_RESOURCES_EXCEEDED, NULL, "out of memory")
+               : 0;
+}
+
+static int make_firmware(struct agent *agent, struct error *err)
+{
+    const struct agent_config *config = agent->config;
+    struct firmware_settings settings = {
+        .cache_dir = config->cache_dir,
+        .cache_bytes = config->cache_size,
+        .parallel_fetches = (uint32_t)config->parallel_fetches,
+        .parallel_installs = (uint32_t)config->parallel_installs,
+        .serve_url = agent->serve_url,
+        .tls = tls_of(config),
+        .retries = (uint32_t)config->install_retries,
+        .retry_wait_s = (uint32_t)config->install_retry_wait,
+        .transfer_stall_s = (uint32_t)config->transfer_timeout,
+        .reboot_s = (uint32_t)config->reboot_timeout,
+    };
+    char scratch[DM_SCRATCH_BYTES];
+    struct firmware_gateway_settings gateway = {
+        .hook = config->hook_firmware,
+        .path = "Device.DeviceInfo.",
+        .version = device_info(agent, "SoftwareVersion", scratch),
+        .restarts_machine = config->hook_reboot != NULL,
+        .restart = on_firmware_restart,
+        .ctx = agent,
+    };
+
+    agent->firmware = firmware_new(&agent->loop, agent->store, &settings, err);
+    if (!agent->firmware)
+        return -1;
+    agent->model.firmware = agent->firmware;
+    if (!config->hook_firmware)
+        return 0;
+    agent->gateway = firmware_gateway_new(&agent->loop, agent->store, &gateway, err);
+    return agent->gateway ? 0 : -1;
+}
+
+static int serve_images(struct agent *agent, struct error *err)
+{
+    struct http_server_settings settings = {.max_connections = 1024};
+    char address[256];
+
+    if (!agent->config->lan_http_listen)
+        return 0;
+    if (split_listen(agent->config->lan_http_listen, address, &settings.port, "lan_http_listen", err) < 0)
+        return -1;
+    settings.address = address;
+    agent->images = http_server_new(agent->websockets, &settings, firmware_server_ops(), agent->firmware,
+                                    err);
+    return agent->images ? 0 : -1;
+}
+
+/* Rows first, then what devices and jobs of the last life say, then the network. */
+static int make_home(struct agent *agent, struct error *err)
+{
+    const struct agent_config *config = agent->config;
+    struct home_settings settings = {
+        .mqtt_broker = config->lan_mqtt_broker,
+        .mqtt_username = config->lan_mqtt_username,
+        .mqtt_password = config->lan_mqtt_password,
+        .websocket_listen = config->lan_websocket_listen,
+        .tls = tls_of(config),
+        .device_credentials = config->lan_device_credentials,
+    };
+
+    agent->home = home_new(&agent->loop, agent->store, agent->firmware, &settings, err);
+    if (!agent->home)
+        return -1;
+    agent->model.home = agent->home;
+    if (model_firmware_start(&agent->model, err) < 0 || model_proxied_start(&agent->model, err) < 0)
+        return -1;
+    if (agent->gateway &&
+        (model_firmware_attach(&agent->model, dm_row_find(agent->dm, STR("Device.DeviceInfo.")),
+                               firmware_gateway_target(agent->gateway)) < 0 ||
+         firmware_gateway_start(agent->gateway, agent->firmware, err) < 0))
+        return -1;
+    if (home_load(agent->home, err) < 0 || serve_images(agent, err) < 0)
+        return -1;
+    return home_start(agent->home, agent->websockets, &settings, err);
+}
+
+static int watch_signals(struct agent *agent, struct error *err)
+{
+    static const int numbers[] = {SIGTERM, SIGINT};
+
+    for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+        uv_signal_init(&agent->loop.uv, &agent->signals[i]);
+        agent->signals[i].data = agent;
+        if (uv_signal_start(&agent->signals[i], on_signal, numbers[i]) < 0)
+            return error_set(err, ERROR_INTERNAL, NULL, "cannot watch signals");
+    }
+    agent->signals_open = true;
+    return 0;
+}
+
+int agent_start(struct agent *agent, struct agent_config *config, struct error *err)
+{
+    char scratch[DM_SCRATCH_BYTES];
+
+    *agent = (struct agent){.config = config};
+    timer_init(&agent->grace, on_grace, agent);
+    if (loop_init(&agent->loop, err) < 0)
+        return -1;
+    if (watch_signals(agent, err) < 0 || open_store(agent, err) < 0 || make_model(agent, err) < 0 ||
+        set_identity(agent, err) < 0 || make_serve_url(agent, err) < 0)
+        return -1;
+    agent->websockets = websocket_context_new(&agent->loop, err);
+    if (!agent->websockets || mtp_init(&agent->mtp, &agent->model, agent->websockets, config, err) < 0 ||
+        make_firmware(agent, err) < 0)
+        return -1;
+    /* R: Boot! is before all else, so it is queued before anything can raise another event. */
+    if (boot_load(&agent->boot, agent->store, device_info(agent, "SoftwareVersion", scratch), err) < 0 ||
+        usp_start(agent->usp, err) < 0)
+        return -1;
+    usp_boot(agent->usp, &agent->boot.why);
+    if (make_home(agent, err) < 0)
+        return -1;
+    usp_requests_abandon(agent->usp); /* what no job goes on with ended with the last life */
+    mtp_start(&agent->mtp);
+    log_info("ready endpoint=%s", usp_endpoint_id(agent->usp));
+    return 0;
+}
+
+void agent_run(struct agent *agent)
+{
+    loop_run(&agent->loop);
+}
+
+void agent_done(struct agent *agent)
+{
+    if (agent->factory_reset && dm_forget(agent->dm, NULL) == 0)
+        log_info("factory reset: the stored configuration is forgotten");
+    if (agent->mtp.model)
+        mtp_done(&agent->mtp);
+    if (agent->home) {
+        model_proxied_stop(&agent->model);
+        model_firmware_stop(&agent->model);
+    }
+    http_server_free(agent->images);
+    home_free(agent->home);
+    firmware_gateway_free(agent->gateway);
+    firmware_free(agent->firmware);
+    websocket_context_free(agent->websockets);
+    if (agent->dm)
+        dm_flush(agent->dm, NULL);
+    usp_free(agent->usp);
+    agent->model.usp = NULL;
+    dm_free(agent->dm);
+    store_close(agent->store);
+    boot_done(&agent->boot);
+    timer_cancel(&agent->loop.timers, &agent->grace);
+    for (size_t i = 0; agent->signals_open && i < 2; i++)
+        uv_close((uv_handle_t *)&agent->signals[i], NULL);
+    loop_done(&agent->loop);
+    free(agent->serve_url);
+}

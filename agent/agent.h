@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The agent: all modules, made and joined in order, and taken apart in the opposite order. Owned by main. */
+#ifndef AGENT_AGENT_H
+#define AGENT_AGENT_H
+
+#include "agent/boot.h"
+#include "agent/agent_config.h"
+#include "agent/mtp.h"
+#include "devices/home.h"
+#include "firmware/firmware.h"
+#include "firmware/gateway.h"
+
+struct agent {
+    struct agent_config *config;
+    struct loop loop;
+    struct store *store;
+    struct dm *dm;
+    struct model model;
+    struct usp *usp;
+    struct firmware *firmware;
+    struct firmware_gateway *gateway;
+    struct home *home;
+    struct websocket_context *websockets;
+    struct http_server *images;
+    struct mtp mtp;
+    struct boot boot;
+    uv_signal_t signals[2];
+    struct timer grace;
+    char *serve_url;
+    bool signals_open;
+    bool restart;       /* start anew after the loop ended */
+    bool factory_reset; /* and forget everything before */
+};
+
+/* Makes everything and begins to work. -1: err says what is missing; agent_done() is due in any case. */
+int agent_start(struct agent *agent, struct agent_config *config, struct error *err);
+/* Until a signal or a restart. */
+void agent_run(struct agent *agent);
+void agent_done(struct agent *agent);
+
+#endif

@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "agent/agent_config.h"
+
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/conf.h"
+
+enum key_type {
+    KEY_TEXT,
+    KEY_NUMBER,
+    KEY_SIZE,
+    KEY_BOOLEAN,
+    KEY_LOG_LEVEL,
+    KEY_LOG_TARGET,
+};
+
+struct key {
+    const char *name;
+    enum key_type type;
+    size_t offset;
+    const char *default_value; /* NULL: not set */
+    uint64_t min;
+    uint64_t max;
+};
+
+#define KEY(member, kind, standard, ...)                                                \
+    {                                                                                   \
+        .name = #member, .type = kind, .offset = offsetof(struct agent_config, member), \
+        .default_value = standard, __VA_ARGS__                                          \
+    }
+
+static const struct key keys[] = {
+    KEY(state_dir, KEY_TEXT, "/var/lib/homepatch", .min = 0),
+    KEY(cache_dir, KEY_TEXT, "/var/cache/homepatch", .min = 0),
+    KEY(cache_size, KEY_SIZE, "256M", .min = 1 << 20, .max = UINT64_MAX),
+    KEY(factory_file, KEY_TEXT, "/etc/homepatch/factory.conf", .min = 0),
+    KEY(log_level, KEY_LOG_LEVEL, "info", .min = 0),
+    KEY(log_target, KEY_LOG_TARGET, "stderr", .min = 0),
+    KEY(tls_ca_file, KEY_TEXT, NULL, .min = 0),
+    KEY(tls_certificate_file, KEY_TEXT, NULL, .min = 0),
+    KEY(tls_key_file, KEY_TEXT, NULL, .min = 0),
+    KEY(lan_mqtt_broker, KEY_TEXT, NULL, .min = 0),
+    KEY(lan_mqtt_username, KEY_TEXT, NULL, .min = 0),
+    KEY(lan_mqtt_password, KEY_TEXT, NULL, .min = 0),
+    KEY(lan_device_credentials, KEY_BOOLEAN, "false", .min = 0),
+    KEY(lan_websocket_listen, KEY_TEXT, NULL, .min = 0),
+    KEY(lan_http_listen, KEY_TEXT, NULL, .min = 0),
+    KEY(lan_http_url, KEY_TEXT, NULL, .min = 0),
+    KEY(hook_firmware, KEY_TEXT, NULL, .min = 0),
+    KEY(hook_reboot, KEY_TEXT, NULL, .min = 0),
+    KEY(hook_factory_reset, KEY_TEXT, NULL, .min = 0),
+    KEY(parallel_fetches, KEY_NUMBER, "2", .min = 1, .max = 64),
+    KEY(parallel_installs, KEY_NUMBER, "4", .min = 1, .max = 1024),
+    KEY(install_retries, KEY_NUMBER, "3", .min = 0, .max = 100),
+    KEY(install_retry_wait, KEY_NUMBER, "0", .min = 0, .max = 86400),
+    KEY(transfer_timeout, KEY_NUMBER, "0", .min = 0, .max = 86400),
+    KEY(reboot_timeout, KEY_NUMBER, "0", .min = 0, .max = 86400),
+};
+
+static int set_text(struct agent_config *config, const struct key *key, struct str value)
+{
+    const char **slot = (const char **)((char *)config + key->offset);
+
+    /* An empty value switches the thing off, as if the key were not there. */
+    *slot = value.len ? arena_strndup(&config->arena, value.data, value.len) : NULL;
+    return value.len && !*slot ? -1 : 0;
+}
+
+static int set(struct agent_config *config, const struct key *key, struct str value)
+{
+    void *slot = (char *)config + key->offset;
+    enum log_level level;
+    uint64_t number;
+
+    switch (key->type) {
+    case KEY_LOG_LEVEL:
+        if (set_text(config, key, value) < 0 || !config->log_level ||
+            log_level_parse(config->log_level, &level) < 0)
+            return -1;
+        return 0;
+    case KEY_LOG_TARGET:
+        return str_is(value, "stderr") || str_is(value, "syslog") ? set_text(config, key, value) : -1;
+    case KEY_TEXT:
+        return set_text(config, key, value);
+    case KEY_BOOLEAN:
+        return str_to_bool(value, slot);
+    case KEY_NUMBER:
+    case KEY_SIZE:
+        break;
+    }
+    if ((key->type == KEY_SIZE ? str_to_size(value, &number) : str_to_u64(value, &number)) < 0 ||
+        number < key->min || number > key->max)
+        return -1;
+    *(uint64_t *)slot = number;
+    return 0;
+}
+
+static const char *expected(const struct key *key, char text[64])
+{
+    switch (key->type) {
+    case KEY_NUMBER:
+        snprintf(text, 64, "a number from %llu to %llu", (unsigned long long)key->min,
+                 (unsigned long long)key->max);
+        return text;
+    case KEY_SIZE:
+        return "a size such as 256M (at least 1M)";
+    case KEY_BOOLEAN:
+        return "true or false";
+    case KEY_LOG_LEVEL:
+        return "error, warning, info or debug";
+    case KEY_LOG_TARGET:
+        return "stderr or syslog";
+    case KEY_TEXT:
+        break;
+    }
+    return "a text";
+}
+
+static int apply_line(struct agent_config *config, const char *file, const struct conf_line *line,
+                      struct error *err)
+{
+    char text[64];
+
+    for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+        if (!str_is(line->key, keys[i].name))
+            continue;
+        if (set(config, &keys[i], line->value) == 0)
+            return 0;
+        return conf_error(file, line->number, err, "%s: \"%.*s\" is not %s", keys[i].name,
+                          (int)line->value.len, line->value.data, expected(&keys[i], text));
+    }
+    return conf_error(file, line->number, err, "unknown key \"%.*s\" (see homepatchd.conf(5))",
+                      (int)(line->key.len > 60 ? 60 : line->key.len), line->key.data);
+}
+
+int agent_config_read(struct agent_config *config, const char *file, struct error *err)
+{
+    struct conf_line *lines;
+
+    *config = (struct agent_config){0};
+    arena_init(&config->arena, 0);
+    for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
+        if (keys[i].default_value && set(config, &keys[i], str_of(keys[i].default_value)) < 0)
+            return error_set(err, ERROR_INTERNAL, keys[i].name, "out of memory");
+    if (conf_read(&config->arena, file, &lines, err) < 0)
+        return -1;
+    for (; lines; lines = lines->next)
+        if (apply_line(config, file, lines, err) < 0)
+            return -1;
+    if (!config->tls_certificate_file != !config->tls_key_file)
+        return error_set(err, ERROR_INVALID_CONFIGURATION, file,
+                         "tls_certificate_file and tls_key_file go together: only one is set");
+    if (!config->state_dir || !config->cache_dir || !config->factory_file)
+        return error_set(err, ERROR_INVALID_CONFIGURATION, file,
+                         "state_dir, cache_dir and factory_file must not be empty");
+    return 0;
+}
+
+void agent_config_done(struct agent_config *config)
+{
+    arena_done(&config->arena);
+}
+
+enum log_level agent_config_log_level(const struct agent_config *config)
+{
+    enum log_level level = LOG_LEVEL_INFO;
+
+    log_level_parse(config->log_level, &level);
+    return level;
+}

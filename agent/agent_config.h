@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* homepatchd.conf(5): what the program is told about the gateway it runs on. Owned by main; strings in its arena. */
+#ifndef AGENT_AGENT_CONFIG_H
+#define AGENT_AGENT_CONFIG_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/error.h"
+#include "base/log.h"
+
+struct agent_config {
+    struct arena arena;
+    const char *state_dir;
+    const char *cache_dir;
+    uint64_t cache_size; /* bytes */
+    const char *factory_file;
+    const char *log_level;
+    const char *log_target;
+    const char *tls_ca_file; /* these and those below: NULL when not set */
+    const char *tls_certificate_file;
+    const char *tls_key_file;
+    const char *lan_mqtt_broker;
+    const char *lan_mqtt_username;
+    const char *lan_mqtt_password;
+    bool lan_device_credentials;
+    const char *lan_websocket_listen;
+    const char *lan_http_listen;
+    const char *lan_http_url;
+    const char *hook_firmware;
+    const char *hook_reboot;
+    const char *hook_factory_reset;
+    uint64_t parallel_fetches;
+    uint64_t parallel_installs;
+    uint64_t install_retries;
+    uint64_t install_retry_wait; /* s; 0: the dialect's own, as the two below */
+    uint64_t transfer_timeout;   /* s */
+    uint64_t reboot_timeout;     /* s */
+};
+
+/* Reads the file; -1 and err, whose path is "file:line". The struct is usable for agent_config_done() in any case. */
+int agent_config_read(struct agent_config *config, const char *file, struct error *err);
+void agent_config_done(struct agent_config *config);
+
+/* The log as the configuration wants it. */
+enum log_level agent_config_log_level(const struct agent_config *config);
+
+#endif

@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* homepatchd: the gateway's agent. */
+#include <getopt.h>
+#include <malloc.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "agent/agent.h"
+#include "base/log.h"
+#include "config.h"
+
+static const char DEFAULT_CONFIG[] = "/etc/homepatch/homepatchd.conf";
+
+enum {
+    EXIT_USAGE = 2,
+};
+
+static void usage(FILE *to)
+{
+    fprintf(to,
+            "usage: homepatchd [-c FILE] [-v] [--check-config]\n"
+            "  -c, --config FILE   configuration [%s]\n"
+            "  -v, --verbose       log more than the configuration says (twice: still more)\n"
+            "      --check-config  read the configuration, say what is wrong with it, and end\n"
+            "      --version       print the version\n"
+            "  -h, --help          print this\n",
+            DEFAULT_CONFIG);
+}
+
+struct options {
+    const char *config;
+    int verbose;
+    bool check;
+};
+
+/* -1 to go on, else the exit status. */
+static int parse_options(int argc, char **argv, struct options *ret)
+{
+    static const struct option longs[] = {
+        {"config", required_argument, NULL, 'c'}, {"verbose", no_argument, NULL, 'v'},
+        {"check-config", no_argument, NULL, 'k'}, {"version", no_argument, NULL, 'V'},
+        {"help", no_argument, NULL, 'h'},         {NULL, 0, NULL, 0},
+    };
+    int option;
+
+    *ret = (struct options){.config = DEFAULT_CONFIG};
+    while ((option = getopt_long(argc, argv, "c:vh", longs, NULL)) != -1) {
+        switch (option) {
+        case 'c':
+            ret->config = optarg;
+            break;
+        case 'v':
+            ret->verbose++;
+            break;
+        case 'k':
+            ret->check = true;
+            break;
+        case 'V':
+            printf("homepatchd %s\n", PACKAGE_VERSION);
+            return EXIT_SUCCESS;
+        case 'h':
+            usage(stdout);
+            return EXIT_SUCCESS;
+        default:
+            usage(stderr);
+            return EXIT_USAGE;
+        }
+    }
+    if (optind == argc)
+        return -1;
+    fprintf(stderr, "homepatchd: unexpected argument \"%s\"\n", argv[optind]);
+    usage(stderr);
+    return EXIT_USAGE;
+}
+
+/* Small and steady: one malloc arena, freed memory given back, no more workers than the work needs. */
+static void tune_process(void)
+{
+    mallopt(M_ARENA_MAX, 1);
+    mallopt(M_TRIM_THRESHOLD, 128 << 10);
+    mallopt(M_MMAP_THRESHOLD, 256 << 10);
+    setenv("UV_THREADPOOL_SIZE", "2", 0);
+}
+
+static void set_log(const struct agent_config *config, int verbose)
+{
+    int level = (int)agent_config_log_level(config) + verbose;
+
+    if (level > LOG_LEVEL_DEBUG)
+        level = LOG_LEVEL_DEBUG;
+    log_setup((enum log_level)level, strcmp(config->log_target, "syslog") == 0, "homepatchd");
+}
+
+/* Waits for the program: a machine that goes down takes us with it. */
+static void run_hook(const char *program)
+{
+    pid_t pid = fork();
+    int status = 0;
+
+    if (pid == 0) {
+        execl(program, program, (char *)NULL);
+        _exit(127);
+    }
+    if (pid < 0 || waitpid(pid, &status, 0) < 0 || status != 0)
+        log_error("%s failed (status %d): the agent starts anew without it", program, status);
+}
+
+/* After the loop: the machine's restart, or this program's. */
+static int start_anew(const struct agent_config *config, bool factory_reset, char **argv)
+{
+    if (factory_reset && config->hook_factory_reset)
+        run_hook(config->hook_factory_reset);
+    else if (config->hook_reboot)
+        run_hook(config->hook_reboot);
+    execv("/proc/self/exe", argv);
+    log_error("cannot start anew");
+    return EXIT_FAILURE;
+}
+
+int main(int argc, char **argv)
+{
+    struct agent_config config;
+    struct options options;
+    struct agent agent;
+    struct error err;
+    int status = parse_options(argc, argv, &options);
+
+    if (status >= 0)
+        return status;
+    if (agent_config_read(&config, options.config, &err) < 0) {
+        fprintf(stderr, "homepatchd: %s: %s\n", err.path, err.message);
+        agent_config_done(&config);
+        return EXIT_USAGE;
+    }
+    if (options.check) {
+        printf("%s: good\n", options.config);
+        agent_config_done(&config);
+        return EXIT_SUCCESS;
+    }
+    tune_process();
+    set_log(&config, options.verbose);
+    if (agent_start(&agent, &config, &err) == 0) {
+        agent_run(&agent);
+    } else {
+        log_failure(LOG_LEVEL_ERROR, "cannot start", &err);
+        status = EXIT_FAILURE;
+    }
+    agent_done(&agent);
+    if (status < 0)
+        status = agent.restart ? start_anew(&config, agent.factory_reset, argv) : EXIT_SUCCESS;
+    agent_config_done(&config);
+    return status;
+}

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Message transfer: joins the rows of Device.LocalAgent.MTP., Controller.MTP., MQTT. and UnixDomainSockets. to the
+ * transports, and records to the USP endpoint. Policy of each protocol is in its own file; what a row's change means is
+ * decided by its table. Owned by the agent; loop's thread only.
+ */
+#ifndef AGENT_MTP_H
+#define AGENT_MTP_H
+
+#include "agent/agent_config.h"
+#include "datamodel/device/model.h"
+#include "datamodel/device/mtp.h"
+#include "transports/uds.h"
+#include "transports/websocket.h"
+#include "usp/controller.h"
+#include "usp/record.h"
+#include "usp/usp.h"
+
+/* One open WebSocket or UNIX socket connection with an endpoint. */
+struct session {
+    struct usp_channel channel;
+    struct mtp *mtp;
+    struct session *next;
+    char *peer;           /* Endpoint ID; NULL until it is known */
+    struct websocket *ws; /* one of the two */
+    struct uds *uds;
+    struct controller_mtp *row; /* of the outgoing WebSocket, else NULL */
+};
+
+struct mtp {
+    struct model *model;
+    struct dm *dm;
+    struct usp *usp;
+    struct loop *loop;
+    struct websocket_context *websockets;
+    struct tls_settings tls;
+    struct observer rows;
+    struct session *sessions;
+    struct dm_node *local_mtp, *controller, *controller_mtp, *mqtt_client, *mqtt_subscription, *unix_socket;
+    bool stopping;
+};
+
+int mtp_init(struct mtp *mtp, struct model *model, struct websocket_context *websockets,
+             const struct agent_config *config, struct error *err);
+/* Brings up what the rows say, and follows them from now on. */
+void mtp_start(struct mtp *mtp);
+/* Disconnect records (R-MTP.7) and orderly ends; records that wait go out while the loop still runs. */
+void mtp_stop(struct mtp *mtp);
+void mtp_done(struct mtp *mtp);
+
+/* struct usp_ops. */
+extern const struct usp_ops mtp_usp_ops;
+
+/* ---- shared by the protocols ---- */
+
+/* A session begins: it is listed, the Connect record is sent, and what waits for the peer goes out. */
+struct session *session_new(struct mtp *mtp, const char *peer);
+void session_opened(struct session *session);
+void session_free(struct session *session);
+/* Hands a record to the endpoint. False: it was no record, *ret_why says why, and the session is to be closed. */
+bool session_record(struct session *session, const uint8_t *data, size_t len, struct error *ret_why);
+/* The other session with the same peer over the same protocol, or NULL (R-WS.4). */
+struct session *session_twin(const struct session *session);
+
+/* Rows of a table of Device.LocalAgent. or below a row; and the row behind a reference, if it is one of `node`. */
+struct dm_row *mtp_referenced(const struct mtp *mtp, const char *reference, const struct dm_node *node);
+/* Sets a read-only parameter that only the program changes, and tells the feed. */
+void mtp_set_status(struct mtp *mtp, struct dm_row *local_mtp_row, enum local_mtp_status status);
+void mtp_set_text(struct mtp *mtp, struct dm_row *row, const char *param, char **slot, const char *text);
+/* Calls fn for each enabled controller that has an enabled MTP row of this protocol. */
+void mtp_each_controller(struct mtp *mtp, const char *protocol,
+                         void (*fn)(void *ctx, struct controller *controller, struct dm_row *row), void *ctx);
+
+/* ---- the protocols: a row was added, changed or deleted ---- */
+void mtp_mqtt_client_changed(struct mtp *mtp, struct dm_row *client, uint64_t params, bool deleted);
+void mtp_mqtt_subscription_changed(struct mtp *mtp, struct dm_row *subscription, bool deleted);
+void mtp_mqtt_local_changed(struct mtp *mtp, struct dm_row *local);
+void mtp_mqtt_reconnect(struct dm_row *client);
+/* The channel of the MQTT client that the LocalAgent.MTP row refers to, if records can be published now. */
+struct usp_channel *mtp_mqtt_channel(struct mtp *mtp, struct dm_row *local);
+void mtp_mqtt_stop(struct mtp *mtp);
+void mtp_mqtt_done(struct mtp *mtp);
+
+void mtp_websocket_server_changed(struct mtp *mtp, struct dm_row *local, bool deleted);
+void mtp_websocket_client_changed(struct mtp *mtp, struct dm_row *row, bool deleted);
+void mtp_websocket_done(struct mtp *mtp);
+
+void mtp_uds_changed(struct mtp *mtp, struct dm_row *local, bool deleted);
+void mtp_uds_done(struct mtp *mtp);
+
+#endif
