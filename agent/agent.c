@@ -14,6 +14,7 @@
 #include "datamodel/device/firmware_image.h"
 #include "datamodel/device/local_agent.h"
 #include "datamodel/device/proxied_device.h"
+#include "usp/request.h"
 
 enum {
     DIRECTORY_MODE = 0750,
