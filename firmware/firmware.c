@@ -7,7 +7,7 @@
 #include "firmware/manager.h"
 
 enum {
-    REWRITE_MS = 5 * 1000,
+    REPAIR_MS = 5 * 1000,
     DEFAULT_RETRIES = 3,
     DEFAULT_RETRY_WAIT_S = 10,
 };
@@ -79,11 +79,8 @@ void firmware_reconsider(struct firmware *firmware)
 
 /* ---- a batch that was lost ---- */
 
-static void on_rewrite(struct timer *timer, void *ctx)
+static void rewrite(struct firmware *firmware)
 {
-    struct firmware *firmware = ctx;
-
-    (void)timer;
     for (struct firmware_target *target = firmware->targets; target; target = target->next)
         slots_save(target);
     for (struct firmware_job *job = firmware->jobs; job; job = job->next)
@@ -98,10 +95,31 @@ static void on_rewrite(struct timer *timer, void *ctx)
     cache_rewrite(firmware->cache);
 }
 
+static void on_repair(struct timer *timer, void *ctx)
+{
+    struct firmware *firmware = ctx;
+    bool lost = firmware->lost;
+
+    /* Its place in the heap is free until something else is armed. */
+    timer_arm(&firmware->loop->timers, timer, UINT64_MAX);
+    firmware->lost = false;
+    for (struct firmware_job *job = firmware->jobs; job; job = job->next)
+        job_rearm(job);
+    if (lost)
+        rewrite(firmware);
+}
+
+void firmware_repair(struct firmware *firmware)
+{
+    timer_arm(&firmware->loop->timers, &firmware->repair, REPAIR_MS);
+}
+
 static void lost(struct firmware *firmware)
 {
-    if (!timer_armed(&firmware->rewrite))
-        timer_arm(&firmware->loop->timers, &firmware->rewrite, REWRITE_MS);
+    if (firmware->lost)
+        return;
+    firmware->lost = true;
+    firmware_repair(firmware);
 }
 
 static void on_batch(void *ctx, bool durable)
@@ -130,8 +148,7 @@ int firmware_target_add(struct firmware *firmware, struct firmware_target *targe
     target->firmware = firmware;
     target->job = NULL;
     target->jobs = NULL;
-    slots_load(target);
-    if (jobs_load(target, err) < 0) {
+    if (slots_load(target, err) < 0 || jobs_load(target, err) < 0) {
         slots_free(target);
         target->firmware = NULL;
         return -1;
@@ -381,10 +398,11 @@ struct firmware *firmware_new_from(struct loop *loop, struct store *store,
         .reconsider = {.fn = on_reconsider, .ctx = firmware},
         .waiter = {.fn = on_batch, .ctx = firmware},
     };
-    timer_init(&firmware->rewrite, on_rewrite, firmware);
+    timer_init(&firmware->repair, on_repair, firmware);
     serve_init(&firmware->serve);
     firmware->next_id = jobs_next_id(store);
-    if (init_parts(firmware, settings, source, err) < 0) {
+    if (timer_arm(&loop->timers, &firmware->repair, UINT64_MAX) < 0 ||
+        init_parts(firmware, settings, source, err) < 0) {
         firmware_free(firmware);
         return NULL;
     }
@@ -411,7 +429,7 @@ void firmware_free(struct firmware *firmware)
         firmware->ended = job->next;
         job_free(job);
     }
-    timer_cancel(&firmware->loop->timers, &firmware->rewrite);
+    timer_cancel(&firmware->loop->timers, &firmware->repair);
     loop_undefer(firmware->loop, &firmware->reconsider);
     fetches_free(firmware->fetches);
     http_fetcher_free(firmware->fetcher);

@@ -62,7 +62,7 @@ struct firmware_slot {
     enum firmware_status status;
     bool available; /* FirmwareImage.{i}.Available: Active, or something is there to activate */
     bool proven;    /* version is from a device or its manufacturer; else guessed from the file name */
-    char *alias; /* the data model's, kept here for it */
+    char *alias;    /* the data model's, kept here for it */
     char *name;
     char *version;
     char *boot_failure_log;

@@ -298,7 +298,8 @@ static void retry_later(struct flight *flight, const struct error *err)
     }
     leave_part(flight, !resumable);
     if (timer_arm(&fetches->loop->timers, &flight->retry,
-                  timer_backoff(fetches->retry_wait_s, BACKOFF_MULTIPLIER, flight->tries, BACKOFF_CAP_S)) < 0) {
+                  timer_backoff(fetches->retry_wait_s, BACKOFF_MULTIPLIER, flight->tries, BACKOFF_CAP_S)) <
+        0) {
         fail(flight, FETCH_FAILED, ERROR_RESOURCES_EXCEEDED, err);
         return;
     }

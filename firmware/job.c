@@ -88,13 +88,20 @@ static void unlink_job(struct firmware_job *job)
     firmware->job_count--;
 }
 
-/* Out of all steps: no timer, fetch, grant or place is left. */
-static void leave_steps(struct firmware_job *job)
+void job_stop_timers(struct firmware_job *job)
 {
     struct timers *timers = &job->firmware->loop->timers;
 
     timer_cancel(timers, &job->timer);
     timer_cancel(timers, &job->deadline);
+    job->unarmed_ms = 0;
+    job->unarmed_deadline = false;
+}
+
+/* Out of all steps: no timer, fetch, grant or place is left. */
+static void leave_steps(struct firmware_job *job)
+{
+    job_stop_timers(job);
     fetch_cancel(job->firmware->fetches, &job->want);
     install_leave(job);
     job->then = NULL;
@@ -295,7 +302,19 @@ void job_set_progress(struct firmware_job *job, unsigned percent)
 void job_wait_ms(struct firmware_job *job, uint64_t ms, timer_fn *fn)
 {
     job->timer.fn = fn;
-    timer_arm(&job->firmware->loop->timers, &job->timer, ms);
+    job->unarmed_ms = 0;
+    if (timer_arm(&job->firmware->loop->timers, &job->timer, ms) == 0)
+        return;
+    job->unarmed_ms = ms ? ms : 1;
+    firmware_repair(job->firmware);
+}
+
+void job_rearm(struct firmware_job *job)
+{
+    if (job->unarmed_ms)
+        job_wait_ms(job, job->unarmed_ms, job->timer.fn);
+    if (job->unarmed_deadline)
+        install_watch_return(job);
 }
 
 /*
@@ -384,7 +403,9 @@ void firmware_job_info(const struct firmware_job *job, struct firmware_job_info 
         .started = job->accepted_at,
         .ended = job->ended_at,
         .fault_code = job->fault_code,
-        .fault = job->fault ? job->fault : "",
+        .fault = job->fault        ? job->fault
+                 : job->fault_code ? error_text(job->fault_code)
+                                   : "",
     };
 }
 

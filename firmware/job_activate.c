@@ -27,7 +27,7 @@ static void wait_for(struct firmware_job *job, enum waits_for what, uint64_t ms,
     if (ms != UINT64_MAX)
         job_wait_ms(job, ms, on_timer);
     else
-        timer_cancel(&job->firmware->loop->timers, &job->timer);
+        job_stop_timers(job);
     if (job->waits_for == what)
         return;
     job->waits_for = what;
@@ -191,7 +191,8 @@ static bool try_again(struct firmware_job *job)
         if (job->window >= 0)
             job->window_tries[job->window]++;
         job->retry_at = clock_monotonic(&job->firmware->loop->clock) +
-                        timer_backoff(job->firmware->retry_wait_s, RETRY_MULTIPLIER, job->tries + 1, RETRY_CAP_S);
+                        timer_backoff(job->firmware->retry_wait_s, RETRY_MULTIPLIER, job->tries + 1,
+                                      RETRY_CAP_S);
     } else {
         if (job->window < 0)
             return false;
@@ -205,8 +206,7 @@ static bool try_again(struct firmware_job *job)
 void activate_failed(struct firmware_job *job, bool transient, const char *reason)
 {
     install_leave(job);
-    timer_cancel(&job->firmware->loop->timers, &job->timer);
-    timer_cancel(&job->firmware->loop->timers, &job->deadline);
+    job_stop_timers(job);
     job->then = NULL;
     if (transient && try_again(job)) {
         job->tries++;

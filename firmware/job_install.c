@@ -152,12 +152,18 @@ static void transfer(struct firmware_job *job)
 void install_begin(struct firmware_job *job)
 {
     struct firmware_target *target = job->target;
+    const char *runs = slot_version(target, target->active);
 
     take(job);
     job->handed = job->was_offline = job->resumed = false;
     job->unsure = true;
-    timer_cancel(&job->firmware->loop->timers, &job->timer);
-    str_replace(&job->old_version, slot_version(target, target->active));
+    job_stop_timers(job);
+    /* Without knowing what it runs now, the only proof is another version after it came back. */
+    if (str_replace(&job->old_version, *runs ? runs : NULL) < 0) {
+        job->unsure = false;
+        activate_failed(job, true, "no memory to begin the transfer");
+        return;
+    }
     job_set_state(job, JOB_TRANSFERRING);
     job_then(job, transfer);
 }
@@ -194,10 +200,13 @@ static void on_deadline(struct timer *timer, void *ctx)
     give_up(ctx);
 }
 
-static void watch_return(struct firmware_job *job)
+void install_watch_return(struct firmware_job *job)
 {
     job->deadline.fn = on_deadline;
-    timer_arm(&job->firmware->loop->timers, &job->deadline, reboot_s(job->target) * 1000ull);
+    job->unarmed_deadline = timer_arm(&job->firmware->loop->timers, &job->deadline,
+                                      reboot_s(job->target) * 1000ull) < 0;
+    if (job->unarmed_deadline)
+        firmware_repair(job->firmware);
 }
 
 static void on_ask(struct timer *timer, void *ctx);
@@ -226,7 +235,7 @@ void install_transferred(struct firmware_job *job)
     job->was_offline = !job->target->online;
     serve_revoke(&job->grant);
     job_set_state(job, JOB_REBOOTING);
-    watch_return(job);
+    install_watch_return(job);
     job_wait_ms(job, ASK_MS, on_ask);
 }
 
@@ -256,7 +265,7 @@ void install_resume(struct firmware_job *job)
     if (job->target->ops->restart)
         job->was_offline = true;
     job_set_state(job, job->handed && !job->was_offline ? JOB_REBOOTING : JOB_CONFIRMING);
-    watch_return(job);
+    install_watch_return(job);
     ask(job);
 }
 
@@ -281,7 +290,7 @@ static void came_back_old(struct firmware_job *job)
     if (job->resumed && target->ops->restart && target->ops->restart(target)) {
         job->resumed = job->was_offline = false;
         job_set_state(job, JOB_REBOOTING);
-        watch_return(job);
+        install_watch_return(job);
         return;
     }
     snprintf(reason, sizeof(reason),

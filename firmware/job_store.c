@@ -83,7 +83,8 @@ static void decode_windows(struct record_reader *reader, struct firmware_job *jo
     }
 }
 
-static bool decode(struct firmware_job *job, struct str record)
+/* 1: it is a job. 0: it makes no sense. -1: memory is out. */
+static int decode(struct firmware_job *job, struct str record)
 {
     struct record_reader reader;
 
@@ -111,6 +112,8 @@ static bool decode(struct firmware_job *job, struct str record)
     job->used_windows = (uint32_t)record_choice(&reader, 1u << FIRMWARE_WINDOWS);
     job->old_version = record_text(&reader);
     decode_windows(&reader, job);
+    if (reader.no_memory)
+        return -1;
     return record_end(&reader) && (job->command == FIRMWARE_ACTIVATE || job->url);
 }
 
@@ -162,6 +165,7 @@ static int on_record(void *ctx, struct str key, struct str value)
     struct loading *loading = ctx;
     struct firmware_job *job;
     uint64_t id;
+    int result;
 
     if (parse_id((struct str){key.data + loading->prefix, key.len - loading->prefix}, &id) < 0)
         return 0;
@@ -170,9 +174,10 @@ static int on_record(void *ctx, struct str key, struct str value)
         job_free(job);
         return -1;
     }
-    if (!decode(job, value)) {
+    result = decode(job, value);
+    if (result <= 0) {
         job_free(job);
-        return 0;
+        return result;
     }
     job->target_next = loading->first;
     loading->first = job;

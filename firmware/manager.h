@@ -83,6 +83,8 @@ struct firmware_job {
     struct serve_grant grant;
     struct timer timer;    /* the present step's: window, retry, idleness, stall, next question */
     struct timer deadline; /* for the device to come back */
+    uint64_t unarmed_ms;   /* what `timer` should be armed for, and could not; 0: nothing */
+    bool unarmed_deadline;
 
     /* Durability. */
     struct store_waiter waiter;
@@ -127,7 +129,9 @@ struct firmware {
     struct deferred reconsider;
     struct store_waiter waiter;
     bool waiter_armed;
-    struct timer rewrite; /* after a batch was lost */
+    /* Always armed, so that moving it cannot fail: repairs what memory or the store refused. */
+    struct timer repair;
+    bool lost; /* a batch: all is to be written again */
 };
 
 /* firmware_new() with another source of bytes (tests); source NULL: an http_fetcher of its own. */
@@ -137,11 +141,14 @@ struct firmware *firmware_new_from(struct loop *loop, struct store *store,
 
 /* After each write: the manager wants to know when it failed, or when its batch is lost, and then writes all again. */
 void firmware_wrote(struct firmware *firmware, int result);
+/* Something could not be done for want of memory: soon again. */
+void firmware_repair(struct firmware *firmware);
 void firmware_tell(struct firmware *firmware, enum firmware_event_type type, struct firmware_target *target,
                    int slot, struct firmware_job *job);
 
 /* ---- slot.c ---- */
-void slots_load(struct firmware_target *target);
+/* -1: memory is out or the store cannot be read. */
+int slots_load(struct firmware_target *target, struct error *err);
 void slots_forget(struct firmware_target *target);
 void slots_save(struct firmware_target *target);
 void slots_free(struct firmware_target *target);
@@ -183,6 +190,9 @@ void job_end(struct firmware_job *job, enum firmware_job_state state, uint32_t c
     __attribute__((format(printf, 4, 5)));
 uint64_t job_elapsed(const struct firmware_job *job);
 void job_wait_ms(struct firmware_job *job, uint64_t ms, timer_fn *fn);
+void job_stop_timers(struct firmware_job *job);
+/* Arms the timers that could not be armed. */
+void job_rearm(struct firmware_job *job);
 /* The program stops: frees without ending. */
 void job_let_go(struct firmware_job *job);
 
@@ -205,6 +215,7 @@ void activate_consider(struct firmware_job *job);
 void activate_failed(struct firmware_job *job, bool transient, const char *reason);
 void install_begin(struct firmware_job *job);
 void install_resume(struct firmware_job *job);
+void install_watch_return(struct firmware_job *job);
 /* Leaves the target: timers, grant and place are given back. */
 void install_leave(struct firmware_job *job);
 void install_online(struct firmware_job *job, bool online);

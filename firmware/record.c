@@ -96,7 +96,7 @@ char *record_text(struct record_reader *reader)
         return NULL;
     copy = str_dup(text.data, text.len);
     if (!copy)
-        reader->failed = true;
+        reader->failed = reader->no_memory = true;
     return copy;
 }
 

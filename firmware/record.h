@@ -25,6 +25,7 @@ void record_put_text(struct buf *buf, const char *text);
 struct record_reader {
     struct str rest;
     bool failed;
+    bool no_memory; /* and not the record's fault */
 };
 
 void record_read(struct record_reader *reader, struct str record, uint8_t version);

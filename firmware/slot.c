@@ -161,26 +161,35 @@ static void read_slot(struct firmware *firmware, struct record_reader *reader, s
     note(slot);
 }
 
-void slots_load(struct firmware_target *target)
+static int decode(struct firmware_target *target, struct str record, struct error *err)
 {
-    struct firmware *firmware = target->firmware;
     struct record_reader reader;
+
+    record_read(&reader, record, SLOTS_VERSION);
+    target->active = (int8_t)((int)record_choice(&reader, FIRMWARE_SLOTS + 1) - 1);
+    for (int i = 0; i < FIRMWARE_SLOTS; i++)
+        read_slot(target->firmware, &reader, &target->slots[i]);
+    if (record_end(&reader))
+        return 0;
+    /* A record that makes no sense is as good as none; one that did not fit is tried again. */
+    slots_free(target);
+    target->active = -1;
+    return reader.no_memory ? error_set(err, ERROR_RESOURCES_EXCEEDED, target->path, "out of memory") : 0;
+}
+
+int slots_load(struct firmware_target *target, struct error *err)
+{
     struct buf buf;
+    int result;
 
     memset(target->slots, 0, sizeof(target->slots));
     target->active = -1;
     buf_init(&buf, RECORD_BYTES, 0);
-    if (store_get(firmware->store, "slot", str_of(target->key), &buf, NULL) == 1) {
-        record_read(&reader, (struct str){(const char *)buf_data(&buf), buf.len}, SLOTS_VERSION);
-        target->active = (int8_t)((int)record_choice(&reader, FIRMWARE_SLOTS + 1) - 1);
-        for (int i = 0; i < FIRMWARE_SLOTS; i++)
-            read_slot(firmware, &reader, &target->slots[i]);
-        if (!record_end(&reader)) {
-            slots_free(target);
-            target->active = -1;
-        }
-    }
+    result = store_get(target->firmware->store, "slot", str_of(target->key), &buf, err);
+    if (result == 1)
+        result = decode(target, (struct str){(const char *)buf_data(&buf), buf.len}, err);
     buf_done(&buf);
+    return result;
 }
 
 void slots_forget(struct firmware_target *target)
