@@ -327,11 +327,10 @@ int agent_start(struct agent *agent, struct agent_config *config, struct error *
     if (!agent->websockets || mtp_init(&agent->mtp, &agent->model, agent->websockets, config, err) < 0 ||
         make_firmware(agent, err) < 0)
         return -1;
-    /* R: Boot! is before all else, so it is queued before anything can raise another event. */
+    /* Boot! is queued before anything can raise another event. */
     if (boot_load(&agent->boot, agent->store, device_info(agent, "SoftwareVersion", scratch), err) < 0 ||
-        usp_start(agent->usp, err) < 0)
+        usp_start(agent->usp, &agent->boot.why, err) < 0)
         return -1;
-    usp_boot(agent->usp, &agent->boot.why);
     if (make_home(agent, err) < 0)
         return -1;
     usp_requests_abandon(agent->usp); /* what no job goes on with ended with the last life */

@@ -16,6 +16,8 @@ static const char CONTENT_TYPE[] = "usp.msg";
 static const char REPLY_TO[] = "/reply-to=";
 
 enum {
+    RESTART_MS =
+        100, /* the answer to the message that changed the settings goes out on the old connection first */
     MAX_TOPICS = 64,
     FIRST_FAILURE = 0x80, /* MQTT: SUBACK codes from here on are refusals */
 };
@@ -426,6 +428,7 @@ static const struct mqtt_ops mqtt_ops = {
 
 static void carrier_free(struct carrier *carrier)
 {
+    timer_cancel(&carrier->mtp->loop->timers, &carrier->restart);
     usp_channel_gone(carrier->mtp->usp, &carrier->channel);
     row_data(carrier)->client = NULL;
     row_data(carrier)->carrier = NULL;
@@ -435,6 +438,8 @@ static void carrier_free(struct carrier *carrier)
     free(carrier->assigned_id);
     free(carrier);
 }
+
+static void on_restart(struct timer *timer, void *ctx);
 
 static struct carrier *carrier_new(struct mtp *mtp, struct dm_row *row)
 {
@@ -446,6 +451,7 @@ static struct carrier *carrier_new(struct mtp *mtp, struct dm_row *row)
     carrier->mtp = mtp;
     carrier->row = row;
     carrier->channel = (struct usp_channel){.ops = &channel_ops, .ctx = carrier};
+    timer_init(&carrier->restart, on_restart, carrier);
     carrier->client = mqtt_client_new(mtp->loop, &mqtt_ops, carrier);
     if (!carrier->client) {
         free(carrier);
@@ -508,14 +514,33 @@ static void start(struct carrier *carrier)
     set_status(carrier, LOCAL_MTP_ERROR);
 }
 
+static void on_restart(struct timer *timer, void *ctx)
+{
+    struct carrier *carrier = ctx;
+    const struct mqtt_row *row = row_data(carrier);
+
+    (void)timer;
+    if (row->enable && row->broker_address)
+        start(carrier);
+    else
+        carrier_free(carrier);
+}
+
+/* At once when nobody can be waiting for an answer on the connection. */
+static void restart(struct carrier *carrier)
+{
+    timer_arm(&carrier->mtp->loop->timers, &carrier->restart, carrier->ready ? RESTART_MS : 0);
+}
+
 void mtp_mqtt_client_changed(struct mtp *mtp, struct dm_row *row, uint64_t params, bool deleted)
 {
     struct mqtt_row *data = row->data;
     struct carrier *carrier = data->carrier;
     uint64_t id_bit = 1ull << dm_node_param(row->node, "ClientID");
-    uint64_t harmless = 1ull << dm_node_param(row->node, "Alias") | 1ull << dm_node_param(row->node, "Name");
+    uint64_t harmless = 1ull << dm_node_param(row->node, "Alias") | 1ull << dm_node_param(row->node, "Name") |
+                        1ull << dm_node_param(row->node, "MessageRetryTime");
 
-    if (deleted || !data->enable || !data->broker_address) {
+    if (deleted) {
         if (carrier)
             carrier_free(carrier);
         return;
@@ -525,10 +550,10 @@ void mtp_mqtt_client_changed(struct mtp *mtp, struct dm_row *row, uint64_t param
     if (carrier && (params & ~harmless) == id_bit &&
         is_text(carrier->assigned_id, data->client_id ? data->client_id : ""))
         return;
-    if (!carrier)
+    if (!carrier && data->enable && data->broker_address)
         carrier = carrier_new(mtp, row);
     if (carrier)
-        start(carrier);
+        restart(carrier);
 }
 
 void mtp_mqtt_reconnect(struct dm_row *row)
@@ -579,7 +604,7 @@ void mtp_mqtt_local_changed(struct mtp *mtp, struct dm_row *row)
         return;
     }
     if (mqtt_client_status(carrier->client) == MQTT_STATUS_CONNECTED)
-        mtp_mqtt_reconnect(client);
+        restart(carrier);
 }
 
 struct usp_channel *mtp_mqtt_channel(struct mtp *mtp, struct dm_row *row)

@@ -136,6 +136,19 @@ void usp_controller_applied(struct usp *usp, struct dm_row *row, enum dm_change_
     usp_notifications_send(controller);
 }
 
+int usp_controller_deleting(struct usp *usp, struct dm_row *row, struct error *err)
+{
+    struct dm_row *const *rows;
+    uint32_t count = dm_rows(usp->local_agent, usp->subscriptions, &rows);
+
+    for (uint32_t i = count; i-- > 0;) {
+        if (usp_subscription_recipient(rows[i]->data) == row->data && dm_delete(usp->dm, rows[i], err) < 0)
+            return -1;
+        dm_rows(usp->local_agent, usp->subscriptions, &rows); /* the table may have moved */
+    }
+    return 0;
+}
+
 void usp_controller_done(struct dm_row *row)
 {
     struct controller *controller = row->data;

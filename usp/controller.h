@@ -49,6 +49,8 @@ struct controller *usp_controller_find(struct usp *usp, struct str endpoint_id);
 /* Hooks for the declaration in datamodel/device/. */
 void usp_controller_applied(struct usp *usp, struct dm_row *row, enum dm_change_kind kind);
 void usp_controller_done(struct dm_row *row);
+/* The controller is about to be deleted: its subscriptions go with it, in the same transaction. */
+int usp_controller_deleting(struct usp *usp, struct dm_row *row, struct error *err);
 
 /* Device.LocalAgent.Controller.{i}.SendOnBoardRequest() (R-NOT.5). */
 int usp_onboard(struct controller *controller, struct error *err);

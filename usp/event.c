@@ -100,6 +100,7 @@ struct telling {
     const struct dm_feed *feed;
     struct buf oneof; /* written for the first subscription that matches, the same for all */
     struct controller *only;
+    bool first; /* ahead of what waits already */
 };
 
 static void write_oneof(struct telling *telling)
@@ -136,6 +137,7 @@ static void tell(void *ctx, struct subscription *subscription)
         .id = subscription->id ? subscription->id : "",
         .retry = subscription->notif_retry,
         .expiration_s = subscription->notif_expiration,
+        .first = telling->first,
     };
 
     if (!controller || (telling->only && controller != telling->only))
@@ -144,9 +146,9 @@ static void tell(void *ctx, struct subscription *subscription)
     usp_notify(controller, &options, &telling->oneof);
 }
 
-static void distribute(struct usp *usp, const struct dm_feed *feed, struct controller *only)
+static void distribute(struct usp *usp, const struct dm_feed *feed, struct controller *only, bool first)
 {
-    struct telling telling = {.feed = feed, .only = only};
+    struct telling telling = {.feed = feed, .only = only, .first = first};
 
     if (!feed->row)
         return;
@@ -159,7 +161,7 @@ static void distribute(struct usp *usp, const struct dm_feed *feed, struct contr
 
 void usp_on_feed(void *ctx, const void *event)
 {
-    distribute(ctx, event, NULL);
+    distribute(ctx, event, NULL, false);
 }
 
 void usp_raise_for(struct controller *controller, struct dm_row *row, const char *event,
@@ -170,7 +172,7 @@ void usp_raise_for(struct controller *controller, struct dm_row *row, const char
 
     feed.member = dm_node_member(row->node, str_of(event), &kind);
     if (feed.member >= 0 && kind == DM_MEMBER_EVENT)
-        distribute(controller->usp, &feed, controller);
+        distribute(controller->usp, &feed, controller, strcmp(event, "Boot!") == 0);
 }
 
 /* ---- Boot! ---- */
@@ -229,7 +231,7 @@ static char *parameter_map(struct controller *controller)
     return text;
 }
 
-void usp_boot(struct usp *usp, const struct usp_boot *boot)
+void usp_raise_boot(struct usp *usp, const struct usp_boot *boot)
 {
     struct dm_row *const *rows;
     uint32_t count = dm_rows(usp->local_agent, usp->controllers, &rows);

@@ -73,6 +73,7 @@ struct notify_options {
     bool retry;
     uint32_t expiration_s;
     bool onboarding;
+    bool first; /* ahead of what waits already */
 };
 int usp_notify(struct controller *controller, const struct notify_options *options,
                const struct buf *notification);
@@ -83,6 +84,7 @@ void usp_write_event(struct buf *out, const struct dm_row *row, const char *even
 /* Raises an event of the row towards one controller only (Periodic!, Boot!). */
 void usp_raise_for(struct controller *controller, struct dm_row *row, const char *event,
                    const struct dm_pair *args, size_t count);
+void usp_raise_boot(struct usp *usp, const struct usp_boot *boot);
 void usp_onboard_arm(struct controller *controller);
 
 struct controller *usp_subscription_recipient(struct subscription *subscription);

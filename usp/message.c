@@ -164,14 +164,30 @@ int usp_settings_parse(struct usp_request *request, struct str content, struct u
     return good ? 0 : usp_malformed(err, "request");
 }
 
+struct dm_row *usp_setting_row(struct dm_row *row, struct str name, int *ret_param)
+{
+    enum dm_member_kind kind;
+    struct str part;
+
+    while (str_next(&name, '.', &part) && name.data) {
+        struct dm_node *child = dm_node_child(row->node, part);
+
+        if (!child || dm_node_is_table(child) || !dm_row_present(dm_row_child(row, child)))
+            return NULL;
+        row = dm_row_child(row, child);
+    }
+    *ret_param = dm_node_member(row->node, part, &kind);
+    return *ret_param >= 0 && kind == DM_MEMBER_PARAM ? row : NULL;
+}
+
 static int apply_one(struct usp_request *request, struct dm_row *row, const struct usp_setting *setting,
                      struct error *err)
 {
-    enum dm_member_kind kind;
-    int param = dm_node_member(row->node, setting->param, &kind);
+    int param = -1;
 
     error_clear(err);
-    if (param < 0 || kind != DM_MEMBER_PARAM)
+    row = usp_setting_row(row, setting->param, &param);
+    if (!row)
         return error_set(err, ERROR_UNSUPPORTED_PARAMETER, NULL, "no such parameter");
     if (!dm_may(request->access, row, dm_id_param(row->node, param), DM_MAY_WRITE))
         return error_set(err, ERROR_PERMISSION_DENIED, NULL, "the role of this controller may not write it");

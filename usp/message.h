@@ -75,6 +75,12 @@ struct usp_setting {
 /* Reads one; false when malformed. */
 bool usp_setting_parse(struct str content, struct usp_setting *ret);
 
+/*
+ * The row and parameter that a setting names: its own, or one of a single-instance object below it ("MQTT.Topic").
+ * NULL when there is none.
+ */
+struct dm_row *usp_setting_row(struct dm_row *row, struct str name, int *ret_param);
+
 struct usp_settings {
     struct str path;
     struct usp_setting *settings;

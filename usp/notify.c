@@ -216,6 +216,19 @@ static void enqueue(struct notification *notification)
     controller->waiting++;
 }
 
+static void enqueue_first(struct notification *notification)
+{
+    struct controller *controller = notification->controller;
+
+    if (!controller->first) {
+        enqueue(notification);
+        return;
+    }
+    notification->next = controller->first;
+    controller->first = notification;
+    controller->waiting++;
+}
+
 /* A full queue drops the oldest that nobody is promised. */
 static bool make_room(struct controller *controller)
 {
@@ -256,7 +269,10 @@ int usp_notify(struct controller *controller, const struct notify_options *optio
         notification->expires = clock_wall(&usp->loop->clock) + options->expiration_s;
     snprintf(notification->msg_id, ID_BYTES, "%016llx-%llu", (unsigned long long)usp->boot,
              (unsigned long long)notification->number);
-    enqueue(notification);
+    if (options->first)
+        enqueue_first(notification);
+    else
+        enqueue(notification);
     if (notification->retry)
         save(notification, NULL); /* a full disk: it is still delivered, only not across a restart */
     usp_notifications_send(controller);

@@ -34,8 +34,7 @@ static bool failed_param(const struct usp_param_error *errors, struct str name)
     return false;
 }
 
-static void write_result(struct update *update, const struct dm_row *row,
-                         const struct usp_param_error *errors)
+static void write_result(struct update *update, struct dm_row *row, const struct usp_param_error *errors)
 {
     struct buf *out = &update->results;
     size_t mark = pb_begin(out, USP_SET_RESP_OPERATION_SUCCESS_UPDATED_INST_RESULTS);
@@ -46,17 +45,20 @@ static void write_result(struct update *update, const struct dm_row *row,
     write_param_errors(out, USP_SET_RESP_UPDATED_INSTANCE_RESULT_PARAM_ERRS, errors);
     for (uint32_t i = 0; i < update->settings->count; i++) {
         struct str name = update->settings->settings[i].param;
-        enum dm_member_kind kind;
-        int param = dm_node_member(row->node, name, &kind);
         char scratch[DM_SCRATCH_BYTES];
+        struct dm_row *owner;
+        int param;
 
+        if (failed_param(errors, name))
+            continue;
+        owner = usp_setting_row(row, name, &param);
         /* R-SET.3: what may not be read is left out. */
-        if (param < 0 || kind != DM_MEMBER_PARAM || failed_param(errors, name) ||
-            !dm_may(update->request->access, row, dm_id_param(row->node, param), DM_MAY_READ))
+        if (!owner || !dm_may(update->request->access, owner, dm_id_param(owner->node, param), DM_MAY_READ))
             continue;
         pb_write_entry(out, USP_SET_RESP_UPDATED_INSTANCE_RESULT_UPDATED_PARAMS, name,
-                       row->node->object->params[param].flags & DM_SECRET ? STR("")
-                                                                          : dm_get_text(row, param, scratch));
+                       owner->node->object->params[param].flags & DM_SECRET
+                           ? STR("")
+                           : dm_get_text(owner, param, scratch));
     }
     pb_end(out, mark);
 }

@@ -286,6 +286,24 @@ void usp_subscription_applied(struct usp *usp, struct dm_row *row, enum dm_chang
         usp_notifications_forget_subscription(controller, subscription->id ? subscription->id : "");
 }
 
+int usp_subscriptions_purge(struct usp *usp, struct error *err)
+{
+    struct dm_row *const *rows;
+    uint32_t count = dm_rows(usp->local_agent, usp->subscriptions, &rows);
+
+    dm_begin(usp->dm, NULL);
+    for (uint32_t i = count; i-- > 0;) {
+        const struct subscription *subscription = rows[i]->data;
+
+        if (!subscription->persistent && dm_delete(usp->dm, rows[i], err) < 0) {
+            dm_rollback(usp->dm);
+            return -1;
+        }
+        dm_rows(usp->local_agent, usp->subscriptions, &rows); /* the table may have moved */
+    }
+    return dm_commit(usp->dm, err) < 0 ? -1 : dm_flush(usp->dm, err);
+}
+
 void usp_subscription_done(struct dm_row *row)
 {
     struct subscription *subscription = row->data;

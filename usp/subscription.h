@@ -54,6 +54,8 @@ int usp_subscription_init(struct usp *usp, struct dm_row *row, struct dm_row *re
 int usp_subscription_check(struct usp *usp, struct dm_row *row, struct error *err);
 void usp_subscription_applied(struct usp *usp, struct dm_row *row, enum dm_change_kind kind);
 void usp_subscription_done(struct dm_row *row);
+/* Deletes what is not Persistent. All rows are stored, so that those of the last life still hear of Boot!. */
+int usp_subscriptions_purge(struct usp *usp, struct error *err);
 
 /* Calls fn for each enabled subscription that the feed's change concerns. */
 void usp_subscriptions_matching(struct usp *usp, const struct dm_feed *feed,

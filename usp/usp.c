@@ -99,12 +99,17 @@ const char *usp_endpoint_id(const struct usp *usp)
     return usp->endpoint_id ? usp->endpoint_id : "";
 }
 
-int usp_start(struct usp *usp, struct error *err)
+int usp_start(struct usp *usp, const struct usp_boot *boot, struct error *err)
 {
+    if (usp_notifications_load(usp, err) < 0)
+        return -1;
+    usp_raise_boot(usp, boot);
+    if (usp_subscriptions_purge(usp, err) < 0)
+        return -1;
     usp->feed = (struct observer){.fn = usp_on_feed, .ctx = usp};
     observer_add(dm_observers(usp->dm), &usp->feed);
     usp->started = true;
-    return usp_notifications_load(usp, err);
+    return 0;
 }
 
 const struct usp_stats *usp_stats(const struct usp *usp)

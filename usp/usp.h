@@ -47,8 +47,19 @@ void usp_free(struct usp *usp);
 int usp_set_endpoint_id(struct usp *usp, const char *endpoint_id);
 const char *usp_endpoint_id(const struct usp *usp);
 
-/* After the rows are loaded: listens to the feed, restores notifications that wait, arms the timers of controllers. */
-int usp_start(struct usp *usp, struct error *err);
+/* What Device.Boot! says of the last restart (TR-181). */
+struct usp_boot {
+    const char *cause; /* "LocalReboot", "RemoteReboot", "LocalFactoryReset", "RemoteFactoryReset" */
+    const char *command_key;
+    const char *reason;
+    bool firmware_updated;
+};
+
+/*
+ * After the rows are loaded: restores notifications that wait, raises Device.Boot! for every controller that subscribed
+ * to it (before anything else), deletes subscriptions that are not Persistent, and listens to the feed.
+ */
+int usp_start(struct usp *usp, const struct usp_boot *boot, struct error *err);
 
 enum usp_verdict {
     USP_TAKEN,
@@ -65,16 +76,6 @@ void usp_channel_gone(struct usp *usp, struct usp_channel *channel);
 void usp_controller_reachable(struct usp *usp, struct controller *controller);
 /* The same for all controllers whose route exists. */
 void usp_reachable(struct usp *usp);
-
-/* What Device.Boot! says of the last restart (TR-181). */
-struct usp_boot {
-    const char *cause; /* "LocalReboot", "RemoteReboot", "LocalFactoryReset", "RemoteFactoryReset" */
-    const char *command_key;
-    const char *reason;
-    bool firmware_updated;
-};
-/* Raises Device.Boot! for every controller that subscribed to it, before anything else. */
-void usp_boot(struct usp *usp, const struct usp_boot *boot);
 
 /* Counters for people and tests. */
 struct usp_stats {

@@ -45,6 +45,7 @@ static const struct dm_param params[] = {
      .type = DM_UNSIGNED_INT,
      .flags = DM_WRITABLE,
      .min = 1,
+     .default_value = "86400",
      .offset = DM_OFFSET(struct controller, periodic_interval)},
     {.name = "PeriodicNotifTime",
      .type = DM_DATE_TIME,
@@ -102,6 +103,11 @@ static const struct dm_command commands[] = {
     {.name = NULL},
 };
 
+static int check_delete(struct dm *dm, struct dm_row *row, struct error *err)
+{
+    return usp_controller_deleting(model_of(dm)->usp, row, err);
+}
+
 static void applied(struct dm *dm, struct dm_row *row, enum dm_change_kind kind, uint64_t changed)
 {
     usp_controller_applied(model_of(dm)->usp, row, kind);
@@ -115,6 +121,7 @@ const struct dm_object model_controller = {
     .commands = commands,
     .keys = keys,
     .max_rows = LIMIT_CONTROLLERS,
+    .check_delete = check_delete,
     .applied = applied,
     .done = usp_controller_done,
 };

@@ -12,6 +12,30 @@ static const struct dm_param mqtt_params[] = {
 
 const struct dm_object model_mqtt = {.params = mqtt_params};
 
+/* ---- Capabilities ---- */
+
+static void get_versions(const struct dm_row *row, struct dm_value *ret, char *scratch)
+{
+    (void)row;
+    (void)scratch;
+    ret->text = STR("3.1.1,5.0");
+}
+
+static void get_transports(const struct dm_row *row, struct dm_value *ret, char *scratch)
+{
+    (void)row;
+    (void)scratch;
+    ret->text = STR("TCP/IP,TLS");
+}
+
+static const struct dm_param capabilities_params[] = {
+    {.name = "ProtocolVersionsSupported", .type = DM_STRING, .flags = DM_LIST, .get = get_versions},
+    {.name = "TransportProtocolSupported", .type = DM_STRING, .flags = DM_LIST, .get = get_transports},
+    DM_END_PARAMS,
+};
+
+const struct dm_object model_mqtt_capabilities = {.params = capabilities_params};
+
 /* ---- Client ---- */
 
 static const char *const versions[] = {"3.1.1", "5.0", NULL};
@@ -159,6 +183,14 @@ static const struct dm_param params[] = {
      .min = 1,
      .default_value = "30720",
      .offset = DM_OFFSET(struct mqtt_row, retry_maximum)},
+    /* 3.1.1 re-sends what was not acknowledged when it reconnects, as 5.0 does, and never on a live connection (3.1.1,
+     * 4.4): the value is kept for controllers that set it, and has nothing to do. */
+    {.name = "MessageRetryTime",
+     .type = DM_UNSIGNED_INT,
+     .flags = DM_WRITABLE,
+     .min = 1,
+     .default_value = "5",
+     .offset = DM_OFFSET(struct mqtt_row, message_retry)},
     {.name = "SubscriptionNumberOfEntries", .type = DM_UNSIGNED_INT, .count_of = "Subscription"},
     DM_END_PARAMS,
 };

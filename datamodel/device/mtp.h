@@ -80,6 +80,7 @@ struct mqtt_row {
     uint32_t retry_time;
     uint32_t retry_multiplier;
     uint32_t retry_maximum;
+    uint32_t message_retry;
     struct mqtt_client *client; /* NULL until it was enabled once */
     void *carrier;
 };

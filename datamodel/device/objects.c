@@ -28,6 +28,7 @@ const struct dm_mount model_mounts[] = {
     {"Device.LocalAgent.ControllerTrust.Role.{i}.", &model_role},
     {"Device.LocalAgent.ControllerTrust.Role.{i}.Permission.{i}.", &model_permission},
     {"Device.MQTT.", &model_mqtt},
+    {"Device.MQTT.Capabilities.", &model_mqtt_capabilities},
     {"Device.MQTT.Client.{i}.", &model_mqtt_client},
     {"Device.MQTT.Client.{i}.Stats.", &model_mqtt_client_stats},
     {"Device.MQTT.Client.{i}.Subscription.{i}.", &model_mqtt_subscription},

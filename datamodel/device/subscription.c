@@ -85,11 +85,6 @@ static void applied(struct dm *dm, struct dm_row *row, enum dm_change_kind kind,
     usp_subscription_applied(model_of(dm)->usp, row, kind);
 }
 
-static bool persistent(const struct dm_row *row)
-{
-    return ((const struct subscription *)row->data)->persistent;
-}
-
 const struct dm_object model_subscription = {
     .flags = DM_TABLE | DM_ADD | DM_DELETE,
     .data_size = sizeof(struct subscription),
@@ -99,6 +94,5 @@ const struct dm_object model_subscription = {
     .init = init,
     .check = check,
     .applied = applied,
-    .persistent = persistent,
     .done = usp_subscription_done,
 };
