@@ -20,6 +20,7 @@ struct http_fetcher;
 struct http_fetch;
 
 struct http_fetcher *http_fetcher_new(struct loop *loop, struct error *err);
+/* Cancels what is left. Not from a callback of a fetch. */
 void http_fetcher_free(struct http_fetcher *fetcher);
 
 struct http_request {
@@ -60,7 +61,7 @@ struct http_fetch_ops {
 
 struct http_fetch *http_fetch_start(struct http_fetcher *fetcher, const struct http_request *request,
                                     const struct http_fetch_ops *ops, void *ctx, struct error *err);
-/* No further callback. */
+/* No further callback. May be called in one of its own; the fetch is gone when done() or this returns. */
 void http_fetch_cancel(struct http_fetch *fetch);
 
 #endif

@@ -24,9 +24,11 @@ struct http_answer {
 };
 
 struct http_server_ops {
-    /* 200 and *ret_answer filled, or the status to answer with (404, 403, ...). path: decoded, no query. */
+    /* 200 and *ret_answer filled, or the status to answer with (404, 403, ...). path: decoded, without query, "." and
+     * ".." are resolved. peer: its address in text. */
     int (*request)(void *ctx, const char *path, const char *peer, struct http_answer *ret_answer);
-    /* Bytes up to this position were handed to the peer; `end` once at the end, with all bytes sent or not. */
+    /* Bytes up to this position were handed to the peer. `end` once for each answer, when it is over: complete when the
+     * last byte of the file was handed over. */
     void (*progress)(void *ctx, void *request_ctx, uint64_t position);
     void (*end)(void *ctx, void *request_ctx, bool complete);
 };
@@ -42,6 +44,7 @@ struct http_server_settings {
 struct http_server *http_server_new(struct websocket_context *context,
                                     const struct http_server_settings *settings,
                                     const struct http_server_ops *ops, void *ctx, struct error *err);
+/* Closes the port, which is free at once, and ends all requests. */
 void http_server_free(struct http_server *server);
 uint16_t http_server_port(const struct http_server *server);
 

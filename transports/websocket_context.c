@@ -202,6 +202,16 @@ void link_kill(struct link *link)
     lws_set_timeout(link->wsi, PENDING_TIMEOUT_KILLED_BY_PARENT, LWS_TO_KILL_SYNC);
 }
 
+void link_peer_name(const struct link *link, char *to, size_t size)
+{
+    static const char mapped[] = "::ffff:"; /* an IPv4 peer of an IPv6 socket */
+
+    if (!lws_get_peer_simple(link->wsi, to, size))
+        to[0] = '\0';
+    if (strncmp(to, mapped, strlen(mapped)) == 0)
+        memmove(to, to + strlen(mapped), strlen(to) - strlen(mapped) + 1);
+}
+
 /* ---- the context ---- */
 
 static struct lws_context *create(struct websocket_context *context)

@@ -58,6 +58,8 @@ struct lws_vhost *websocket_host_new(struct websocket_context *context, SSL_CTX 
 
 /* Closes the connection now if lws still has it. Not from inside an lws callback. */
 void link_kill(struct link *link);
+/* The peer's address in text; "" when it cannot be told. */
+void link_peer_name(const struct link *link, char *to, size_t size);
 
 /* ---- listening ---- */
 

@@ -64,23 +64,22 @@ static int copy_header(struct lws *wsi, char *to, size_t size, enum lws_token_in
     return lws_hdr_total_length(wsi, token) && lws_hdr_copy(wsi, to, (int)size, token) < 0 ? -1 : 0;
 }
 
-static int copy_request(struct lws *wsi, struct request_text *to, struct websocket_request *ret)
+static int copy_request(struct link *link, struct request_text *to, struct websocket_request *ret)
 {
-    static const char mapped[] = "::ffff:"; /* an IPv4 peer of an IPv6 socket */
+    struct lws *wsi = link->wsi;
 
     if (copy_header(wsi, to->path, sizeof(to->path), WSI_TOKEN_GET_URI) < 0 || !to->path[0] ||
         copy_header(wsi, to->subprotocols, sizeof(to->subprotocols), WSI_TOKEN_PROTOCOL) < 0 ||
         copy_header(wsi, to->extensions, sizeof(to->extensions), WSI_TOKEN_EXTENSIONS) < 0 ||
         copy_query(wsi, to->query, sizeof(to->query)) < 0)
         return -1;
-    if (!lws_get_peer_simple(wsi, to->peer, sizeof(to->peer)))
-        to->peer[0] = '\0';
+    link_peer_name(link, to->peer, sizeof(to->peer));
     *ret = (struct websocket_request){
         .path = to->path,
         .query = to->query,
         .subprotocols = to->subprotocols,
         .extensions = to->extensions,
-        .peer = strncmp(to->peer, mapped, strlen(mapped)) == 0 ? to->peer + strlen(mapped) : to->peer,
+        .peer = to->peer,
     };
     return 0;
 }
@@ -122,7 +121,7 @@ static int confirm(struct websocket *ws)
     struct request_text text;
     int status;
 
-    if (copy_request(ws->link.wsi, &text, &request) < 0)
+    if (copy_request(&ws->link, &text, &request) < 0)
         return refuse(ws, HTTP_STATUS_BAD_REQUEST);
     status = check_subprotocol(server, &request);
     if (!status)

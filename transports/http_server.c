@@ -1,0 +1,375 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "transports/http_server.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <unistd.h>
+
+#include "transports/websocket_internal.h"
+
+enum {
+    CHUNK_BYTES = 16 << 10,
+    BYTES_PER_TURN = 256 << 10, /* to one peer before others get their turn */
+    STALL_S = 30,               /* a peer that takes nothing for so long is hung up on */
+    NOT_ALLOWED = 405,          /* not in lws's enum */
+};
+
+struct http_server {
+    struct websocket_context *context;
+    struct listener listener;
+    const struct http_server_ops *ops;
+    void *ctx;
+    struct lws_vhost *host; /* its own, when it has TLS */
+    struct deferred destroy_host;
+    struct http_peer *first;
+    size_t count;
+    size_t max_connections;
+};
+
+/* A connection, and the request that it is busy with. */
+struct http_peer {
+    struct link link; /* first */
+    struct websocket_context *context;
+    struct http_server *server; /* NULL when the server is gone */
+    struct http_peer *next;
+    struct http_peer **self;
+    struct deferred kill;
+    struct http_answer answer; /* fd is -1 when there is none */
+    uint64_t position;
+    uint64_t end;
+};
+
+struct range {
+    uint64_t first;
+    uint64_t end; /* after the last */
+};
+
+/* ---- the end ---- */
+
+static void end_request(struct http_peer *peer, bool complete)
+{
+    if (peer->answer.fd < 0)
+        return;
+    close(peer->answer.fd);
+    peer->answer.fd = -1;
+    if (peer->server)
+        peer->server->ops->end(peer->server->ctx, peer->answer.request_ctx, complete);
+}
+
+static void unlink_peer(struct http_peer *peer)
+{
+    if (!peer->server)
+        return;
+    *peer->self = peer->next;
+    if (peer->next)
+        peer->next->self = peer->self;
+    peer->server->count--;
+    peer->server = NULL;
+}
+
+static void on_destroyed(struct link *link)
+{
+    struct http_peer *peer = (struct http_peer *)link;
+
+    end_request(peer, false);
+    unlink_peer(peer);
+    loop_undefer(peer->context->loop, &peer->kill);
+    free(peer);
+}
+
+static void on_kill(void *ctx)
+{
+    struct http_peer *peer = ctx;
+
+    link_kill(&peer->link);
+}
+
+/* ---- ranges (RFC 9110, 14) ---- */
+
+static bool parse_bound(struct str text, uint64_t *ret)
+{
+    return text.len && str_to_u64(text, ret) == 0;
+}
+
+/* One range. 1: *ret is what to send; 0: it is to be ignored; -1: there is no such part. */
+static int parse_range(const char *header, uint64_t size, struct range *ret)
+{
+    struct str rest = str_of(header);
+    struct str first;
+    uint64_t a;
+    uint64_t b;
+
+    if (!str_starts(rest, STR("bytes=")) || strchr(header, ','))
+        return 0;
+    rest = (struct str){rest.data + 6, rest.len - 6};
+    if (!memchr(rest.data, '-', rest.len) || !str_next(&rest, '-', &first))
+        return 0;
+    if (!first.len) { /* the last so many bytes */
+        if (!parse_bound(rest, &b))
+            return 0;
+        *ret = (struct range){b < size ? size - b : 0, size};
+        return b && size ? 1 : -1;
+    }
+    if (!parse_bound(first, &a) || (rest.len && !parse_bound(rest, &b)))
+        return 0;
+    if (rest.len && b < a)
+        return 0;
+    if (a >= size)
+        return -1;
+    *ret = (struct range){a, rest.len && b < size - 1 ? b + 1 : size};
+    return 1;
+}
+
+/* ---- answering ---- */
+
+static int complete_transaction(struct http_peer *peer)
+{
+    return lws_http_transaction_completed(peer->link.wsi) ? -1 : 0;
+}
+
+static int answer_status(struct http_peer *peer, int status)
+{
+    if (lws_return_http_status(peer->link.wsi, (unsigned)status, NULL) != 0)
+        return -1;
+    return complete_transaction(peer);
+}
+
+static const char *phrase(int status)
+{
+    switch (status) {
+    case HTTP_STATUS_OK:
+        return "OK";
+    case HTTP_STATUS_PARTIAL_CONTENT:
+        return "Partial Content";
+    default:
+        return "Range Not Satisfiable";
+    }
+}
+
+static int send_head(struct http_peer *peer, int status)
+{
+    const struct http_answer *answer = &peer->answer;
+    unsigned long long size = answer->size;
+    char range[96] = "";
+    char head[512];
+    int len;
+
+    if (status == HTTP_STATUS_PARTIAL_CONTENT)
+        snprintf(range, sizeof(range), "Content-Range: bytes %llu-%llu/%llu\r\n",
+                 (unsigned long long)peer->position, (unsigned long long)peer->end - 1, size);
+    else if (status == HTTP_STATUS_REQ_RANGE_NOT_SATISFIABLE)
+        snprintf(range, sizeof(range), "Content-Range: bytes */%llu\r\n", size);
+    len = snprintf(
+        head, sizeof(head),
+        "HTTP/1.1 %d %s\r\nContent-Type: %.100s\r\nContent-Length: %llu\r\nAccept-Ranges: bytes\r\n"
+        "Cache-Control: no-store\r\n%s\r\n",
+        status, phrase(status), answer->content_type ? answer->content_type : "application/octet-stream",
+        (unsigned long long)(peer->end - peer->position), range);
+    return lws_write(peer->link.wsi, (unsigned char *)head, (size_t)len, LWS_WRITE_HTTP_HEADERS) < 0 ? -1 : 0;
+}
+
+/* What of the file is asked for; returns the status. */
+static int choose_range(struct http_peer *peer)
+{
+    struct lws *wsi = peer->link.wsi;
+    struct range range;
+    char header[128];
+
+    peer->position = 0;
+    peer->end = peer->answer.size;
+    if (lws_hdr_copy(wsi, header, sizeof(header), WSI_TOKEN_HTTP_RANGE) <= 0)
+        return HTTP_STATUS_OK;
+    /* No validator is given out, so a conditional range cannot hold. */
+    if (lws_hdr_total_length(wsi, WSI_TOKEN_HTTP_IF_RANGE))
+        return HTTP_STATUS_OK;
+    switch (parse_range(header, peer->answer.size, &range)) {
+    case 1:
+        peer->position = range.first;
+        peer->end = range.end;
+        return HTTP_STATUS_PARTIAL_CONTENT;
+    case -1:
+        peer->end = 0;
+        return HTTP_STATUS_REQ_RANGE_NOT_SATISFIABLE;
+    default:
+        return HTTP_STATUS_OK;
+    }
+}
+
+static int finish(struct http_peer *peer)
+{
+    end_request(peer, peer->position == peer->answer.size);
+    return complete_transaction(peer);
+}
+
+static int on_request(struct http_peer *peer, const char *path)
+{
+    struct http_server *server = peer->server;
+    struct lws *wsi = peer->link.wsi;
+    bool is_head = lws_hdr_total_length(wsi, WSI_TOKEN_HEAD_URI) > 0;
+    struct http_answer answer = {.fd = -1};
+    char name[INET6_ADDRSTRLEN] = "";
+    int status;
+
+    if (!is_head && !lws_hdr_total_length(wsi, WSI_TOKEN_GET_URI))
+        return answer_status(peer, NOT_ALLOWED);
+    link_peer_name(&peer->link, name, sizeof(name));
+    status = server->ops->request(server->ctx, path, name, &answer);
+    if (status != HTTP_STATUS_OK)
+        return answer_status(peer, status);
+    peer->answer = answer;
+    if (!peer->server) { /* freed meanwhile */
+        end_request(peer, false);
+        return -1;
+    }
+    status = choose_range(peer);
+    if (send_head(peer, status) < 0)
+        return -1;
+    if (is_head)
+        peer->end = peer->position;
+    lws_set_timeout(wsi, PENDING_TIMEOUT_HTTP_CONTENT, STALL_S);
+    lws_callback_on_writable(wsi);
+    return 0;
+}
+
+/* The socket takes more. */
+static int on_writable(struct http_peer *peer)
+{
+    struct lws *wsi = peer->link.wsi;
+    uint8_t chunk[CHUNK_BYTES];
+    uint64_t begin = peer->position;
+
+    if (peer->answer.fd < 0)
+        return 0;
+    while (peer->position < peer->end && peer->position - begin < BYTES_PER_TURN &&
+           !lws_partial_buffered(wsi)) {
+        uint64_t left = peer->end - peer->position;
+        ssize_t n = pread(peer->answer.fd, chunk, left < sizeof(chunk) ? (size_t)left : sizeof(chunk),
+                          (off_t)peer->position);
+
+        if (n <= 0 || lws_write(wsi, chunk, (size_t)n, LWS_WRITE_HTTP) < 0)
+            return -1; /* the file is shorter than was said: the peer must not take it for whole */
+        peer->position += (uint64_t)n;
+    }
+    if (peer->position > begin) {
+        lws_set_timeout(wsi, PENDING_TIMEOUT_HTTP_CONTENT, STALL_S);
+        peer->server->ops->progress(peer->server->ctx, peer->answer.request_ctx, peer->position);
+        if (!peer->server)
+            return -1;
+    }
+    if (peer->position == peer->end && !lws_partial_buffered(wsi))
+        return finish(peer);
+    lws_callback_on_writable(wsi);
+    return 0;
+}
+
+static int on_link(struct link *link, enum lws_callback_reasons reason, void *in, size_t len)
+{
+    struct http_peer *peer = (struct http_peer *)link;
+
+    (void)len;
+    switch (reason) {
+    case LWS_CALLBACK_HTTP:
+        return peer->server ? on_request(peer, in) : -1;
+    case LWS_CALLBACK_HTTP_WRITEABLE:
+        return peer->server ? on_writable(peer) : -1;
+    case LWS_CALLBACK_HTTP_CONFIRM_UPGRADE:
+        return -1;
+    case LWS_CALLBACK_CLOSED_HTTP:
+        end_request(peer, false);
+        return 0;
+    default:
+        return 0;
+    }
+}
+
+/* ---- connections ---- */
+
+static struct link *accepted(void *ctx)
+{
+    struct http_server *server = ctx;
+    struct http_peer *peer = server->count < server->max_connections ? calloc(1, sizeof(*peer)) : NULL;
+
+    if (!peer)
+        return NULL;
+    peer->link.handle = on_link;
+    peer->link.destroyed = on_destroyed;
+    peer->context = server->context;
+    peer->server = server;
+    peer->kill = (struct deferred){.fn = on_kill, .ctx = peer};
+    peer->answer.fd = -1;
+    peer->next = server->first;
+    if (peer->next)
+        peer->next->self = &peer->next;
+    peer->self = &server->first;
+    server->first = peer;
+    server->count++;
+    return &peer->link;
+}
+
+/* ---- the server ---- */
+
+static void on_listener_closed(void *ctx)
+{
+    free(ctx);
+}
+
+static void on_destroy_host(void *ctx)
+{
+    struct http_server *server = ctx;
+
+    lws_vhost_destroy(server->host);
+}
+
+struct http_server *http_server_new(struct websocket_context *context,
+                                    const struct http_server_settings *settings,
+                                    const struct http_server_ops *ops, void *ctx, struct error *err)
+{
+    struct http_server *server = calloc(1, sizeof(*server));
+
+    if (!server) {
+        error_set(err, ERROR_RESOURCES_EXCEEDED, NULL, "out of memory");
+        return NULL;
+    }
+    server->context = context;
+    server->ops = ops;
+    server->ctx = ctx;
+    server->max_connections = settings->max_connections;
+    server->listener.accepted = accepted;
+    server->listener.closed = on_listener_closed;
+    server->listener.ctx = server;
+    server->destroy_host = (struct deferred){.fn = on_destroy_host, .ctx = server};
+    if (settings->tls)
+        server->host = websocket_host_new(context, NULL, &settings->tls_settings, err);
+    if ((settings->tls && !server->host) ||
+        listener_open(&server->listener, context, server->host ? server->host : context->host,
+                      settings->address, settings->port, err) < 0) {
+        if (server->host)
+            lws_vhost_destroy(server->host);
+        free(server);
+        return NULL;
+    }
+    return server;
+}
+
+void http_server_free(struct http_server *server)
+{
+    if (!server)
+        return;
+    while (server->first) {
+        struct http_peer *peer = server->first;
+
+        end_request(peer, false);
+        unlink_peer(peer);
+        loop_defer(server->context->loop, &peer->kill); /* maybe inside a callback of lws */
+    }
+    if (server->host)
+        loop_defer(server->context->loop, &server->destroy_host);
+    listener_close(&server->listener);
+}
+
+uint16_t http_server_port(const struct http_server *server)
+{
+    return server->listener.port;
+}
