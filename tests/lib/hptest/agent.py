@@ -125,7 +125,6 @@ class Agent(Process):
             Protocol="MQTT",
             MQTT__Topic=topic,
             MQTT__AgentMTPReference=mtp.rstrip("."),
-            MQTT__PublishQoS=1,
         )
         return {
             "port": broker_port,
