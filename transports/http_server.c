@@ -203,6 +203,12 @@ static int finish(struct http_peer *peer)
     return complete_transaction(peer);
 }
 
+/* The server may be freed in any callback. */
+static bool is_gone(const struct http_peer *peer)
+{
+    return peer->server == NULL;
+}
+
 static int on_request(struct http_peer *peer, const char *path)
 {
     struct http_server *server = peer->server;
@@ -219,7 +225,7 @@ static int on_request(struct http_peer *peer, const char *path)
     if (status != HTTP_STATUS_OK)
         return answer_status(peer, status);
     peer->answer = answer;
-    if (!peer->server) { /* freed meanwhile */
+    if (is_gone(peer)) {
         end_request(peer, false);
         return -1;
     }
@@ -255,7 +261,7 @@ static int on_writable(struct http_peer *peer)
     if (peer->position > begin) {
         lws_set_timeout(wsi, PENDING_TIMEOUT_HTTP_CONTENT, STALL_S);
         peer->server->ops->progress(peer->server->ctx, peer->answer.request_ctx, peer->position);
-        if (!peer->server)
+        if (is_gone(peer))
             return -1;
     }
     if (peer->position == peer->end && !lws_partial_buffered(wsi))

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What the files of the MQTT client share. mqtt.c keeps a client connected: settings, addresses, retries. mqtt_session.c is
- * the connection by libmosquitto, mqtt_setup.c prepares it. mqtt_packet.c turns settings into MQTT 5 properties and back, and counts what waits.
+ * What the files of the MQTT client share. mqtt.c keeps a client connected: settings, addresses, retries. mqtt_session.c
+ * is the connection by libmosquitto, mqtt_setup.c prepares it. mqtt_packet.c turns settings into MQTT 5 properties and
+ * back, and counts what waits.
  *
  * A session is one struct mosquitto, made by mqtt_client_start() and kept over reconnects. A session that is let go of in
  * one of its own callbacks is destroyed at the end of the loop's iteration; `client` is NULL from then on.

@@ -230,6 +230,12 @@ static void on_timer(struct timer *timer, void *ctx)
 
 /* ---- input ---- */
 
+/* The owner may have let go of it in any callback. */
+static bool is_gone(const struct websocket *ws)
+{
+    return ws->end == NULL;
+}
+
 /* A piece of a message: as much of a frame as lws read. R-WS.14b: frames are put together. */
 static int take(struct websocket *ws, const uint8_t *data, size_t len)
 {
@@ -245,7 +251,7 @@ static int take(struct websocket *ws, const uint8_t *data, size_t len)
         ws->binary = lws_frame_is_binary(wsi);
         if (last && len <= ws->end->max_message) {
             ws->end->ops->message(ws->ctx, ws, ws->binary, data, len);
-            return ws->end ? 0 : -1;
+            return is_gone(ws) ? -1 : 0;
         }
     }
     if (len + rest > ws->end->max_message - ws->in.len) {
@@ -256,7 +262,7 @@ static int take(struct websocket *ws, const uint8_t *data, size_t len)
         return -1;
     if (last) {
         ws->end->ops->message(ws->ctx, ws, ws->binary, buf_data(&ws->in), ws->in.len);
-        if (!ws->end)
+        if (is_gone(ws))
             return -1;
         buf_done(&ws->in); /* memory of idle connections adds up */
     }

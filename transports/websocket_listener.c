@@ -125,7 +125,7 @@ static int open_address(const char *address, uint16_t port, struct error *err)
 
 static uint16_t port_of(int fd)
 {
-    struct sockaddr_storage address;
+    struct sockaddr_storage address = {0};
     socklen_t len = sizeof(address);
 
     if (getsockname(fd, (struct sockaddr *)&address, &len) < 0)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Certificates for tests, made on the spot: an authority and what it signs, as PEM files in a folder of the test's own.
- * Included after cmocka.h.
+ *
  */
 #ifndef TESTS_UNIT_PKI_H
 #define TESTS_UNIT_PKI_H
@@ -11,11 +11,17 @@
 #include <openssl/pem.h>
 #include <openssl/x509.h>
 #include <openssl/x509v3.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
+
+#include <cmocka.h>
 
 enum {
     PKI_PATH_BYTES = 160,

@@ -1,17 +1,22 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Other programs that a test starts, and ports for them. Included after cmocka.h. */
+/* Other programs that a test starts, and ports for them. */
 #ifndef TESTS_UNIT_PROCESS_H
 #define TESTS_UNIT_PROCESS_H
 
 #include <arpa/inet.h>
 #include <fcntl.h>
+#include <setjmp.h>
 #include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+
+#include <cmocka.h>
 
 static inline int process_socket(uint16_t port, int (*act)(int, const struct sockaddr *, socklen_t))
 {

@@ -1,12 +1,17 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * For tests that run a real loop: turns it until a condition holds, and fails the test when that takes too long. Included
- * after cmocka.h.
+ * For tests that run a real loop: turns it until a condition holds, and fails the test when that takes too long.
  */
 #ifndef TESTS_UNIT_WAIT_H
 #define TESTS_UNIT_WAIT_H
 
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
 #include <uv.h>
+
+#include <cmocka.h>
 
 #include "base/loop.h"
 
