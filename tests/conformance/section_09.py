@@ -84,11 +84,11 @@ def add_certificate(t):
     path = next((p for p, keys in rows.items() if keys.get("Alias") == "addedCert"), None)
     t.need(3, path, f"no Certificate row with Alias addedCert: {rows}")
     t.ctl.set(t.lane.row, Credential=path.rstrip("."))
-    transport, mark = t.ctl.transport, t.lane.mark()
+    transport = t.ctl.transport
     transport.close()
     transport.tls = (None, cert, key)
     transport.connect(30)
-    t.ok(2, transport.connected and transport.attempts > 0, f"no connection after number {mark}")
+    t.ok(2, transport.connected, "no connection with the new certificate")
     values = t.ctl.get("Device.LocalAgent.Certificate.")
     t.eq(3, path + "Alias", values.get(path + "Alias"), "addedCert")
     t.ctl.set(t.lane.row, Credential="")

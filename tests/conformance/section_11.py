@@ -56,9 +56,10 @@ def rules(t, **functions):
 
 def reboot(t, metric):
     """Device.Reboot(); the agent's first connection to the broker after it. No controller need be reachable on it."""
-    mark = t.lane.mark()
+    lives, number = t.lane.mark()
     t.ctl.send(usp.operate("Device.Reboot()", command_key=f"test{t.case.number}", send_resp=False))
-    session = t.lane.broker.wait_session(mark, 20)
+    t.lane.restarted(lives)
+    session = t.lane.broker.wait_session(number, 20)
     t.need(metric, session, "no CONNECT within 20 s of the reboot")
     return session
 
@@ -92,7 +93,7 @@ def retry_time(t):
     """Test setup: ConnectRetryTime is the default, or one second when waits are scaled. Its value."""
     seconds = t.scaled(5, 1)
     set_client(t, f"!ConnectRetryTime={seconds}", "!ConnectRetryIntervalMultiplier=2000")
-    t.undo(lambda: t.ctl.set(CLIENT, ConnectRetryTime=5))
+    t.undo(lambda: (t.ctl.set(CLIENT, ConnectRetryTime=5), settle(t)))
     settle(t)
     return seconds
 
@@ -172,7 +173,7 @@ def _tls_broker(lane):
 
 @case("11.3", "MQTT over TLS", metrics=1, transports=MQTT, fresh=True, setup=_tls_broker)
 def tls(t):
-    mark = t.lane.mark()
+    mark = t.lane.connection()
     reboot(t, 1)
     restored(t)
     get(t, 1, "Device.DeviceInfo")
@@ -189,7 +190,7 @@ def _assign(session, packet):
       erratum="an agent may connect anew on the Set: the first CONNECT after it is the one that must be empty")
 def assigned_id(t):
     rules(t, on_connect=_assign)
-    before = t.lane.mark()
+    before = t.lane.connection()
     set_client(t, "!ClientID=")
     settle(t)
     reboot(t, 1)
@@ -220,7 +221,7 @@ def connect_retry(t):
     seconds = retry_time(t)
     get(t, 1, "Device.MQTT.Client.")
     rules(t, on_connect=_refuse)
-    broker, mark = t.lane.broker, t.lane.mark()
+    broker, mark = t.lane.broker, t.lane.connection()
     t.ctl.send(usp.operate("Device.Reboot()", command_key="test11.6", send_resp=False))
     last = broker.wait_session(mark, 20, accepted=False)
     t.need(1, last, "no CONNECT within 20 s of the reboot")
@@ -300,7 +301,7 @@ def refused(t):
     t.ctl.subscribe("periodic-11", "Event", "Device.LocalAgent.Periodic!", Persistent=True)
     code = 0x87 if v5(t) else 0x80
     rules(t, on_subscribe=lambda session, packet: [code] * len(packet.filters))
-    mark = t.lane.mark()
+    mark = t.lane.connection()
     session = reboot(t, 1)
     t.need(1, session.wait(mq.SUBSCRIBE, 10), "no SUBSCRIBE within 10 s")
     t.ok(1, session.wait(mq.DISCONNECT, 10), "no DISCONNECT within 10 s")
@@ -373,7 +374,7 @@ def content_type(t):
       erratum="MQTT 3.1.1 has no DISCONNECT of the server: there the connection is closed")
 def reconnect(t):
     seconds = retry_time(t)
-    broker, mark = t.lane.broker, t.lane.mark()
+    broker, mark = t.lane.broker, t.lane.connection()
     session = broker.current()
     session.disconnect()
     session.wait_closed()

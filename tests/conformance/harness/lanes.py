@@ -108,11 +108,11 @@ class Lane:
         """({parameter: value} for the MTP row of a second controller, the transport that will serve it)."""
         raise NotImplementedError
 
-    def mark(self):
-        """Names the present connection, for back()."""
+    def connection(self):
+        """A number that grows with each connection of the agent, where that can be counted."""
         raise NotImplementedError
 
-    def back(self, mark, timeout=20):
+    def reconnected(self, number, timeout):
         """Waits for a connection after that one; raises TestTimeout."""
         raise NotImplementedError
 
@@ -143,6 +143,23 @@ class Lane:
         rows = self.ctl.instances(CONTROLLERS, first_level_only=True)
         self.row = next(path for path, keys in rows.items() if keys.get("EndpointID") == CONTROLLER_ID)
         self.alias = self.ctl.get(self.row + "Alias")[self.row + "Alias"]
+
+    def lives(self):
+        """How often the program has begun: one line of its log each."""
+        return self.agent.output().count(f"ready endpoint={self.endpoint_id}")
+
+    def mark(self):
+        """Names the agent's present life, for back()."""
+        return self.lives(), self.connection()
+
+    def back(self, mark, timeout=20):
+        """Waits until the agent has begun anew and is connected again; raises TestTimeout."""
+        lives, number = mark
+        self.restarted(lives, timeout)
+        self.reconnected(number, timeout)
+
+    def restarted(self, lives, timeout=20):
+        wait_until(lambda: self.lives() > lives, timeout, "the agent restarts")
 
     def reboot(self, timeout=20, send_resp=False, key="reboot"):
         """Device.Reboot() and the wait for the agent's return. What a broker or server scripted for then happens."""
@@ -214,11 +231,11 @@ class MqttLane(Lane):
         return ({"Protocol": "MQTT", "MQTT.Topic": SECOND_TOPIC, "MQTT.AgentMTPReference": "Device.LocalAgent.MTP.1"},
                 BrokerTransport(self.broker, SECOND_TOPIC))
 
-    def mark(self):
+    def connection(self):
         return len(self.broker.sessions)
 
-    def back(self, mark, timeout=20):
-        if not self.broker.wait_session(mark, timeout):
+    def reconnected(self, number, timeout):
+        if not self.broker.wait_session(number, timeout):
             raise TestTimeout(f"the agent does not connect to the broker again within {timeout} s")
         self.ctl.transport.connect(timeout)
 
@@ -248,12 +265,12 @@ class WebSocketLane(Lane):
         return ({"Protocol": "WebSocket", "WebSocket.Host": "127.0.0.1", "WebSocket.Port": port,
                  "WebSocket.Path": "/usp", "WebSocket.EnableEncryption": False}, self._server(port, SECOND_ID))
 
-    def mark(self):
+    def connection(self):
         return self.ctl.transport.attempts
 
-    def back(self, mark, timeout=20):
+    def reconnected(self, number, timeout):
         transport = self.ctl.transport
-        wait_until(lambda: transport.attempts > mark and transport.connected, timeout,
+        wait_until(lambda: transport.attempts > number and transport.connected, timeout,
                    "the agent connects to the WebSocket server again")
 
 
@@ -270,10 +287,10 @@ class UdsLane(Lane):
         return ({"Protocol": "UDS", "UDS.UnixDomainSocketRef": "Device.UnixDomainSockets.UnixDomainSocket.1"},
                 transports.UdsTransport(self.path, SECOND_ID))
 
-    def mark(self):
-        return None
+    def connection(self):
+        return 0
 
-    def back(self, mark, timeout=20):
+    def reconnected(self, number, timeout):
         end = time.monotonic() + timeout
         transport = self.ctl.transport
         wait_until(lambda: not transport.connected, timeout, "the agent closes the UNIX socket connection")
