@@ -40,10 +40,14 @@ static void stop(struct agent *agent)
     timer_arm(&agent->loop.timers, &agent->grace, GRACE_MS);
 }
 
+/* Whoever runs the program wants it to end: also when it was about to start anew by itself. */
 static void on_signal(uv_signal_t *handle, int number)
 {
+    struct agent *agent = handle->data;
+
     log_info("signal %d: the agent stops", number);
-    stop(handle->data);
+    agent->restart = false;
+    stop(agent);
 }
 
 static void on_restart(void *ctx, const struct model_restart *restart)

@@ -39,6 +39,7 @@ struct carrier {
     size_t topics_count;
     char *reply_topic; /* where answers to our records are to go */
     bool version_5;
+    struct timer restart;
     bool ready; /* connected, and a topic is subscribed */
     char *
         assigned_id; /* client identifier given by the broker: its arrival in the row is no change of settings */
@@ -281,6 +282,8 @@ static void on_connected(void *ctx, const struct mqtt_connack *connack)
     struct carrier *carrier = ctx;
     struct mqtt_row *row = row_data(carrier);
 
+    if (carrier->mtp->stopping) /* a connection that came back while the program ends */
+        return;
     log_info("MQTT broker %s:%u connected", row->broker_address, row->broker_port);
     dm_changed(carrier->mtp->dm, carrier->row, dm_node_param(carrier->row->node, "Status"));
     keep_client_id(carrier, connack->assigned_client_id);
