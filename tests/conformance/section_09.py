@@ -16,6 +16,7 @@ from harness.registry import case
 from hptest import usp
 from hptest.agent import FULL_ACCESS
 from hptest.pki import Pki
+from hptest.process import wait_until
 
 IMAGES = "Device.DeviceInfo.FirmwareImage."
 DOWNLOAD, ACTIVATE = (IMAGES + "{i}." + command for command in ("Download()", "Activate()"))
@@ -101,6 +102,8 @@ def add_certificate(t):
 
 def banks(t):
     """(the active row, the other rows) of the gateway's FirmwareImage table."""
+    # After its start the agent asks the hook, which takes a moment.
+    wait_until(lambda: value(t, "Device.DeviceInfo.ActiveFirmwareImage"), 10, "ActiveFirmwareImage has a value")
     values = t.ctl.get("Device.DeviceInfo.")
     active = values["Device.DeviceInfo.ActiveFirmwareImage"].rstrip(".") + "."
     rows = sorted({p.rsplit(".", 1)[0] + "." for p in values if p.startswith(IMAGES)})
