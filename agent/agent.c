@@ -316,6 +316,31 @@ static int watch_signals(struct agent *agent, struct error *err)
     return 0;
 }
 
+/* From here on the agent is seen. version: of the gateway's firmware, for FirmwareUpdated in Boot!. */
+static int begin(struct agent *agent, const char *version, struct error *err)
+{
+    /* Boot! is queued before anything can raise another event. */
+    if (boot_load(&agent->boot, agent->store, version, err) < 0 ||
+        usp_start(agent->usp, &agent->boot.why, err) < 0 || make_home(agent, err) < 0)
+        return -1;
+    usp_requests_abandon(agent->usp); /* what no job goes on with ended with the last life */
+    mtp_start(&agent->mtp);
+    log_info("ready endpoint=%s", usp_endpoint_id(agent->usp));
+    return 0;
+}
+
+static void on_version(void *ctx, const char *version)
+{
+    struct agent *agent = ctx;
+    struct error err;
+
+    if (begin(agent, version, &err) == 0)
+        return;
+    log_failure(LOG_LEVEL_ERROR, "cannot start", &err);
+    agent->failed = true;
+    loop_stop(&agent->loop);
+}
+
 int agent_start(struct agent *agent, struct agent_config *config, struct error *err)
 {
     char scratch[DM_SCRATCH_BYTES];
@@ -331,16 +356,9 @@ int agent_start(struct agent *agent, struct agent_config *config, struct error *
     if (!agent->websockets || mtp_init(&agent->mtp, &agent->model, agent->websockets, config, err) < 0 ||
         make_firmware(agent, err) < 0)
         return -1;
-    /* Boot! is queued before anything can raise another event. */
-    if (boot_load(&agent->boot, agent->store, device_info(agent, "SoftwareVersion", scratch), err) < 0 ||
-        usp_start(agent->usp, &agent->boot.why, err) < 0)
-        return -1;
-    if (make_home(agent, err) < 0)
-        return -1;
-    usp_requests_abandon(agent->usp); /* what no job goes on with ended with the last life */
-    mtp_start(&agent->mtp);
-    log_info("ready endpoint=%s", usp_endpoint_id(agent->usp));
-    return 0;
+    if (agent->gateway)
+        return firmware_gateway_ask(agent->gateway, on_version, agent, err);
+    return begin(agent, device_info(agent, "SoftwareVersion", scratch), err);
 }
 
 void agent_run(struct agent *agent)

@@ -30,6 +30,7 @@ struct agent {
     bool signals_open;
     bool restart;       /* start anew after the loop ended */
     bool factory_reset; /* and forget everything before */
+    bool failed;        /* the start failed after agent_start() returned */
 };
 
 /* Makes everything and begins to work. -1: err says what is missing; agent_done() is due in any case. */

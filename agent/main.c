@@ -144,6 +144,7 @@ int main(int argc, char **argv)
     set_log(&config, options.verbose);
     if (agent_start(&agent, &config, &err) == 0) {
         agent_run(&agent);
+        status = agent.failed ? EXIT_FAILURE : status;
     } else {
         log_failure(LOG_LEVEL_ERROR, "cannot start", &err);
         status = EXIT_FAILURE;

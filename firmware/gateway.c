@@ -33,6 +33,8 @@ struct firmware_gateway {
     void *ctx;
     struct hook_run *installing; /* install or activate */
     struct hook_run *asking;
+    void (*known)(void *ctx, const char *version); /* of firmware_gateway_ask() */
+    void *known_ctx;
     int slot;
     struct store_waiter waiter;
     bool waiter_armed;
@@ -84,6 +86,36 @@ static int read_version(struct firmware_target *target, struct error *err)
         return error_set(err, ERROR_COMMAND_FAILURE, target->path, "hook_firmware is not configured");
     gateway->asking = hook_start(gateway->loop, gateway->hook, arguments, VERSION_S, &version_ops, gateway,
                                  err);
+    return gateway->asking ? 0 : -1;
+}
+
+/* ---- what runs, for whoever must know before the target exists ---- */
+
+static void on_first_version(void *ctx, const struct hook_result *result)
+{
+    struct firmware_gateway *gateway = ctx;
+    cJSON *json = result->status == 0 ? cJSON_Parse(result->output) : NULL;
+    const cJSON *version = cJSON_GetObjectItemCaseSensitive(json, "version");
+    char text[FIRMWARE_TEXT_BYTES] = "";
+
+    gateway->asking = NULL;
+    if (cJSON_IsString(version) && str_is_utf8(str_of(version->valuestring)))
+        str_copy(text, sizeof(text), version->valuestring);
+    cJSON_Delete(json);
+    gateway->known(gateway->known_ctx, text);
+}
+
+static const struct hook_ops first_version_ops = {.done = on_first_version};
+
+int firmware_gateway_ask(struct firmware_gateway *gateway, void (*known)(void *ctx, const char *version),
+                         void *ctx, struct error *err)
+{
+    static const char *const arguments[] = {"version", NULL};
+
+    gateway->known = known;
+    gateway->known_ctx = ctx;
+    gateway->asking = hook_start(gateway->loop, gateway->hook, arguments, VERSION_S, &first_version_ops,
+                                 gateway, err);
     return gateway->asking ? 0 : -1;
 }
 

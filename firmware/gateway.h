@@ -33,6 +33,12 @@ struct firmware_gateway *firmware_gateway_new(struct loop *loop, struct store *s
                                               struct error *err);
 /* Detaches the target if it is still there. Before firmware_free() or after. */
 void firmware_gateway_free(struct firmware_gateway *gateway);
+/*
+ * Asks the hook what runs now, before anything else happens: known() is called once, later, with the version ("" when
+ * the hook does not say). -1: the hook cannot be run.
+ */
+int firmware_gateway_ask(struct firmware_gateway *gateway, void (*known)(void *ctx, const char *version),
+                         void *ctx, struct error *err);
 /* Adds the target to the manager, and asks for the version. */
 int firmware_gateway_start(struct firmware_gateway *gateway, struct firmware *firmware, struct error *err);
 /* After firmware_gateway_start(): an activation of the gateway is being confirmed, so this start came from it. */
