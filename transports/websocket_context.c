@@ -12,7 +12,7 @@ enum {
     KEEP_FILES = 64,         /* left to the rest of the program */
     SERVICE_BYTES = 8192,    /* lws's one buffer for reading */
     READ_BYTES = 8188,       /* per connection with a subprotocol (controllers) */
-    READ_BYTES_PLAIN = 2044, /* per connection without one (devices, of which there are many) */
+    READ_BYTES_PLAIN = 1020, /* per connection without one (devices, of which there are many) */
     WRITE_BYTES = 1 << 30,   /* a frame is handed to the socket in one piece */
     HANDSHAKE_S = 20,
     /* Iterations of the loop until lws's handles are closed: connections in the first, its own in the second. */
@@ -87,6 +87,7 @@ static int on_lws(struct lws *wsi, enum lws_callback_reasons reason, void *user,
     case LWS_CALLBACK_OPENSSL_PERFORM_SERVER_CERT_VERIFICATION:
     case LWS_CALLBACK_GET_THREAD_ID:
     case LWS_CALLBACK_EVENT_WAIT_CANCELLED:
+    case LWS_CALLBACK_VHOST_CERT_AGING:
         return 0;
     default:
         break;

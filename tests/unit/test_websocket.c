@@ -276,6 +276,25 @@ static void test_ping(void **state)
     assert_false(ws_hear(f, text, 1));
 }
 
+/* A client pings, too, and is answered. */
+static void test_client_ping(void **state)
+{
+    struct ws_fixture *f = *state;
+
+    clock_fake(&f->loop.clock, 1700000000);
+    f->client_settings.ping_s = 30;
+    ws_connect_both(f);
+    for (int i = 0; i < 4; i++) {
+        clock_fake_advance(&f->loop.clock, 30000);
+        timers_run(&f->loop.timers);
+        for (int k = 0; k < 5; k++)
+            wait_turn(&f->loop);
+    }
+    assert_int_equal(f->client_side.closed, 0);
+    ws_send_bytes(f->client_side.ws, 10, 0, true);
+    WAIT_FOR(&f->loop, f->server_side.messages == 1);
+}
+
 static void test_queue_limit(void **state)
 {
     struct ws_fixture *f = *state;
@@ -376,6 +395,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_too_long, ws_setup, ws_teardown),
         cmocka_unit_test_setup_teardown(test_bad_frames, ws_setup, ws_teardown),
         cmocka_unit_test_setup_teardown(test_ping, ws_setup, ws_teardown),
+        cmocka_unit_test_setup_teardown(test_client_ping, ws_setup, ws_teardown),
         cmocka_unit_test_setup_teardown(test_queue_limit, ws_setup, ws_teardown),
         cmocka_unit_test_setup_teardown(test_connection_limit, ws_setup, ws_teardown),
         cmocka_unit_test_setup_teardown(test_nobody_there, ws_setup, ws_teardown),
