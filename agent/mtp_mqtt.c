@@ -8,81 +8,36 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "agent/mtp.h"
+#include "agent/mtp_mqtt.h"
 #include "base/limits.h"
 #include "base/log.h"
 
 static const char CONTENT_TYPE[] = "usp.msg";
-static const char REPLY_TO[] = "/reply-to=";
 
 enum {
-    RESTART_MS =
-        100, /* the answer to the message that changed the settings goes out on the old connection first */
-    MAX_TOPICS = 64,
+    /* The answer to the message that changed the settings goes out on the old connection first. */
+    RESTART_MS = 100,
     FIRST_FAILURE = 0x80, /* MQTT: SUBACK codes from here on are refusals */
 };
 
-/* A topic that the agent wants for itself. */
-struct topic {
-    char *name;
-    int qos;
-    bool granted;
-    bool answered;
-};
-
-struct carrier {
-    struct usp_channel channel;
-    struct mtp *mtp;
-    struct dm_row *row; /* Device.MQTT.Client. */
-    struct mqtt_client *client;
-    struct topic topics[MAX_TOPICS];
-    size_t topics_count;
-    char *reply_topic; /* where answers to our records are to go */
-    bool version_5;
-    struct timer restart;
-    bool ready; /* connected, and a topic is subscribed */
-    char *
-        assigned_id; /* client identifier given by the broker: its arrival in the row is no change of settings */
-};
-
-static struct mqtt_row *row_data(const struct carrier *carrier)
+static void set_status(struct mqtt_carrier *carrier, enum local_mtp_status status)
 {
-    return carrier->row->data;
+    struct dm_row *local = mqtt_local_of(carrier);
+
+    if (local)
+        mtp_set_status(carrier->mtp, local, status);
 }
 
 /* ---- sending ---- */
 
-/* R-MQTT.24: in 3.1.1 the reply topic rides at the end of the topic, slashes as %2F. */
-static char *topic_311(const char *topic, const char *reply)
-{
-    struct buf buf;
-
-    buf_init(&buf, 2 * LIMIT_VALUE_BYTES, 0);
-    buf_printf(&buf, "%s%s", topic, REPLY_TO);
-    for (; *reply; reply++) {
-        if (*reply == '/')
-            buf_append_str(&buf, "%2F");
-        else
-            buf_append_byte(&buf, (uint8_t)*reply);
-    }
-    buf_append_byte(&buf, 0);
-    if (buf.failed) {
-        buf_done(&buf);
-        return NULL;
-    }
-    return (char *)buf.base;
-}
-
-static uint32_t publish_qos(const struct carrier *carrier);
-
 static int send_record(struct usp_channel *channel, const char *topic, struct buf *record, struct error *err)
 {
-    struct carrier *carrier = channel->ctx;
+    struct mqtt_carrier *carrier = channel->ctx;
     struct mqtt_publication publication = {
         .topic = topic,
         .payload = buf_data(record),
         .len = record->len,
-        .qos = (int)publish_qos(carrier),
+        .qos = (int)mqtt_publish_qos(carrier),
         .response_topic = carrier->reply_topic, /* R-MQTT.23 */
         .content_type = CONTENT_TYPE,           /* R-MQTT.27 */
     };
@@ -92,7 +47,7 @@ static int send_record(struct usp_channel *channel, const char *topic, struct bu
     if (!carrier->ready || !topic)
         return error_set(err, ERROR_INTERNAL, topic, "the MQTT client is not connected");
     if (!carrier->version_5) {
-        with_reply = topic_311(topic, carrier->reply_topic ? carrier->reply_topic : "");
+        with_reply = mqtt_topic_with_reply(topic, carrier->reply_topic ? carrier->reply_topic : "");
         if (!with_reply)
             return error_set(err, ERROR_RESOURCES_EXCEEDED, topic, "out of memory");
         publication.topic = with_reply;
@@ -104,157 +59,9 @@ static int send_record(struct usp_channel *channel, const char *topic, struct bu
 
 static const struct usp_channel_ops channel_ops = {.send = send_record};
 
-/* ---- who refers to this client ---- */
-
-/* The enabled LocalAgent.MTP row for this client, or NULL. */
-static struct dm_row *local_of(const struct carrier *carrier)
-{
-    struct mtp *mtp = carrier->mtp;
-    struct dm_row *const *rows;
-    uint32_t count = dm_rows(dm_row_find(mtp->dm, STR("Device.LocalAgent.")), mtp->local_mtp, &rows);
-
-    for (uint32_t i = 0; i < count; i++) {
-        const struct local_mtp *local = rows[i]->data;
-
-        if (local->enable && local->protocol && strcmp(local->protocol, "MQTT") == 0 &&
-            mtp_referenced(mtp, local->mqtt_reference, mtp->mqtt_client) == carrier->row)
-            return rows[i];
-    }
-    return NULL;
-}
-
-static uint32_t publish_qos(const struct carrier *carrier)
-{
-    const struct dm_row *local = local_of(carrier);
-
-    return local ? ((const struct local_mtp *)local->data)->mqtt_publish_qos : 0;
-}
-
-static void set_status(struct carrier *carrier, enum local_mtp_status status)
-{
-    struct dm_row *local = local_of(carrier);
-
-    if (local)
-        mtp_set_status(carrier->mtp, local, status);
-}
-
-/* ---- topics ---- */
-
-static void forget_topics(struct carrier *carrier)
-{
-    for (size_t i = 0; i < carrier->topics_count; i++)
-        free(carrier->topics[i].name);
-    carrier->topics_count = 0;
-}
-
-static bool covered(const struct carrier *carrier, const char *topic)
-{
-    for (size_t i = 0; i < carrier->topics_count; i++)
-        if (mqtt_topic_matches(carrier->topics[i].name, topic))
-            return true;
-    return false;
-}
-
-static void add_topic(struct carrier *carrier, const char *name, int qos)
-{
-    struct topic *topic = &carrier->topics[carrier->topics_count];
-
-    if (!name || !name[0] || carrier->topics_count == MAX_TOPICS || covered(carrier, name))
-        return;
-    *topic = (struct topic){.name = str_dup(name, strlen(name)), .qos = qos};
-    if (topic->name)
-        carrier->topics_count++;
-}
-
-static void add_rows(struct carrier *carrier)
-{
-    struct dm_row *const *rows;
-    uint32_t count = dm_rows(carrier->row, carrier->mtp->mqtt_subscription, &rows);
-
-    for (uint32_t i = 0; i < count; i++) {
-        const struct mqtt_subscription_row *row = rows[i]->data;
-
-        if (row->enable)
-            add_topic(carrier, row->topic, (int)row->qos);
-    }
-}
-
-/* R-MQTT.15: configured topics, what the broker names, and the own response topic (3.1.1: what is below it, too). */
-static void gather_topics(struct carrier *carrier, const struct mqtt_connack *connack)
-{
-    const struct dm_row *local = local_of(carrier);
-    const struct local_mtp *local_mtp = local ? local->data : NULL;
-    int qos = (int)publish_qos(carrier);
-
-    forget_topics(carrier);
-    add_rows(carrier);
-    for (size_t i = 0; i < connack->properties_count; i++)
-        if (strcmp(connack->properties[i].name, "subscribe-topic") == 0)
-            add_topic(carrier, connack->properties[i].value, qos);
-    add_topic(carrier, connack->response_information, qos);
-    if (!local_mtp || !local_mtp->mqtt_response_topic || !local_mtp->mqtt_response_topic[0])
-        return;
-    if (carrier->version_5) {
-        add_topic(carrier, local_mtp->mqtt_response_topic, qos);
-    } else {
-        char *below = malloc(strlen(local_mtp->mqtt_response_topic) + 3);
-
-        if (!below)
-            return;
-        sprintf(below, "%s/#", local_mtp->mqtt_response_topic);
-        add_topic(carrier, below, qos);
-        free(below);
-    }
-}
-
-static const char *first_subscribe_topic(const struct mqtt_connack *connack)
-{
-    for (size_t i = 0; i < connack->properties_count; i++)
-        if (strcmp(connack->properties[i].name, "subscribe-topic") == 0)
-            return connack->properties[i].value;
-    return NULL;
-}
-
-/* R-MQTT.21: Response Information is the reply topic; else what is configured; else where we listen. */
-static void choose_reply_topic(struct carrier *carrier, const struct mqtt_connack *connack)
-{
-    struct dm_row *local = local_of(carrier);
-    struct local_mtp *local_mtp = local ? local->data : NULL;
-    const char *discovered = connack->response_information ? connack->response_information
-                                                           : first_subscribe_topic(connack);
-    const char *reply = discovered;
-
-    if (!reply && local_mtp && local_mtp->mqtt_response_topic && local_mtp->mqtt_response_topic[0])
-        reply = local_mtp->mqtt_response_topic;
-    if (!reply && carrier->topics_count)
-        reply = carrier->topics[0].name;
-    str_replace(&carrier->reply_topic, reply);
-    if (local)
-        mtp_set_text(carrier->mtp, dm_row_child(local, dm_node_child(local->node, STR("MQTT"))),
-                     "ResponseTopicDiscovered", &local_mtp->mqtt_discovered_topic, discovered);
-}
-
-/* Shows in the Subscription row what the broker said of its topic. */
-static void show_topic(struct carrier *carrier, const char *topic, enum mqtt_subscription_status status)
-{
-    struct dm_row *const *rows;
-    uint32_t count = dm_rows(carrier->row, carrier->mtp->mqtt_subscription, &rows);
-
-    for (uint32_t i = 0; i < count; i++) {
-        struct mqtt_subscription_row *row = rows[i]->data;
-
-        if (!row->topic || strcmp(row->topic, topic) != 0 || row->status == status)
-            continue;
-        row->status = status;
-        if (status == MQTT_SUBSCRIBING)
-            str_replace(&row->subscribed, topic);
-        dm_changed(carrier->mtp->dm, rows[i], dm_node_param(rows[i]->node, "Status"));
-    }
-}
-
 /* ---- the connection ---- */
 
-static void keep_client_id(struct carrier *carrier, const char *id)
+static void keep_client_id(struct mqtt_carrier *carrier, const char *id)
 {
     struct dm *dm = carrier->mtp->dm;
 
@@ -269,9 +76,9 @@ static void keep_client_id(struct carrier *carrier, const char *id)
         dm_commit(dm, NULL);
 }
 
-static void give_up(struct carrier *carrier, const char *why)
+static void give_up(struct mqtt_carrier *carrier, const char *why)
 {
-    log_error("MQTT client %s: %s", row_data(carrier)->broker_address, why);
+    log_error("MQTT client %s: %s", mqtt_row_of(carrier)->broker_address, why);
     carrier->ready = false;
     mqtt_client_stop(carrier->client);
     set_status(carrier, LOCAL_MTP_ERROR);
@@ -279,8 +86,8 @@ static void give_up(struct carrier *carrier, const char *why)
 
 static void on_connected(void *ctx, const struct mqtt_connack *connack)
 {
-    struct carrier *carrier = ctx;
-    struct mqtt_row *row = row_data(carrier);
+    struct mqtt_carrier *carrier = ctx;
+    struct mqtt_row *row = mqtt_row_of(carrier);
 
     if (carrier->mtp->stopping) /* a connection that came back while the program ends */
         return;
@@ -289,8 +96,8 @@ static void on_connected(void *ctx, const struct mqtt_connack *connack)
     keep_client_id(carrier, connack->assigned_client_id);
     mtp_set_text(carrier->mtp, carrier->row, "ResponseInformation", &row->response_information,
                  connack->response_information);
-    gather_topics(carrier, connack);
-    choose_reply_topic(carrier, connack);
+    mqtt_gather_topics(carrier, connack);
+    mqtt_choose_reply_topic(carrier, connack);
     if (!carrier->topics_count) { /* R-MQTT.16 */
         give_up(carrier,
                 "no topic to listen on: set Device.MQTT.Client.{i}.Subscription. or ResponseTopicConfigured");
@@ -299,7 +106,7 @@ static void on_connected(void *ctx, const struct mqtt_connack *connack)
     for (size_t i = 0; i < carrier->topics_count; i++) {
         struct error err;
 
-        show_topic(carrier, carrier->topics[i].name, MQTT_SUBSCRIBING);
+        mqtt_show_topic(carrier, carrier->topics[i].name, MQTT_SUBSCRIBING);
         if (mqtt_client_subscribe(carrier->client, carrier->topics[i].name, carrier->topics[i].qos, &err) < 0)
             log_failure(LOG_LEVEL_WARNING, "MQTT subscribe", &err);
     }
@@ -307,7 +114,7 @@ static void on_connected(void *ctx, const struct mqtt_connack *connack)
 
 static void on_disconnected(void *ctx, const struct error *err)
 {
-    struct carrier *carrier = ctx;
+    struct mqtt_carrier *carrier = ctx;
     struct dm_row *const *rows;
     uint32_t count = dm_rows(carrier->row, carrier->mtp->mqtt_subscription, &rows);
 
@@ -322,12 +129,12 @@ static void on_disconnected(void *ctx, const struct error *err)
 /* R-MTP.6: each controller of this client is told where the agent listens, before anything else. */
 static void greet(void *ctx, struct controller *controller, struct dm_row *row)
 {
-    struct carrier *carrier = ctx;
+    struct mqtt_carrier *carrier = ctx;
     const struct controller_mtp *mtp_row = row->data;
     struct dm_row *local = mtp_referenced(carrier->mtp, mtp_row->mqtt_agent_mtp, carrier->mtp->local_mtp);
     struct buf record;
 
-    if (!mtp_row->mqtt_topic || !local || local != local_of(carrier))
+    if (!mtp_row->mqtt_topic || !local || local != mqtt_local_of(carrier))
         return;
     buf_init(&record, LIMIT_RECORD_BYTES, USP_HEADROOM);
     usp_record_mqtt_connect(&record, str_of(controller->endpoint_id),
@@ -341,16 +148,16 @@ static void greet(void *ctx, struct controller *controller, struct dm_row *row)
 
 static void on_subscribed(void *ctx, const char *topic, int qos_or_reason)
 {
-    struct carrier *carrier = ctx;
+    struct mqtt_carrier *carrier = ctx;
     bool granted = qos_or_reason < FIRST_FAILURE;
     size_t answered = 0;
     size_t refused = 0;
 
-    show_topic(carrier, topic, granted ? MQTT_SUBSCRIBED : MQTT_SUBSCRIPTION_ERROR);
+    mqtt_show_topic(carrier, topic, granted ? MQTT_SUBSCRIBED : MQTT_SUBSCRIPTION_ERROR);
     if (!granted)
         log_warning("MQTT broker refuses topic %s (reason %d)", topic, qos_or_reason);
     for (size_t i = 0; i < carrier->topics_count; i++) {
-        struct topic *entry = &carrier->topics[i];
+        struct mqtt_topic *entry = &carrier->topics[i];
 
         if (strcmp(entry->name, topic) == 0) {
             entry->answered = true;
@@ -370,33 +177,6 @@ static void on_subscribed(void *ctx, const char *topic, int qos_or_reason)
     mtp_each_controller(carrier->mtp, "MQTT", greet, carrier);
 }
 
-/* R-MQTT.25: the reply topic of a 3.1.1 message, malloc'ed, or NULL. */
-static char *reply_311(const char *topic)
-{
-    const char *at = NULL;
-    char *reply;
-    char *to;
-
-    for (const char *next = strstr(topic, REPLY_TO); next; next = strstr(next + 1, REPLY_TO))
-        at = next;
-    if (!at)
-        return NULL;
-    reply = str_dup(at + sizeof(REPLY_TO) - 1, strlen(at) - sizeof(REPLY_TO) + 1);
-    if (!reply)
-        return NULL;
-    to = reply;
-    for (const char *from = reply; *from; from++) {
-        if (strncmp(from, "%2F", 3) == 0 || strncmp(from, "%2f", 3) == 0) {
-            *to++ = '/';
-            from += 2;
-        } else {
-            *to++ = *from;
-        }
-    }
-    *to = '\0';
-    return reply;
-}
-
 static bool is_usp(const char *content_type)
 {
     /* R-MQTT.27a; none at all is what 3.1.1 and careless senders have. */
@@ -406,8 +186,8 @@ static bool is_usp(const char *content_type)
 
 static void on_message(void *ctx, const struct mqtt_message *message)
 {
-    struct carrier *carrier = ctx;
-    char *reply = carrier->version_5 ? NULL : reply_311(message->topic);
+    struct mqtt_carrier *carrier = ctx;
+    char *reply = carrier->version_5 ? NULL : mqtt_reply_of_topic(message->topic);
     struct error err;
 
     if (carrier->version_5 && !is_usp(message->content_type)) {
@@ -429,14 +209,14 @@ static const struct mqtt_ops mqtt_ops = {
 
 /* ---- rows ---- */
 
-static void carrier_free(struct carrier *carrier)
+static void carrier_free(struct mqtt_carrier *carrier)
 {
     timer_cancel(&carrier->mtp->loop->timers, &carrier->restart);
     usp_channel_gone(carrier->mtp->usp, &carrier->channel);
-    row_data(carrier)->client = NULL;
-    row_data(carrier)->carrier = NULL;
+    mqtt_row_of(carrier)->client = NULL;
+    mqtt_row_of(carrier)->carrier = NULL;
     mqtt_client_free(carrier->client);
-    forget_topics(carrier);
+    mqtt_forget_topics(carrier);
     free(carrier->reply_topic);
     free(carrier->assigned_id);
     free(carrier);
@@ -444,9 +224,9 @@ static void carrier_free(struct carrier *carrier)
 
 static void on_restart(struct timer *timer, void *ctx);
 
-static struct carrier *carrier_new(struct mtp *mtp, struct dm_row *row)
+static struct mqtt_carrier *carrier_new(struct mtp *mtp, struct dm_row *row)
 {
-    struct carrier *carrier = calloc(1, sizeof(*carrier));
+    struct mqtt_carrier *carrier = calloc(1, sizeof(*carrier));
     struct mqtt_row *data = row->data;
 
     if (!carrier)
@@ -470,9 +250,9 @@ static bool is_text(const char *text, const char *value)
     return text && strcmp(text, value) == 0;
 }
 
-static const char *client_id(const struct carrier *carrier)
+static const char *client_id(const struct mqtt_carrier *carrier)
 {
-    const struct mqtt_row *row = row_data(carrier);
+    const struct mqtt_row *row = mqtt_row_of(carrier);
 
     /* R-MQTT.8: in 3.1.1 the Endpoint ID stands in for a missing identifier. */
     if ((!row->client_id || !row->client_id[0]) && !carrier->version_5)
@@ -480,9 +260,9 @@ static const char *client_id(const struct carrier *carrier)
     return row->client_id ? row->client_id : "";
 }
 
-static void start(struct carrier *carrier)
+static void start(struct mqtt_carrier *carrier)
 {
-    struct mqtt_row *row = row_data(carrier);
+    struct mqtt_row *row = mqtt_row_of(carrier);
     struct mqtt_property endpoint = {"usp-endpoint-id", usp_endpoint_id(carrier->mtp->usp)}; /* R-MQTT.13 */
     struct mqtt_settings settings = {
         .host = row->broker_address,
@@ -519,8 +299,8 @@ static void start(struct carrier *carrier)
 
 static void on_restart(struct timer *timer, void *ctx)
 {
-    struct carrier *carrier = ctx;
-    const struct mqtt_row *row = row_data(carrier);
+    struct mqtt_carrier *carrier = ctx;
+    const struct mqtt_row *row = mqtt_row_of(carrier);
 
     (void)timer;
     if (row->enable && row->broker_address)
@@ -530,7 +310,7 @@ static void on_restart(struct timer *timer, void *ctx)
 }
 
 /* At once when nobody can be waiting for an answer on the connection. */
-static void restart(struct carrier *carrier)
+static void restart(struct mqtt_carrier *carrier)
 {
     timer_arm(&carrier->mtp->loop->timers, &carrier->restart, carrier->ready ? RESTART_MS : 0);
 }
@@ -538,7 +318,7 @@ static void restart(struct carrier *carrier)
 void mtp_mqtt_client_changed(struct mtp *mtp, struct dm_row *row, uint64_t params, bool deleted)
 {
     struct mqtt_row *data = row->data;
-    struct carrier *carrier = data->carrier;
+    struct mqtt_carrier *carrier = data->carrier;
     uint64_t id_bit = 1ull << dm_node_param(row->node, "ClientID");
     uint64_t harmless = 1ull << dm_node_param(row->node, "Alias") | 1ull << dm_node_param(row->node, "Name") |
                         1ull << dm_node_param(row->node, "MessageRetryTime");
@@ -561,7 +341,7 @@ void mtp_mqtt_client_changed(struct mtp *mtp, struct dm_row *row, uint64_t param
 
 void mtp_mqtt_reconnect(struct dm_row *row)
 {
-    struct carrier *carrier = ((struct mqtt_row *)row->data)->carrier;
+    struct mqtt_carrier *carrier = ((struct mqtt_row *)row->data)->carrier;
 
     if (carrier) {
         carrier->ready = false;
@@ -572,7 +352,7 @@ void mtp_mqtt_reconnect(struct dm_row *row)
 void mtp_mqtt_subscription_changed(struct mtp *mtp, struct dm_row *row, bool deleted)
 {
     struct mqtt_subscription_row *subscription = row->data;
-    struct carrier *carrier = ((struct mqtt_row *)row->parent->data)->carrier;
+    struct mqtt_carrier *carrier = ((struct mqtt_row *)row->parent->data)->carrier;
     bool wanted = !deleted && subscription->enable && subscription->topic && subscription->topic[0];
     bool had = subscription->subscribed != NULL;
 
@@ -590,7 +370,7 @@ void mtp_mqtt_subscription_changed(struct mtp *mtp, struct dm_row *row, bool del
         had = false;
     }
     if (wanted && !had) {
-        show_topic(carrier, subscription->topic, MQTT_SUBSCRIBING);
+        mqtt_show_topic(carrier, subscription->topic, MQTT_SUBSCRIBING);
         mqtt_client_subscribe(carrier->client, subscription->topic, (int)subscription->qos, NULL);
     }
 }
@@ -600,7 +380,7 @@ void mtp_mqtt_local_changed(struct mtp *mtp, struct dm_row *row)
 {
     struct local_mtp *local = row->data;
     struct dm_row *client = mtp_referenced(mtp, local->mqtt_reference, mtp->mqtt_client);
-    struct carrier *carrier = client ? ((struct mqtt_row *)client->data)->carrier : NULL;
+    struct mqtt_carrier *carrier = client ? ((struct mqtt_row *)client->data)->carrier : NULL;
 
     if (!carrier || !local->enable) {
         mtp_set_status(mtp, row, LOCAL_MTP_DOWN);
@@ -615,12 +395,12 @@ struct usp_channel *mtp_mqtt_channel(struct mtp *mtp, struct dm_row *row)
     const struct local_mtp *local = row->data;
     struct dm_row *client = local->enable ? mtp_referenced(mtp, local->mqtt_reference, mtp->mqtt_client)
                                           : NULL;
-    struct carrier *carrier = client ? ((struct mqtt_row *)client->data)->carrier : NULL;
+    struct mqtt_carrier *carrier = client ? ((struct mqtt_row *)client->data)->carrier : NULL;
 
     return carrier && carrier->ready ? &carrier->channel : NULL;
 }
 
-static void each_carrier(struct mtp *mtp, void (*fn)(struct carrier *carrier))
+static void each_carrier(struct mtp *mtp, void (*fn)(struct mqtt_carrier *carrier))
 {
     struct dm_row *const *rows;
     uint32_t count = dm_rows(dm_row_find(mtp->dm, STR("Device.MQTT.")), mtp->mqtt_client, &rows);
@@ -632,12 +412,12 @@ static void each_carrier(struct mtp *mtp, void (*fn)(struct carrier *carrier))
 
 static void bye(void *ctx, struct controller *controller, struct dm_row *row)
 {
-    struct carrier *carrier = ctx;
+    struct mqtt_carrier *carrier = ctx;
     const struct controller_mtp *mtp_row = row->data;
     struct buf record;
 
-    if (!mtp_row->mqtt_topic ||
-        mtp_referenced(carrier->mtp, mtp_row->mqtt_agent_mtp, carrier->mtp->local_mtp) != local_of(carrier))
+    if (!mtp_row->mqtt_topic || mtp_referenced(carrier->mtp, mtp_row->mqtt_agent_mtp,
+                                               carrier->mtp->local_mtp) != mqtt_local_of(carrier))
         return;
     buf_init(&record, LIMIT_RECORD_BYTES, USP_HEADROOM);
     usp_record_disconnect(&record, str_of(controller->endpoint_id),
@@ -647,7 +427,7 @@ static void bye(void *ctx, struct controller *controller, struct dm_row *row)
     buf_done(&record);
 }
 
-static void stop(struct carrier *carrier)
+static void stop(struct mqtt_carrier *carrier)
 {
     if (carrier->ready)
         mtp_each_controller(carrier->mtp, "MQTT", bye, carrier);

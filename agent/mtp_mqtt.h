@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What the two files of USP over MQTT share: one carrier per row of Device.MQTT.Client., and what it subscribes to.
+ * Topics come from the client's Subscription rows, from the broker, and from the LocalAgent.MTP row that refers to it.
+ */
+#ifndef AGENT_MTP_MQTT_H
+#define AGENT_MTP_MQTT_H
+
+#include "agent/mtp.h"
+
+enum {
+    MQTT_MAX_TOPICS = 64,
+};
+
+/* A topic that the agent wants for itself. */
+struct mqtt_topic {
+    char *name;
+    int qos;
+    bool granted;
+    bool answered;
+};
+
+struct mqtt_carrier {
+    struct usp_channel channel;
+    struct mtp *mtp;
+    struct dm_row *row; /* Device.MQTT.Client. */
+    struct mqtt_client *client;
+    struct mqtt_topic topics[MQTT_MAX_TOPICS];
+    size_t topics_count;
+    char *reply_topic; /* where answers to our records are to go */
+    bool version_5;
+    struct timer restart;
+    bool ready; /* connected, and a topic is subscribed */
+    char *
+        assigned_id; /* client identifier given by the broker: its arrival in the row is no change of settings */
+};
+
+static inline struct mqtt_row *mqtt_row_of(const struct mqtt_carrier *carrier)
+{
+    return carrier->row->data;
+}
+
+/* The enabled LocalAgent.MTP row for this client, or NULL. */
+struct dm_row *mqtt_local_of(const struct mqtt_carrier *carrier);
+uint32_t mqtt_publish_qos(const struct mqtt_carrier *carrier);
+
+/* R-MQTT.15: configured topics, what the broker names, and the own response topic. */
+void mqtt_gather_topics(struct mqtt_carrier *carrier, const struct mqtt_connack *connack);
+void mqtt_forget_topics(struct mqtt_carrier *carrier);
+/* R-MQTT.21 */
+void mqtt_choose_reply_topic(struct mqtt_carrier *carrier, const struct mqtt_connack *connack);
+/* Shows in the Subscription row what the broker said of its topic. */
+void mqtt_show_topic(struct mqtt_carrier *carrier, const char *topic, enum mqtt_subscription_status status);
+
+/* 3.1.1 has no properties: the topic with the reply topic at its end (R-MQTT.24), and the reply topic of a topic
+ * (R-MQTT.25), malloc'ed; NULL: no memory, or there is none. */
+char *mqtt_topic_with_reply(const char *topic, const char *reply);
+char *mqtt_reply_of_topic(const char *topic);
+
+#endif
