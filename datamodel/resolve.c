@@ -1,11 +1,18 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Resolving paths against the tree, and search expressions against rows. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "datamodel/path.h"
 
 static int walk(struct dm_resolver *resolver, struct dm_row *row, const struct dm_path *path, uint32_t at,
                 struct error *err);
+
+static const enum dm_target_kind member_targets[] = {
+    [DM_MEMBER_PARAM] = DM_TARGET_PARAM,
+    [DM_MEMBER_COMMAND] = DM_TARGET_COMMAND,
+    [DM_MEMBER_EVENT] = DM_TARGET_EVENT,
+};
 
 /* ---- search expressions ---- */
 
@@ -190,18 +197,61 @@ static int indexed_term(const struct dm_node *node, const struct dm_segment *seg
     return -1;
 }
 
+/* What the index gave. Copied first: whoever is told of a match may change the key that it was found by. */
+struct gathering {
+    struct arena *arena;
+    struct dm_row **rows;
+    uint32_t count;
+    uint32_t cap;
+};
+
+static int gather(void *ctx, struct dm_row *row)
+{
+    struct gathering *gathering = ctx;
+
+    if (gathering->count == gathering->cap) {
+        uint32_t cap = gathering->cap ? gathering->cap * 2 : 4;
+        struct dm_row **rows = arena_alloc(gathering->arena, cap * sizeof(struct dm_row *));
+
+        if (!rows)
+            return -1;
+        if (gathering->count)
+            memcpy(rows, gathering->rows, gathering->count * sizeof(struct dm_row *));
+        gathering->rows = rows;
+        gathering->cap = cap;
+    }
+    gathering->rows[gathering->count++] = row;
+    return 0;
+}
+
+static int by_instance(const void *a, const void *b)
+{
+    const struct dm_row *left = *(struct dm_row *const *)a;
+    const struct dm_row *right = *(struct dm_row *const *)b;
+
+    return (left->instance > right->instance) - (left->instance < right->instance);
+}
+
 static int walk_expression(struct dm_resolver *resolver, struct dm_row *parent, struct dm_node *node,
                            const struct dm_path *path, uint32_t at, struct error *err)
 {
     struct matching matching = {resolver, path, at, err};
+    struct gathering gathering = {.arena = resolver->arena};
     struct str value;
     int param = indexed_term(node, &path->segments[at], &value);
     struct dm_row *const *rows;
     uint32_t count;
 
-    if (param >= 0)
-        return dm_rows_with(resolver->dm, parent, node, param, value, match_row, &matching);
-    count = dm_rows(parent, node, &rows);
+    if (param >= 0) {
+        if (dm_rows_with(resolver->dm, parent, node, param, value, gather, &gathering) < 0)
+            return error_set(err, ERROR_RESOURCES_EXCEEDED, NULL, "out of memory");
+        if (gathering.count > 1)
+            qsort(gathering.rows, gathering.count, sizeof(struct dm_row *), by_instance);
+        rows = gathering.rows;
+        count = gathering.count;
+    } else {
+        count = dm_rows(parent, node, &rows);
+    }
     for (uint32_t i = 0; i < count; i++) {
         int rc = match_row(&matching, rows[i]);
 
@@ -276,6 +326,7 @@ static int follow(struct dm_resolver *resolver, struct dm_row *row, int param, c
 {
     const struct dm_segment *segment = &path->segments[at];
     const struct dm_param *declared = &row->node->object->params[param];
+    int wanted = segment->follow > 0 ? segment->follow : 1;
     char scratch[DM_SCRATCH_BYTES];
     int number = 0;
     struct str rest;
@@ -292,12 +343,14 @@ static int follow(struct dm_resolver *resolver, struct dm_row *row, int param, c
 
         number++;
         /* "+" alone follows the one item, or the first of a list. */
-        if (segment->follow != DM_FOLLOW_ALL && number != (segment->follow ? segment->follow : 1))
+        if (segment->follow != DM_FOLLOW_ALL && number != wanted)
             continue;
         rc = follow_item(resolver, item, path, at, err);
         if (rc)
             return rc;
     }
+    if (segment->follow != DM_FOLLOW_ALL && number < wanted)
+        resolver->missing_instance = true; /* the reference, or this item of it, is empty */
     return 0;
 }
 
@@ -312,11 +365,6 @@ static int found(struct dm_resolver *resolver, enum dm_target_kind kind, struct 
 static int walk_member(struct dm_resolver *resolver, struct dm_row *row, const struct dm_path *path,
                        uint32_t at, struct error *err)
 {
-    static const enum dm_target_kind kinds[] = {
-        [DM_MEMBER_PARAM] = DM_TARGET_PARAM,
-        [DM_MEMBER_COMMAND] = DM_TARGET_COMMAND,
-        [DM_MEMBER_EVENT] = DM_TARGET_EVENT,
-    };
     const struct dm_segment *segment = &path->segments[at];
     enum dm_member_kind kind;
     int member = dm_node_member(row->node, segment->name, &kind);
@@ -327,7 +375,7 @@ static int walk_member(struct dm_resolver *resolver, struct dm_row *row, const s
         return follow(resolver, row, member, path, at, err);
     if (at + 1 != path->count || segment->follow != DM_FOLLOW_NONE || path->final_dot)
         return unsupported(err, segment->name);
-    return found(resolver, kinds[kind], row->node, row, member);
+    return found(resolver, member_targets[kind], row->node, row, member);
 }
 
 /* row is what the segments before `at` named. */
@@ -411,11 +459,38 @@ bool dm_path_covers(const struct dm *dm, struct arena *arena, const struct dm_pa
 
 /* ---- the supported model ---- */
 
-static int walk_nodes(const struct dm *dm, const struct dm_path *path, struct dm_target *ret,
-                      struct error *err)
-{
-    struct dm_node *node = NULL;
+static int walk_nodes(const struct dm *dm, struct dm_node *node, const struct dm_path *path,
+                      struct dm_target *ret, struct error *err);
 
+/* What an instance part stands in must be a table, and what its expression compares must be supported too. */
+static int check_instance(const struct dm *dm, struct dm_node *node, const struct dm_path *path, uint32_t at,
+                          struct error *err)
+{
+    const struct dm_segment *segment = &path->segments[at];
+
+    if (!node || !dm_node_is_table(node) || at == 0 || path->segments[at - 1].kind != DM_SEGMENT_NAME)
+        return unsupported(err, segment->name);
+    for (uint32_t i = 0; i < segment->terms_count; i++) {
+        struct dm_target left;
+
+        if (walk_nodes(dm, node, segment->terms[i].left, &left, err) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+/* The object that a reference leads to, by its declaration. */
+static struct dm_node *referred(const struct dm *dm, const struct dm_node *node, int param)
+{
+    const char *refers = node->object->params[param].refers;
+
+    return refers ? dm_node_find(dm, refers) : NULL;
+}
+
+/* node: what the path is relative to, or NULL for a whole path. */
+static int walk_nodes(const struct dm *dm, struct dm_node *node, const struct dm_path *path,
+                      struct dm_target *ret, struct error *err)
+{
     for (uint32_t i = 0; i < path->count; i++) {
         const struct dm_segment *segment = &path->segments[i];
         struct dm_node *child;
@@ -423,35 +498,24 @@ static int walk_nodes(const struct dm *dm, const struct dm_path *path, struct dm
         int member;
 
         if (segment->kind != DM_SEGMENT_NAME) {
-            if (!node || !dm_node_is_table(node) || i == 0 || path->segments[i - 1].kind != DM_SEGMENT_NAME)
-                return unsupported(err, segment->name);
+            if (check_instance(dm, node, path, i, err) < 0)
+                return -1;
             continue;
         }
         child = node ? dm_node_child(node, segment->name) : dm_root(dm)->node;
         if (!node && !str_equal(child->name, segment->name))
             return unsupported(err, segment->name);
+        member = child ? -1 : dm_node_member(node, segment->name, &kind);
+        if (!child && member >= 0 && kind == DM_MEMBER_PARAM && segment->follow != DM_FOLLOW_NONE)
+            child = referred(dm, node, member);
         if (child) {
             node = child;
             *ret = (struct dm_target){DM_TARGET_ROW, node, NULL, -1};
             continue;
         }
-        member = dm_node_member(node, segment->name, &kind);
-        if (member < 0)
+        if (member < 0 || segment->follow != DM_FOLLOW_NONE || i + 1 != path->count || path->final_dot)
             return unsupported(err, segment->name);
-        if (segment->follow != DM_FOLLOW_NONE && kind == DM_MEMBER_PARAM &&
-            node->object->params[member].refers) {
-            node = dm_node_find(dm, node->object->params[member].refers);
-            if (!node)
-                return unsupported(err, segment->name);
-            *ret = (struct dm_target){DM_TARGET_ROW, node, NULL, -1};
-            continue;
-        }
-        if (i + 1 != path->count || path->final_dot)
-            return unsupported(err, segment->name);
-        *ret = (struct dm_target){kind == DM_MEMBER_PARAM     ? DM_TARGET_PARAM
-                                  : kind == DM_MEMBER_COMMAND ? DM_TARGET_COMMAND
-                                                              : DM_TARGET_EVENT,
-                                  node, NULL, member};
+        *ret = (struct dm_target){member_targets[kind], node, NULL, member};
     }
     return 0;
 }
@@ -468,7 +532,7 @@ int dm_resolve_supported(const struct dm *dm, struct arena *arena, struct str te
     struct dm_path path;
 
     error_clear(err);
-    if (dm_path_parse(arena, text, &path, err) == 0 && walk_nodes(dm, &path, ret, err) == 0)
+    if (dm_path_parse(arena, text, &path, err) == 0 && walk_nodes(dm, NULL, &path, ret, err) == 0)
         return 0;
     name_path(err, text);
     return -1;
@@ -489,7 +553,8 @@ int dm_resolve_path(struct dm_resolver *resolver, const struct dm_path *path, st
     if (rc)
         return rc;
     /* R-GET.0: what matched nothing must still be in the supported model. */
-    if ((path->search || resolver->missing_instance) && walk_nodes(resolver->dm, path, &supported, err) < 0)
+    if ((path->search || resolver->missing_instance) &&
+        walk_nodes(resolver->dm, NULL, path, &supported, err) < 0)
         return -1;
     if (resolver->missing_instance && !path->search)
         return error_set(err, ERROR_INVALID_PATH, NULL, "no such instance");
