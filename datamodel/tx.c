@@ -192,11 +192,22 @@ static void on_batch_end(void *ctx, bool durable)
     finish(ctx, durable);
 }
 
+static void wait_for_store(struct dm *dm)
+{
+    dm->waiter = (struct store_waiter){.fn = on_batch_end, .ctx = dm};
+    store_wait(dm->store, &dm->waiter);
+}
+
 static void on_iteration_end(void *ctx)
 {
     struct dm *dm = ctx;
 
-    if (dm->waiting && !store_pending(dm->store))
+    if (!dm->waiting)
+        return;
+    /* Nothing was to be stored at first, but by now something is: all of it is one batch. */
+    if (store_pending(dm->store))
+        wait_for_store(dm);
+    else
         finish(dm, true);
 }
 
@@ -206,8 +217,7 @@ void dm_schedule(struct dm *dm)
         return;
     dm->waiting = true;
     if (store_pending(dm->store)) {
-        dm->waiter = (struct store_waiter){.fn = on_batch_end, .ctx = dm};
-        store_wait(dm->store, &dm->waiter);
+        wait_for_store(dm);
     } else if (dm->loop) {
         dm->finish = (struct deferred){.fn = on_iteration_end, .ctx = dm};
         loop_defer(dm->loop, &dm->finish);
@@ -398,6 +408,10 @@ int dm_set(struct dm *dm, struct dm_row *row, int index, struct str text, struct
 
 int dm_delete(struct dm *dm, struct dm_row *row, struct error *err)
 {
+    /* A path may name a row twice (through references), or one that went with another. */
+    for (const struct dm_row *above = row; above; above = above->parent)
+        if (above->flags & ROW_DELETED)
+            return 0;
     if (row->node->object->check_delete && row->node->object->check_delete(dm, row, err) < 0)
         return -1;
     if (dm_references_clear(dm, row, err) < 0)
