@@ -44,6 +44,8 @@ class Home:
         )
         self.agent = Agent(directory)
         self.agent.lan(self.lan.port if mqtt else None, websocket=websocket > 0)
+        # Patience that a test can afford; the simulated devices fetch and restart in a moment.
+        self.agent.conf.update(install_retries=1, install_retry_wait=1, transfer_timeout=5, reboot_timeout=5)
         gateway = self.pki.issue("gateway", uris=["urn:bbf:usp:id:os::012345-GW000001"])
         self.agent.tls(self.pki.ca_file, *gateway)
         self.tls = tls

@@ -273,7 +273,7 @@ def slow_server_comes_back(directory):
 def larger_than_the_cache(directory):
     """Too large for the space there is: refused by its size before it is fetched, and other images stay."""
     home = Home(directory, 1, 0)
-    home.agent.conf["cache_size"] = "256K"
+    home.agent.conf["cache_size"] = "1M"
     home.mqtt_controller()
     home.start()
     home.subscribe()
