@@ -211,7 +211,7 @@ static int make_room(struct registry *registry)
     return 0;
 }
 
-/* Puts a device that has key, dialect and instance into the table and gives it its firmware target. */
+/* Puts a device that has key, dialect and instance into the table. */
 static int enter(struct registry *registry, struct device *device, struct error *err)
 {
     uint32_t place = place_of(registry, device->instance);
@@ -230,15 +230,23 @@ static int enter(struct registry *registry, struct device *device, struct error 
     device->target.blocked_reason = device->quarantined ? device_text(device, DEVICE_REASON) : NULL;
     if (map_put(&registry->by_key, str_of(device->key), device) < 0)
         return error_set(err, ERROR_INTERNAL, device->key, "out of memory");
-    if (registry->firmware && firmware_target_add(registry->firmware, &device->target, err) < 0) {
-        map_remove(&registry->by_key, str_of(device->key));
-        return -1;
-    }
     memmove(registry->devices + place + 1, registry->devices + place,
             (registry->count - place) * sizeof(*registry->devices));
     registry->devices[place] = device;
     registry->count++;
     return 0;
+}
+
+/* Takes it out of the table again. */
+static void leave(struct device *device)
+{
+    struct registry *registry = device->registry;
+    uint32_t place = place_of(registry, device->instance);
+
+    map_remove(&registry->by_key, str_of(device->key));
+    memmove(registry->devices + place, registry->devices + place + 1,
+            (registry->count - place - 1) * sizeof(*registry->devices));
+    registry->count--;
 }
 
 /* ---- the store ---- */
@@ -355,6 +363,14 @@ int registry_load(struct registry *registry, const struct dialect *(*find)(const
     return 0;
 }
 
+int registry_resume(struct registry *registry, struct error *err)
+{
+    for (uint32_t i = 0; registry->firmware && i < registry->count; i++)
+        if (firmware_target_add(registry->firmware, &registry->devices[i]->target, err) < 0)
+            return -1;
+    return 0;
+}
+
 /* ---- coming and going ---- */
 
 static int may_add(struct registry *registry, struct rate *peer, bool many, struct error *err)
@@ -392,6 +408,11 @@ struct device *registry_add(struct registry *registry, const struct dialect *dia
         device_free(device);
         return NULL;
     }
+    if (registry->firmware && firmware_target_add(registry->firmware, &device->target, err) < 0) {
+        leave(device);
+        device_free(device);
+        return NULL;
+    }
     registry->next_instance++;
     save_next_instance(registry);
     device->changed = DEVICE_BIT(DEVICE_FIELDS); /* added, not told yet */
@@ -401,17 +422,13 @@ struct device *registry_add(struct registry *registry, const struct dialect *dia
 void registry_remove(struct device *device)
 {
     struct registry *registry = device->registry;
-    uint32_t place = place_of(registry, device->instance);
 
     notify(device, DEVICE_REMOVED, 0);
     if (registry->store)
         store_delete(registry->store, KIND, str_of(device->key), NULL);
     if (registry->firmware)
         firmware_target_remove(&device->target);
-    map_remove(&registry->by_key, str_of(device->key));
-    memmove(registry->devices + place, registry->devices + place + 1,
-            (registry->count - place - 1) * sizeof(*registry->devices));
-    registry->count--;
+    leave(device);
     device_free(device);
 }
 

@@ -61,6 +61,8 @@ void registry_free(struct registry *registry);
  */
 int registry_load(struct registry *registry, const struct dialect *(*find)(const char *name),
                   struct error *err);
+/* Once those are shown: the firmware manager takes their targets, and jobs of the last life go on. */
+int registry_resume(struct registry *registry, struct error *err);
 
 struct device *registry_find(const struct registry *registry, const char *key);
 struct device *registry_instance(const struct registry *registry, uint32_t instance);

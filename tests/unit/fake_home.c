@@ -238,6 +238,7 @@ void fake_home_restore(struct fake_home *home)
     registry_load(home->registry, dialect_find, NULL);
     for (uint32_t i = 0; i < home->registry->count; i++)
         home->dialect->restore(home->ctx, home->registry->devices[i]);
+    registry_resume(home->registry, NULL);
 }
 
 void fake_home_advance(struct fake_home *home, uint64_t ms)
