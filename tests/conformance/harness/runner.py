@@ -58,7 +58,13 @@ class Worker:
 
     def one(self, case, last):
         start = time.monotonic()
-        verdict, text = self.verdict(case)
+        try:
+            verdict, text = self.verdict(case)
+        except Exception as e:                                                 # pylint: disable=broad-except
+            # A fault of the runner fails this case and leaves the others theirs.
+            verdict, text = FAIL, f"runner: {type(e).__name__} {short(e)}"
+            (self.dir / f"{case.number}.trace").write_text(traceback.format_exc())
+            self.drop_lane()
         if last:
             # Every shared agent must also end in order; the last case answers for that.
             self.ends.append(self.drop_lane())
@@ -146,8 +152,8 @@ class Worker:
         elif before is not None:
             try:
                 complaint = difference(before, lane.snapshot())
-            except (AssertionError, OSError) as e:
-                complaint = f"after the case: {short(e)}"
+            except (AssertionError, OSError, IndexError) as e:
+                complaint = f"after the case: {type(e).__name__} {short(e)}"
         if complaint:
             trial.failures.append(complaint)
         if complaint or (trial.failures and not case.fresh):

@@ -149,8 +149,8 @@ class Trial:
         paths, self._rows = list(reversed(self._rows)), []
         try:
             answer = self.ctl.request(usp.delete(*paths, allow_partial=True))
-        except AssertionError as e:
-            self.failures.append(f"clean-up: {short(e)}")
+        except (AssertionError, OSError, IndexError) as e:
+            self.failures.append(f"clean-up: {type(e).__name__} {short(e)}")
             return
         if answer.body.WhichOneof("msg_body") == "error":
             self.failures.append(f"clean-up: {error_text(answer.body.error)}")
