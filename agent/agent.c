@@ -316,13 +316,28 @@ static int watch_signals(struct agent *agent, struct error *err)
     return 0;
 }
 
+/* Nothing is lost silently: whoever subscribed (the factory configuration may) hears that the store began anew. */
+static void tell_recovery(struct agent *agent)
+{
+    const char *file = store_damaged_file(agent->store);
+    struct dm_pair args[] = {{"File", file}};
+
+    if (file)
+        dm_raise(agent->dm, dm_row_find(agent->dm, STR("Device.LocalAgent.")),
+                 VENDOR_PREFIX "StoreRecovered!", args, 1);
+}
+
 /* From here on the agent is seen. version: of the gateway's firmware, for FirmwareUpdated in Boot!. */
 static int begin(struct agent *agent, const char *version, struct error *err)
 {
     /* Boot! is queued before anything can raise another event. */
-    if (boot_load(&agent->boot, agent->store, version, err) < 0 ||
-        usp_start(agent->usp, &agent->boot.why, err) < 0 || make_home(agent, err) < 0)
+    if (boot_load(&agent->boot, agent->store, version, err) < 0)
         return -1;
+    if (store_damaged_file(agent->store))
+        agent->boot.why.reason = "The database was damaged and was made anew";
+    if (usp_start(agent->usp, &agent->boot.why, err) < 0 || make_home(agent, err) < 0)
+        return -1;
+    tell_recovery(agent);
     usp_requests_abandon(agent->usp); /* what no job goes on with ended with the last life */
     mtp_start(&agent->mtp);
     log_info("ready endpoint=%s", usp_endpoint_id(agent->usp));
@@ -368,8 +383,8 @@ void agent_run(struct agent *agent)
 
 void agent_done(struct agent *agent)
 {
-    if (agent->factory_reset && dm_forget(agent->dm, NULL) == 0)
-        log_info("factory reset: the stored configuration is forgotten");
+    if (agent->factory_reset && store_forget(agent->store, BOOT_KIND, NULL) == 0)
+        log_info("factory reset: all that was stored is forgotten");
     if (agent->mtp.model)
         mtp_done(&agent->mtp);
     if (agent->home) {
@@ -383,9 +398,9 @@ void agent_done(struct agent *agent)
     websocket_context_free(agent->websockets);
     if (agent->dm)
         dm_flush(agent->dm, NULL);
-    usp_free(agent->usp);
-    agent->model.usp = NULL;
+    usp_stop(agent->usp);
     dm_free(agent->dm);
+    usp_free(agent->usp);
     store_close(agent->store);
     boot_done(&agent->boot);
     timer_cancel(&agent->loop.timers, &agent->grace);

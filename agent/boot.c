@@ -3,8 +3,6 @@
 
 #include <string.h>
 
-static const char KIND[] = "boot";
-
 enum {
     TEXT_BYTES = 8192,
 };
@@ -28,23 +26,23 @@ int boot_load(struct boot *boot, struct store *store, const char *version, struc
 
     buf_init(&boot->text, TEXT_BYTES, 0);
     boot->why = (struct usp_boot){.cause = "LocalReboot", .command_key = "", .reason = ""};
-    found = store_get(store, KIND, STR("cause"), &boot->text, err);
+    found = store_get(store, BOOT_KIND, STR("cause"), &boot->text, err);
     if (found < 0)
         return -1;
     if (found) {
         split(boot);
-        if (store_delete(store, KIND, STR("cause"), err) < 0)
+        if (store_delete(store, BOOT_KIND, STR("cause"), err) < 0)
             return -1;
     }
     buf_init(&last, TEXT_BYTES, 0);
-    found = store_get(store, KIND, STR("version"), &last, NULL);
+    found = store_get(store, BOOT_KIND, STR("version"), &last, NULL);
     boot->why.firmware_updated = found == 1 &&
                                  !str_equal(str_of(version),
                                             (struct str){(const char *)buf_data(&last), last.len});
     buf_done(&last);
     if (found == 1 && !boot->why.firmware_updated)
         return 0;
-    return store_put(store, KIND, STR("version"), version, strlen(version), err);
+    return store_put(store, BOOT_KIND, STR("version"), version, strlen(version), err);
 }
 
 void boot_done(struct boot *boot)
@@ -64,7 +62,7 @@ int boot_save(struct store *store, const struct model_restart *restart, struct e
     if (text.failed)
         result = error_set(err, ERROR_RESOURCES_EXCEEDED, NULL, "the reason of the restart is too long");
     else
-        result = store_put(store, KIND, STR("cause"), buf_data(&text), text.len, err);
+        result = store_put(store, BOOT_KIND, STR("cause"), buf_data(&text), text.len, err);
     buf_done(&text);
     return result;
 }

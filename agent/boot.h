@@ -10,6 +10,9 @@
 #include "datamodel/device/model.h"
 #include "usp/usp.h"
 
+/* The store's kind of these records: the one thing that a factory reset leaves. */
+#define BOOT_KIND "boot"
+
 struct boot {
     struct buf text; /* holds the strings of `why` */
     struct usp_boot why;

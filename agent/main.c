@@ -2,13 +2,16 @@
 /* homepatchd: the gateway's agent. */
 #include <getopt.h>
 #include <malloc.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "agent/agent.h"
+#include "base/limits.h"
 #include "base/log.h"
 #include "config.h"
 
@@ -79,10 +82,17 @@ static int parse_options(int argc, char **argv, struct options *ret)
 /* Small and steady: one malloc arena, freed memory given back, no more workers than the work needs. */
 static void tune_process(void)
 {
+    struct rlimit files;
+
     mallopt(M_ARENA_MAX, 1);
     mallopt(M_TRIM_THRESHOLD, 128 << 10);
     mallopt(M_MMAP_THRESHOLD, 256 << 10);
     setenv("UV_THREADPOOL_SIZE", "2", 0);
+    signal(SIGPIPE, SIG_IGN); /* a peer that went is an error of the write, not the end of the program */
+    if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur > LIMIT_OPEN_FILES) {
+        files.rlim_cur = LIMIT_OPEN_FILES; /* libraries size their tables by it */
+        setrlimit(RLIMIT_NOFILE, &files);
+    }
 }
 
 static void set_log(const struct agent_config *config, int verbose)

@@ -230,8 +230,7 @@ struct session *session_new(struct mtp *mtp, const char *peer)
         return NULL;
     }
     session->channel.peer = session->peer;
-    session->next = mtp->sessions;
-    mtp->sessions = session;
+    session->accepted = clock_monotonic(&mtp->loop->clock);
     return session;
 }
 
@@ -276,16 +275,23 @@ static void send_connect(struct session *session)
     buf_done(&record);
 }
 
-void session_opened(struct session *session)
+/* The peer is known: now, or from its first record on. */
+static void greet(struct session *session)
 {
     struct controller *controller;
 
-    if (!session->peer)
-        return;
     send_connect(session);
     controller = usp_controller_find(session->mtp->usp, str_of(session->peer));
     if (controller)
         usp_controller_reachable(session->mtp->usp, controller);
+}
+
+void session_opened(struct session *session)
+{
+    session->next = session->mtp->sessions;
+    session->mtp->sessions = session;
+    if (session->peer)
+        greet(session);
 }
 
 /* A peer that did not name itself in the handshake does so with its first record. */
@@ -297,7 +303,8 @@ static void learn_peer(struct session *session, struct str data)
         return;
     session->peer = str_dup(record.from_id.data, record.from_id.len);
     session->channel.peer = session->peer;
-    session_opened(session);
+    if (session->peer)
+        greet(session);
 }
 
 bool session_record(struct session *session, const uint8_t *data, size_t len, struct error *ret_why)

@@ -20,11 +20,12 @@
 struct session {
     struct usp_channel channel;
     struct mtp *mtp;
-    struct session *next;
+    struct session *next; /* of those that are open, or of those that a server has accepted */
+    uint64_t accepted;    /* monotonic ms */
     char *peer;           /* Endpoint ID; NULL until it is known */
     struct websocket *ws; /* one of the two */
     struct uds *uds;
-    struct controller_mtp *row; /* of the outgoing WebSocket, else NULL */
+    void *server; /* of an incoming WebSocket, else NULL */
 };
 
 struct mtp {
@@ -53,9 +54,10 @@ extern const struct usp_ops mtp_usp_ops;
 
 /* ---- shared by the protocols ---- */
 
-/* A session begins: it is listed, the Connect record is sent, and what waits for the peer goes out. */
 struct session *session_new(struct mtp *mtp, const char *peer);
+/* It is open (ws or uds is set): it is listed, the Connect record is sent, and what waits for the peer goes out. */
 void session_opened(struct session *session);
+/* Takes it off the list if it is there. */
 void session_free(struct session *session);
 /* Hands a record to the endpoint. False: it was no record, *ret_why says why, and the session is to be closed. */
 bool session_record(struct session *session, const uint8_t *data, size_t len, struct error *ret_why);

@@ -17,6 +17,8 @@ enum {
     CLOSE_UNSUPPORTED_DATA = 1003, /* R-WS.16 */
     CLOSE_GOING_AWAY = 1001,
     HTTP_NOT_FOUND = 404,
+    HTTP_UNAVAILABLE = 503,
+    HANDSHAKE_MS = 15 * 1000, /* longer than the transport waits for one */
     MAX_SESSIONS = 64,
 };
 
@@ -71,7 +73,26 @@ struct server {
     bool tls;
     uint32_t ping;
     char *path;
+    struct session *accepted; /* not open yet, newest first: a peer may vanish before, without a word */
 };
+
+/* Forgets those whose handshake did not end in time; all of them when max_age_ms is 0. */
+static void forget_accepted(struct server *server, uint64_t max_age_ms)
+{
+    uint64_t now = clock_monotonic(&server->mtp->loop->clock);
+    struct session **at = &server->accepted;
+
+    while (*at) {
+        struct session *session = *at;
+
+        if (max_age_ms && now - session->accepted < max_age_ms) {
+            at = &session->next;
+            continue;
+        }
+        *at = session->next;
+        session_free(session);
+    }
+}
 
 static bool same_path(const char *a, const char *b)
 {
@@ -120,9 +141,25 @@ static int accept_session(void *ctx, const struct websocket_request *request, vo
     session = session_new(server->mtp, peer);
     free(peer);
     if (!session)
-        return 503;
+        return HTTP_UNAVAILABLE;
+    forget_accepted(server, HANDSHAKE_MS);
+    session->server = server;
+    session->next = server->accepted;
+    server->accepted = session;
     *ret_ctx = session;
     return 0;
+}
+
+static void take_accepted(struct session *session)
+{
+    struct server *server = session->server;
+
+    for (struct session **at = &server->accepted; *at; at = &(*at)->next) {
+        if (*at == session) {
+            *at = session->next;
+            return;
+        }
+    }
 }
 
 static void server_opened(void *ctx, struct websocket *ws, X509 *certificate)
@@ -162,6 +199,7 @@ static void server_stop(struct dm_row *row)
     if (!server)
         return;
     websocket_server_free(server->server);
+    forget_accepted(server, 0);
     free(server->path);
     free(server);
     local->websocket_carrier = NULL;
@@ -275,7 +313,6 @@ static void client_opened(void *ctx, struct websocket *ws, X509 *certificate)
         return;
     }
     session->ws = ws;
-    session->row = row;
     client->session = session;
     row->websocket_retries = 0; /* R-WS.20 */
     leave_only_one(session);

@@ -12,6 +12,7 @@ enum statement {
     PUT,
     DELETE,
     DELETE_PREFIX,
+    FORGET,
     GET,
     EACH,
     BEGIN,
@@ -29,6 +30,7 @@ static const char *const sql[STATEMENTS] = {
     [DELETE] = "DELETE FROM record WHERE kind = ?1 AND key = ?2",
     /* A key that starts with the prefix sorts between it and the prefix followed by the highest byte. */
     [DELETE_PREFIX] = "DELETE FROM record WHERE kind = ?1 AND key >= ?2 AND key < ?3",
+    [FORGET] = "DELETE FROM record WHERE kind <> ?1",
     [GET] = "SELECT value FROM record WHERE kind = ?1 AND key = ?2",
     [EACH] = "SELECT key, value FROM record WHERE kind = ?1 AND key >= ?2 AND key < ?3 ORDER BY key",
     [BEGIN] = "BEGIN IMMEDIATE",
@@ -281,6 +283,18 @@ int store_delete_prefix(struct store *store, const char *kind, struct str prefix
     if (begin(store, err) < 0)
         return -1;
     return run(store, DELETE_PREFIX) < 0 ? fail(store, err, "cannot delete") : 0;
+}
+
+int store_forget(struct store *store, const char *kept_kind, struct error *err)
+{
+    sqlite3_stmt *stmt = statement(store, FORGET);
+
+    if (!stmt)
+        return fail(store, err, "cannot delete");
+    if (begin(store, err) < 0)
+        return -1;
+    sqlite3_bind_text(stmt, 1, kept_kind, -1, SQLITE_STATIC);
+    return run(store, FORGET) < 0 ? fail(store, err, "cannot delete") : 0;
 }
 
 int store_get(struct store *store, const char *kind, struct str key, struct buf *ret, struct error *err)

@@ -46,6 +46,9 @@ int store_delete(struct store *store, const char *kind, struct str key, struct e
 /* All keys that start with prefix ("" for all). */
 int store_delete_prefix(struct store *store, const char *kind, struct str prefix, struct error *err);
 
+/* Everything but the records of one kind. */
+int store_forget(struct store *store, const char *kept_kind, struct error *err);
+
 /* Reads see the open batch. 1 found (appended to *ret), 0 not there, -1. */
 int store_get(struct store *store, const char *kind, struct str key, struct buf *ret, struct error *err);
 /* In key order; fn returns non-zero to stop, which is returned. fn must not write. */

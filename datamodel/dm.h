@@ -221,7 +221,5 @@ int dm_load(struct dm *dm, uint32_t *ret_skipped, struct error *err);
 bool dm_store_empty(struct dm *dm);
 /* Reads a factory file (homepatch-factory.conf(5)) into the tree, in one transaction. err->path is file:line. */
 int dm_load_factory(struct dm *dm, const char *file, struct error *err);
-/* Device.FactoryReset(): forgets every stored row. Takes effect when the program starts anew. */
-int dm_forget(struct dm *dm, struct error *err);
 
 #endif

@@ -143,9 +143,11 @@ static int save_added(struct saving *saving, struct dm_row *row)
 static int save_deleted(struct saving *saving, struct dm_row *row)
 {
     char path[DM_PATH_BYTES];
+    struct str prefix = {path, dm_row_path(row, path)};
 
-    return store_delete_prefix(saving->dm->store, KIND_ROW, (struct str){path, dm_row_path(row, path)},
-                               saving->err);
+    if (store_delete_prefix(saving->dm->store, KIND_NEXT, prefix, saving->err) < 0)
+        return -1;
+    return store_delete_prefix(saving->dm->store, KIND_ROW, prefix, saving->err);
 }
 
 static bool goes_away(const struct dm_row *row)
@@ -288,7 +290,7 @@ static int load_next(void *ctx, struct str key, struct str value)
 
     while (end && key.data[end - 1] != '.')
         end--;
-    parent = row_at(loading->dm, (struct str){key.data, end});
+    parent = dm_row_find(loading->dm, (struct str){key.data, end}); /* never made for the number's sake */
     node = parent ? dm_node_child(parent->node, (struct str){key.data + end, key.len - end}) : NULL;
     table = node && dm_node_is_table(node) ? dm_table_of(parent, node) : NULL;
     if (!table || str_to_u64(value, &next) < 0 || next > UINT32_MAX) {
@@ -345,12 +347,4 @@ static int stop_at_first(void *ctx, struct str key, struct str value)
 bool dm_store_empty(struct dm *dm)
 {
     return store_each(dm->store, KIND_ROW, STR(""), stop_at_first, NULL, NULL) == 0;
-}
-
-int dm_forget(struct dm *dm, struct error *err)
-{
-    return store_delete_prefix(dm->store, KIND_ROW, STR(""), err) < 0 ||
-                   store_delete_prefix(dm->store, KIND_NEXT, STR(""), err) < 0
-               ? -1
-               : 0;
 }

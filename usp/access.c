@@ -254,14 +254,13 @@ static uint8_t exact(const struct dm_access *access, const struct dm_row *row, u
 
 const struct dm_access *usp_access(struct usp *usp, struct controller *controller)
 {
-    static const uint8_t nothing[65536]; /* memory is out: nothing is allowed */
     struct compiling compiling = {.usp = usp, .count = dm_access_ids(usp->dm)};
 
     if (controller->access_bits && controller->access_generation == usp->access_generation)
         return &controller->access;
     free(controller->access_bits);
     controller->access_bits = calloc(compiling.count, 1);
-    controller->access = (struct dm_access){.bits = nothing, .ctx = controller};
+    controller->access = (struct dm_access){.bits = usp->no_access, .ctx = controller};
     if (!controller->access_bits)
         return &controller->access;
     arena_init(&compiling.arena, 0);

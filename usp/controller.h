@@ -36,6 +36,7 @@ struct controller {
     struct notification *first; /* waiting or unacknowledged, oldest first */
     struct notification **last;
     uint32_t waiting;
+    uint32_t unsent; /* of these, not sent since the controller was last reachable */
     struct timer periodic;
     struct timer onboarding;
     struct dm_access access;

@@ -55,6 +55,14 @@ static void free_notification(struct notification *notification)
     free(notification);
 }
 
+static void mark_sent(struct notification *notification, bool sent)
+{
+    if (notification->sent == sent)
+        return;
+    notification->sent = sent;
+    notification->controller->unsent += sent ? -1u : 1u;
+}
+
 static void unlink_notification(struct notification *notification)
 {
     struct controller *controller = notification->controller;
@@ -68,6 +76,8 @@ static void unlink_notification(struct notification *notification)
     if (!*at)
         controller->last = at;
     controller->waiting--;
+    if (!notification->sent)
+        controller->unsent--;
 }
 
 /* Delivered, expired or given up. */
@@ -115,7 +125,7 @@ static void send_one(struct notification *notification, const struct usp_route *
     usp_record_wrap(&out, to, str_of(usp->endpoint_id));
     usp_send(usp, route, &out, to, STR(""));
     buf_done(&out);
-    notification->sent = true;
+    mark_sent(notification, true);
     if (!notification->retry) {
         finish(notification);
         return;
@@ -145,7 +155,7 @@ static void on_retry(struct timer *timer, void *ctx)
     if (controller->enable && controller->usp->ops->route(controller->usp->ctx, controller, &route) == 0)
         send_one(notification, &route);
     else
-        notification->sent = false; /* goes out when the controller can be reached */
+        mark_sent(notification, false); /* goes out when the controller can be reached */
 }
 
 void usp_notifications_send(struct controller *controller)
@@ -153,7 +163,7 @@ void usp_notifications_send(struct controller *controller)
     struct notification *next;
     struct usp_route route;
 
-    if (!controller->first || !controller->enable)
+    if (!controller->unsent || !controller->enable)
         return;
     if (controller->usp->ops->route(controller->usp->ctx, controller, &route) < 0)
         return;
@@ -171,7 +181,7 @@ void usp_controller_reachable(struct usp *usp, struct controller *controller)
     (void)usp;
     for (struct notification *notification = controller->first; notification;
          notification = notification->next)
-        notification->sent = false;
+        mark_sent(notification, false);
     usp_notifications_send(controller);
 }
 
@@ -214,6 +224,7 @@ static void enqueue(struct notification *notification)
     *controller->last = notification;
     controller->last = &notification->next;
     controller->waiting++;
+    controller->unsent++;
 }
 
 static void enqueue_first(struct notification *notification)
@@ -227,6 +238,7 @@ static void enqueue_first(struct notification *notification)
     notification->next = controller->first;
     controller->first = notification;
     controller->waiting++;
+    controller->unsent++;
 }
 
 /* A full queue drops the oldest that nobody is promised. */
@@ -249,6 +261,7 @@ int usp_notify(struct controller *controller, const struct notify_options *optio
 {
     struct usp *usp = controller->usp;
     struct notification *notification = NULL;
+    struct usp_route route;
     struct buf content;
 
     buf_init(&content, LIMIT_RECORD_BYTES, 0);
@@ -275,7 +288,11 @@ int usp_notify(struct controller *controller, const struct notify_options *optio
         enqueue(notification);
     if (notification->retry)
         save(notification, NULL); /* a full disk: it is still delivered, only not across a restart */
-    usp_notifications_send(controller);
+    /* Usually it is the only one that was not sent: no walk past those that wait for their response. */
+    if (controller->unsent > 1)
+        usp_notifications_send(controller);
+    else if (controller->enable && usp->ops->route(usp->ctx, controller, &route) == 0)
+        send_one(notification, &route);
     return 0;
 }
 
@@ -320,6 +337,7 @@ void usp_notifications_free(struct controller *controller)
     }
     controller->last = NULL;
     controller->waiting = 0;
+    controller->unsent = 0;
 }
 
 /* ---- after a restart ---- */

@@ -51,6 +51,7 @@ struct usp *usp_new(struct dm *dm, const struct usp_ops *ops, void *ctx, struct 
     usp->ctx = ctx;
     usp->held_last = &usp->held;
     usp->access_generation = 1;
+    usp->no_access = calloc(dm_access_ids(dm), 1);
     usp->controllers = dm_node_find(dm, "Device.LocalAgent.Controller.{i}.");
     usp->subscriptions = dm_node_find(dm, "Device.LocalAgent.Subscription.{i}.");
     usp->requests = dm_node_find(dm, "Device.LocalAgent.Request.{i}.");
@@ -59,19 +60,23 @@ struct usp *usp_new(struct dm *dm, const struct usp_ops *ops, void *ctx, struct 
     arena_init(&usp->feed_arena, REQUEST_ARENA_BYTES);
     if (getrandom(&usp->boot, sizeof(usp->boot), GRND_NONBLOCK) != (ssize_t)sizeof(usp->boot))
         usp->boot = (uint64_t)clock_wall_ms(&usp->loop->clock);
-    if (usp->controllers && usp->subscriptions && usp->requests && usp->local_agent)
+    if (usp->no_access && usp->controllers && usp->subscriptions && usp->requests && usp->local_agent)
         return usp;
     error_set(err, ERROR_INTERNAL, "Device.LocalAgent.", "the data model lacks the objects that USP needs");
     usp_free(usp);
     return NULL;
 }
 
+void usp_stop(struct usp *usp)
+{
+    if (usp && usp->started)
+        observer_remove(dm_observers(usp->dm), &usp->feed);
+}
+
 void usp_free(struct usp *usp)
 {
     if (!usp)
         return;
-    if (usp->started)
-        observer_remove(dm_observers(usp->dm), &usp->feed);
     while (usp->held) {
         struct held *next = usp->held->next;
 
@@ -83,6 +88,7 @@ void usp_free(struct usp *usp)
         usp->held = next;
     }
     free(usp->refs);
+    free(usp->no_access);
     free(usp->endpoint_id);
     arena_done(&usp->arena);
     arena_done(&usp->feed_arena);

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Device.LocalAgent. and its events. */
+#include "config.h"
+
 #include "datamodel/device/local_agent.h"
 
 #include <time.h>
@@ -81,9 +83,13 @@ static const struct dm_arg transfer_args[] = {
     {.name = NULL},
 };
 
+/* The database was damaged: the agent began anew with its factory configuration, and File is what was kept. */
+static const struct dm_arg recovered_args[] = {{.name = "File"}, {.name = NULL}};
+
 static const struct dm_event_type events[] = {
     {.name = "Periodic!"},
     {.name = "TransferComplete!", .args = transfer_args},
+    {.name = VENDOR_PREFIX "StoreRecovered!", .args = recovered_args},
     {.name = NULL},
 };
 
