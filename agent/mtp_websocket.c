@@ -167,6 +167,7 @@ static void server_opened(void *ctx, struct websocket *ws, X509 *certificate)
     struct session *session = ctx;
 
     (void)certificate;
+    take_accepted(session);
     session->ws = ws;
     leave_only_one(session);
     log_info("WebSocket session with %s",
