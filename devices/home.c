@@ -229,15 +229,13 @@ int home_load(struct home *home, struct error *err)
 {
     if (registry_load(home->registry, dialect_find, err) < 0)
         return -1;
-    if (restore_devices(home) < 0)
-        return error_set(err, ERROR_INTERNAL, NULL, "out of memory");
-    return registry_resume(home->registry, err);
+    return restore_devices(home) < 0 ? error_set(err, ERROR_INTERNAL, NULL, "out of memory") : 0;
 }
 
 int home_start(struct home *home, struct websocket_context *context, const struct home_settings *settings,
                struct error *err)
 {
-    if (start_websocket(home, context, settings, err) < 0)
+    if (registry_resume(home->registry, err) < 0 || start_websocket(home, context, settings, err) < 0)
         return -1;
     return start_mqtt(home, settings, err);
 }

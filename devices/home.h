@@ -3,8 +3,9 @@
  * The home: the registry, the dialects with their contexts, and the two ways devices reach us, wired together. What the
  * program creates; everything else in this folder follows from it.
  *
- * Comes up in three steps: home_new(); observers of the registry are added; home_load() announces the devices that are
- * known; home_start() listens. What a device that is known does at start is thus no news to who observes later.
+ * Comes up in three steps: home_new(), and observers of the registry are added; home_load() announces the devices of the
+ * last life, which is no news to anybody who observes their rows only after it; home_start() lets their jobs go on and
+ * listens to the home.
  * Owned by the caller; loop's thread only.
  */
 #ifndef DEVICES_HOME_H
@@ -33,7 +34,7 @@ struct home *home_new(struct loop *loop, struct store *store, struct firmware *f
 struct registry *home_registry(struct home *home);
 /* -1: the store cannot be read. */
 int home_load(struct home *home, struct error *err);
-/* -1: a setting or the port is unusable. */
+/* Jobs of the last life go on, then the network. -1: a setting or the port is unusable. */
 int home_start(struct home *home, struct websocket_context *context, const struct home_settings *settings,
                struct error *err);
 /* Before the firmware manager, the WebSocket context and the store. */
