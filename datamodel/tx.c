@@ -10,6 +10,10 @@
 #include "base/limits.h"
 #include "datamodel/internal.h"
 
+enum {
+    FLUSH_ROUNDS = 16, /* of hooks that change things in answer to a change */
+};
+
 int dm_change_push(struct dm *dm, const struct dm_change *change)
 {
     if (dm->changes_count == dm->changes_cap) {
@@ -167,6 +171,9 @@ static void finish(struct dm *dm, bool durable)
     size_t count = dm->changes_count;
 
     dm->waiting = false;
+    /* After dm_flush() it may still be queued: queued again, the list of deferred calls would be a circle. */
+    if (dm->loop)
+        loop_undefer(dm->loop, &dm->finish);
     if (!durable) {
         undo_to(dm, 0);
         return;
@@ -226,10 +233,16 @@ void dm_schedule(struct dm *dm)
 
 int dm_flush(struct dm *dm, struct error *err)
 {
-    int result = store_flush(dm->store, err);
+    int result = 0;
 
-    if (dm->waiting && dm->depth == 0)
-        finish(dm, true);
+    /* Hooks may change things again, and that must be durable before it is applied, too. */
+    for (unsigned round = 0; result == 0 && round < FLUSH_ROUNDS; round++) {
+        result = store_flush(dm->store, err);
+        if (dm->waiting && dm->depth == 0 && !store_pending(dm->store))
+            finish(dm, true);
+        if (!dm->waiting && !store_pending(dm->store))
+            break;
+    }
     return result;
 }
 
@@ -292,6 +305,10 @@ struct dm_row *dm_add(struct dm *dm, struct dm_row *parent, struct dm_node *node
     }
     if (table && instance && dm_row_instance(parent, node, instance)) {
         error_set(err, ERROR_UNIQUE_KEY_CONFLICT, node->path, "instance %u exists", instance);
+        return NULL;
+    }
+    if (table && !instance && !table->next_instance) {
+        error_set(err, ERROR_RESOURCES_EXCEEDED, node->path, "no instance number is left");
         return NULL;
     }
     row = table ? dm_row_new(parent, node, instance ? instance : table->next_instance, NULL) : NULL;
