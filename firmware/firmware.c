@@ -66,8 +66,22 @@ static void on_reconsider(void *ctx)
     /* A job that ends on the way takes itself out; unlink_job() moves the walk on. */
     for (struct firmware_job *job = firmware->jobs; job; job = firmware->walk) {
         firmware->walk = job->next;
-        if (job->state == JOB_WAITING && job->accepted)
+        if (job->state == JOB_WAITING && job->accepted && !job->to_resume)
             activate_consider(job);
+    }
+    firmware->walk = NULL;
+}
+
+static void on_resume(void *ctx)
+{
+    struct firmware *firmware = ctx;
+
+    for (struct firmware_job *job = firmware->jobs; job; job = firmware->walk) {
+        firmware->walk = job->next;
+        if (!job->to_resume)
+            continue;
+        job->to_resume = false;
+        job_resume(job);
     }
     firmware->walk = NULL;
 }
@@ -161,7 +175,8 @@ int firmware_target_add(struct firmware *firmware, struct firmware_target *targe
     for (struct firmware_job *job = target->jobs, *next; job; job = next) {
         next = job->target_next;
         firmware_tell(firmware, FIRMWARE_JOB_RESUMED, target, job->slot, job);
-        job_resume(job);
+        job->to_resume = true;
+        loop_defer(firmware->loop, &firmware->resume);
     }
     return 0;
 }
@@ -396,6 +411,7 @@ struct firmware *firmware_new_from(struct loop *loop, struct store *store,
         .reboot_s = settings->reboot_s,
         .policy = default_policy,
         .reconsider = {.fn = on_reconsider, .ctx = firmware},
+        .resume = {.fn = on_resume, .ctx = firmware},
         .waiter = {.fn = on_batch, .ctx = firmware},
     };
     timer_init(&firmware->repair, on_repair, firmware);
@@ -431,6 +447,7 @@ void firmware_free(struct firmware *firmware)
     }
     timer_cancel(&firmware->loop->timers, &firmware->repair);
     loop_undefer(firmware->loop, &firmware->reconsider);
+    loop_undefer(firmware->loop, &firmware->resume);
     fetches_free(firmware->fetches);
     http_fetcher_free(firmware->fetcher);
     cache_free(firmware->cache);

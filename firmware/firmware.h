@@ -202,7 +202,10 @@ void firmware_set_policy(struct firmware *firmware, const struct firmware_policy
 /* Something outside that waiting jobs depend on changed (consent, idleness): looks at them again this iteration. */
 void firmware_reconsider(struct firmware *firmware);
 
-/* Adds a target: its stored slots are restored into target->slots, its stored jobs resume. -1: out of memory. */
+/*
+ * Adds a target: its stored slots are restored into target->slots, its stored jobs are announced, and go on at the end of
+ * this iteration, so that whoever is above can show the target first. -1: out of memory.
+ */
 int firmware_target_add(struct firmware *firmware, struct firmware_target *target, struct error *err);
 /* The device is forgotten: its jobs end as failed, its slots and images are dropped from the store. */
 void firmware_target_remove(struct firmware_target *target);

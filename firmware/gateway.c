@@ -346,7 +346,10 @@ int firmware_gateway_start(struct firmware_gateway *gateway, struct firmware *fi
 
 bool firmware_gateway_updating(const struct firmware_gateway *gateway)
 {
-    return gateway->target.job && gateway->target.job->resumed && gateway->target.job->handed;
+    for (const struct firmware_job *job = gateway->target.jobs; job; job = job->target_next)
+        if (job->resumed && job->handed)
+            return true;
+    return false;
 }
 
 struct firmware_target *firmware_gateway_target(struct firmware_gateway *gateway)

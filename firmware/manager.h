@@ -45,12 +45,13 @@ struct firmware_job {
     unsigned progress;
     enum waits_for waits_for;
 
-    bool accepted; /* its first record is durable */
-    bool ended;    /* observers were told; waits for its deletion to be durable */
-    bool gone;     /* nobody knows it any more; freed when the store lets go */
-    bool handed;   /* the device said that it has the image (stored) */
-    bool unsure;   /* the device may be at it still, though nobody waits for it: a stall, a crash (stored) */
-    bool resumed;  /* this life found it in the store */
+    bool accepted;  /* its first record is durable */
+    bool ended;     /* observers were told; waits for its deletion to be durable */
+    bool gone;      /* nobody knows it any more; freed when the store lets go */
+    bool to_resume; /* found in the store, goes on at the end of this iteration */
+    bool handed;    /* the device said that it has the image (stored) */
+    bool unsure;    /* the device may be at it still, though nobody waits for it: a stall, a crash (stored) */
+    bool resumed;   /* this life found it in the store */
     bool was_offline; /* since the device has the image (stored) */
     bool installing;  /* counted in the manager's installs */
 
@@ -127,6 +128,7 @@ struct firmware {
     uint64_t next_id;
     uint32_t installs;
     struct deferred reconsider;
+    struct deferred resume;
     struct store_waiter waiter;
     bool waiter_armed;
     /* Always armed, so that moving it cannot fail: repairs what memory or the store refused. */

@@ -39,13 +39,42 @@ static struct dm_node *image_table(const struct dm_row *device_info)
     return NULL;
 }
 
+static struct dm_call *call_of(struct model *model, struct firmware_job *job)
+{
+    struct dm_call *call = firmware_job_ctx(job);
+    struct firmware_job_info info;
+
+    if (call || !model->usp)
+        return call;
+    firmware_job_info(job, &info);
+    return info.origin.request ? usp_request_resume(model->usp, info.origin.request) : NULL;
+}
+
+/* After a restart: the Request is the job's again, so that it can be cancelled. Its object must be there. */
+static void take_over(struct model *model, struct firmware_job *job)
+{
+    struct dm_call *call = call_of(model, job);
+
+    if (!call)
+        return;
+    call->state = job;
+    firmware_job_set_ctx(job, call);
+}
+
+/* A target that was added before it had rows has announced its jobs in vain. */
 int model_firmware_attach(struct model *model, struct dm_row *device_info, struct firmware_target *target)
 {
     struct dm_node *table = image_table(device_info);
 
-    for (uint32_t i = 0; i < FIRMWARE_SLOTS; i++)
-        if (!table || !dm_attach(model->dm, device_info, table, i + 1, &target->slots[i]))
+    for (int i = 0; i < FIRMWARE_SLOTS; i++) {
+        struct firmware_job *job;
+
+        if (!table || !dm_attach(model->dm, device_info, table, (uint32_t)i + 1, &target->slots[i]))
             return -1;
+        job = firmware_slot_job(target, i);
+        if (job)
+            take_over(model, job);
+    }
     return 0;
 }
 
@@ -157,32 +186,10 @@ static void raise_transfer_complete(struct firmware_feed *feed, const struct fir
     dm_raise(feed->model->dm, agent, "TransferComplete!", args, *info->checksum ? count : count - 2);
 }
 
-static struct dm_call *call_of(struct firmware_feed *feed, struct firmware_job *job)
-{
-    struct dm_call *call = firmware_job_ctx(job);
-    struct firmware_job_info info;
-
-    if (call || !feed->model->usp)
-        return call;
-    firmware_job_info(job, &info);
-    return info.origin.request ? usp_request_resume(feed->model->usp, info.origin.request) : NULL;
-}
-
-/* After a restart: the Request is the job's again, so that it can be cancelled. */
-static void take_over(struct firmware_feed *feed, struct firmware_job *job)
-{
-    struct dm_call *call = call_of(feed, job);
-
-    if (!call)
-        return;
-    call->state = job;
-    firmware_job_set_ctx(job, call);
-}
-
 /* All that is written here is in the batch that deletes the job (firmware.h). */
 static void end(struct firmware_feed *feed, struct firmware_job *job)
 {
-    struct dm_call *call = call_of(feed, job);
+    struct dm_call *call = call_of(feed->model, job);
     struct firmware_job_info info;
     struct error err;
 
@@ -221,7 +228,7 @@ static void on_event(void *ctx, const void *data)
         tell_gateway(feed, event);
         break;
     case FIRMWARE_JOB_RESUMED:
-        take_over(feed, event->job);
+        take_over(feed->model, event->job);
         break;
     case FIRMWARE_JOB_ENDED:
         end(feed, event->job);
