@@ -196,7 +196,10 @@ size_t str_from_time(char to[STR_TIME_BYTES], int64_t seconds)
 
     if (seconds == 0 || !gmtime_r(&when, &tm) || tm.tm_year < -1899 || tm.tm_year > 8099)
         return str_copy(to, STR_TIME_BYTES, "0001-01-01T00:00:00Z");
-    return strftime(to, STR_TIME_BYTES, "%Y-%m-%dT%H:%M:%SZ", &tm);
+    /* Not strftime(): its %Y has no leading zeros. */
+    return (size_t)snprintf(to, STR_TIME_BYTES, "%04u-%02u-%02uT%02u:%02u:%02uZ",
+                            (tm.tm_year + 1900u) % 10000, (tm.tm_mon + 1u) % 100, (unsigned)tm.tm_mday % 100,
+                            (unsigned)tm.tm_hour % 100, (unsigned)tm.tm_min % 100, (unsigned)tm.tm_sec % 100);
 }
 
 /* Reads exactly n digits at *at and moves past them. */
@@ -248,6 +251,14 @@ static bool zone(struct str a, size_t *at, int *ret_seconds)
     return *at == a.len;
 }
 
+static int days_of(int year, int month)
+{
+    static const int days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+    bool leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
+
+    return days[month - 1] + (month == 2 && leap ? 1 : 0);
+}
+
 int str_to_time(struct str a, int64_t *ret)
 {
     struct tm tm = {0};
@@ -268,8 +279,9 @@ int str_to_time(struct str a, int64_t *ret)
         while (digits(a, &at, 1, &fraction))
             ;
     }
-    if (!zone(a, &at, &offset) || month < 1 || month > 12 || tm.tm_mday < 1 || tm.tm_mday > 31 ||
-        tm.tm_hour > 24 || tm.tm_min > 59 || tm.tm_sec > 60)
+    if (!zone(a, &at, &offset) || year < 1 || month < 1 || month > 12 || tm.tm_mday < 1 ||
+        tm.tm_mday > days_of(year, month) || tm.tm_hour > 24 || tm.tm_min > 59 || tm.tm_sec > 60 ||
+        (tm.tm_hour == 24 && (tm.tm_min || tm.tm_sec)))
         return -1;
     if (year == 1 && month == 1 && tm.tm_mday == 1) {
         *ret = 0; /* TR-106: the unknown time */
