@@ -58,6 +58,8 @@ static int grow(struct buf *buf, size_t need)
         return fail(buf);
     while (cap < need)
         cap = cap > buf->max / 2 ? buf->max : cap * 2;
+    if (cap > buf->max)
+        cap = buf->max; /* or the first bytes would be more than are allowed */
     base = realloc(buf->base, cap);
     if (!base)
         return fail(buf);

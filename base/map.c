@@ -94,8 +94,7 @@ static struct map_entry *slot(const struct map *map, struct str key, uint64_t ha
         if (!entry->value) {
             if (!grave)
                 grave = entry;
-        } else if (entry->hash == hash && entry->len == key.len &&
-                   memcmp(entry->key, key.data, key.len) == 0) {
+        } else if (entry->hash == hash && str_equal((struct str){entry->key, entry->len}, key)) {
             return entry;
         }
     }

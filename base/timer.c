@@ -6,6 +6,8 @@
 
 enum {
     BACKOFF_LAST_RETRY = 10, /* R-NOT.2, R-WS.19, R-E2E.11: from here on the range stays */
+    BACKOFF_LONGEST_S = 100 * 365 * 24 *
+                        3600u, /* the largest settings give 10^22 s, which no clock can count */
 };
 
 void timers_init(struct timers *timers, const struct clock *clock)
@@ -98,6 +100,9 @@ int timer_arm(struct timers *timers, struct timer *timer, uint64_t delay_ms)
         timers->heap = heap;
         timers->cap = cap;
     }
+    /* A timer that arms itself for now while timers_run() runs waits for the next round. */
+    if (timers->running && delay_ms == 0)
+        delay_ms = 1;
     timer->due = delay_ms > UINT64_MAX - now ? UINT64_MAX : now + delay_ms;
     put(timers, timers->count++, timer);
     sift_up(timers, timers->count - 1);
@@ -117,13 +122,14 @@ void timers_run(struct timers *timers)
 {
     uint64_t now = clock_monotonic(timers->clock);
 
-    /* Only what was due at the start: a timer that arms itself for now waits for the next round. */
+    timers->running = true;
     while (timers->count && timers->heap[0]->due <= now) {
         struct timer *timer = timers->heap[0];
 
         take_out(timers, timer);
         timer->fn(timer, timer->ctx);
     }
+    timers->running = false;
 }
 
 uint64_t timers_next(const struct timers *timers)
@@ -147,6 +153,8 @@ uint64_t timer_backoff(uint32_t minimum_s, uint32_t multiplier_k, uint32_t retry
     for (uint32_t i = 1; i < retry; i++)
         low *= multiplier_k / 1000.0;
     high = low * multiplier_k / 1000.0;
+    if (high > BACKOFF_LONGEST_S)
+        high = BACKOFF_LONGEST_S;
     if (cap_s && high > cap_s)
         high = cap_s;
     if (low > high)

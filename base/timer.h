@@ -7,6 +7,7 @@
 #ifndef BASE_TIMER_H
 #define BASE_TIMER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -27,6 +28,7 @@ struct timers {
     struct timer **heap;
     size_t count;
     size_t cap;
+    bool running;
     void (*changed)(void *ctx); /* the next deadline changed; may be NULL */
     void *changed_ctx;
 };
