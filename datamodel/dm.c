@@ -113,7 +113,7 @@ struct dm_row *dm_attach(struct dm *dm, struct dm_row *parent, struct dm_node *n
     struct dm_table *table = dm_table_of(parent, node);
     struct dm_row *row = NULL;
 
-    if (table)
+    if (table && (instance || table->next_instance))
         row = dm_row_new(parent, node, instance ? instance : table->next_instance, data);
     if (!row)
         return NULL;

@@ -178,11 +178,16 @@ static void clear_in_row(void *ctx, struct dm_row *row)
         return;
     rest = dm_get_text(row, clearing->param, scratch);
     while (rest.len && str_next(&rest, ',', &item)) {
-        if (names(item, clearing->gone))
+        if (names(item, clearing->gone)) {
             found = true;
-        else
-            kept = kept ? arena_printf(&clearing->dm->scratch, "%s,%.*s", kept, (int)item.len, item.data)
-                        : arena_strndup(&clearing->dm->scratch, item.data, item.len);
+            continue;
+        }
+        kept = kept ? arena_printf(&clearing->dm->scratch, "%s,%.*s", kept, (int)item.len, item.data)
+                    : arena_strndup(&clearing->dm->scratch, item.data, item.len);
+        if (!kept) {
+            clearing->result = error_set(clearing->err, ERROR_RESOURCES_EXCEEDED, NULL, "out of memory");
+            return;
+        }
     }
     if (found)
         clearing->result = dm_set_field(clearing->dm, row, clearing->param, str_of(kept ? kept : ""),

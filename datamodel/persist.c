@@ -172,24 +172,35 @@ static int save_change(struct saving *saving, const struct dm_change *change)
     return saving->result;
 }
 
+/* False when the changes are of rows only that nobody stores: then no batch needs to be begun. */
+static bool any_to_store(const struct dm *dm, size_t from)
+{
+    for (size_t i = from; i < dm->changes_count; i++) {
+        const struct dm_row *row = dm->changes[i].row;
+
+        if ((row->flags & ROW_STORED) || row->node->object->save || dm_row_stored(row))
+            return true;
+    }
+    return false;
+}
+
 int dm_save_changes(struct dm *dm, size_t from, struct error *err)
 {
     struct saving saving = {.dm = dm, .err = err};
-    bool marked = store_pending(dm->store);
     int result = 0;
 
-    /* Inside an open batch a mark keeps the other messages' writes when this one's fail. */
-    if (from == dm->changes_count)
+    /* A mark: when this message's writes fail half-way, none of them stays, and those of the others do. */
+    if (from == dm->changes_count || !any_to_store(dm, from))
         return 0;
-    if (marked && store_mark(dm->store, err) < 0)
+    if (store_mark(dm->store, err) < 0)
         return -1;
     buf_init(&saving.scratch, LIMIT_RECORD_BYTES, 0);
     for (size_t i = from; result == 0 && i < dm->changes_count; i++)
         result = save_change(&saving, &dm->changes[i]);
     buf_done(&saving.scratch);
-    if (marked && result == 0)
+    if (result == 0)
         store_mark_keep(dm->store);
-    else if (marked)
+    else
         store_mark_rollback(dm->store);
     return result;
 }
@@ -200,6 +211,25 @@ struct loading {
     struct dm *dm;
     uint32_t skipped;
 };
+
+static struct dm_row *load_new_row(struct dm *dm, struct dm_row *parent, struct dm_node *node,
+                                   uint32_t instance)
+{
+    /* Rows of a module's table are its own to attach. */
+    struct dm_row *row = node->object->data_size ? dm_row_new(parent, node, instance, NULL) : NULL;
+
+    if (!row || dm_table_link(dm, row) < 0)
+        goto fail;
+    if (dm_change_push(dm, &(struct dm_change){.kind = CHANGE_ADDED, .row = row, .loaded = true}) < 0) {
+        dm_table_unlink(dm, row);
+        goto fail;
+    }
+    row->flags |= ROW_STORED | ROW_NEW;
+    return row;
+fail:
+    dm_row_free(row);
+    return NULL;
+}
 
 /* The row of an instance path, made (with its rows above) when it is not there. */
 static struct dm_row *row_at(struct dm *dm, struct str path)
@@ -224,17 +254,9 @@ static struct dm_row *row_at(struct dm *dm, struct str path)
             instance > UINT32_MAX)
             return NULL;
         next = dm_row_instance(row, node, (uint32_t)instance);
-        if (!next) {
-            next = dm_row_new(row, node, (uint32_t)instance, NULL);
-            if (!next || dm_table_link(dm, next) < 0 ||
-                dm_change_push(dm, &(struct dm_change){.kind = CHANGE_ADDED, .row = next, .loaded = true}) <
-                    0) {
-                dm_row_free(next);
-                return NULL;
-            }
-            next->flags |= ROW_STORED | ROW_NEW;
-        }
-        row = next;
+        row = next ? next : load_new_row(dm, row, node, (uint32_t)instance);
+        if (!row)
+            return NULL;
     }
     return row;
 }

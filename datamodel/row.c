@@ -134,8 +134,8 @@ int dm_table_link(struct dm *dm, struct dm_row *row)
     memmove(&table->rows[at + 1], &table->rows[at], (table->count - at) * sizeof(struct dm_row *));
     table->rows[at] = row;
     table->count++;
-    if (row->instance >= table->next_instance) {
-        table->next_instance = row->instance + 1;
+    if (table->next_instance && row->instance >= table->next_instance) {
+        table->next_instance = row->instance + 1; /* 0 after the last: none is left */
         table->next_dirty = true;
     }
     dm_index_add_row(dm, table, row);

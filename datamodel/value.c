@@ -255,7 +255,7 @@ static int check_alias(struct str text, struct error *err)
 int dm_value_check(const struct dm_param *param, struct str text, struct error *err)
 {
     struct rules rules = {param->name, param->type, param->min, param->max, param->values};
-    struct str item;
+    struct str item = {NULL, 0};
 
     if ((param->flags & DM_ALIAS) && check_alias(text, err) < 0)
         return -1;
@@ -264,7 +264,8 @@ int dm_value_check(const struct dm_param *param, struct str text, struct error *
     if (text.len > LIMIT_VALUE_BYTES)
         return error_set(err, ERROR_RESOURCES_EXCEEDED, NULL, "%s: longer than %u bytes", param->name,
                          LIMIT_VALUE_BYTES);
-    while (text.len && str_next(&text, ',', &item))
+    /* Empty is a list of no items; a comma at the end is an empty item. */
+    while ((text.len || item.data) && str_next(&text, ',', &item))
         if (check_rules(&rules, str_trim(item), err) < 0)
             return -1;
     return 0;
