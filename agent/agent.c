@@ -387,6 +387,7 @@ void agent_done(struct agent *agent)
         log_info("factory reset: all that was stored is forgotten");
     if (agent->mtp.model)
         mtp_done(&agent->mtp);
+    usp_stop(agent->usp); /* commands let go of their jobs while those are still there */
     if (agent->home) {
         model_proxied_stop(&agent->model);
         model_firmware_stop(&agent->model);
@@ -398,7 +399,6 @@ void agent_done(struct agent *agent)
     websocket_context_free(agent->websockets);
     if (agent->dm)
         dm_flush(agent->dm, NULL);
-    usp_stop(agent->usp);
     dm_free(agent->dm);
     usp_free(agent->usp);
     store_close(agent->store);

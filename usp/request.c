@@ -199,6 +199,15 @@ void usp_requests_abandon(struct usp *usp)
     }
 }
 
+void usp_requests_forget(struct usp *usp)
+{
+    struct dm_row *const *rows;
+    uint32_t count = dm_rows(usp->local_agent, usp->requests, &rows);
+
+    for (uint32_t i = 0; i < count; i++)
+        usp_request_done(rows[i]);
+}
+
 int usp_request_cancel(struct dm_row *row, struct error *err)
 {
     struct request *request = row->data;

@@ -40,6 +40,8 @@ int usp_request_start(struct usp *usp, struct dm_row *row, const struct dm_comma
  */
 struct dm_call *usp_request_resume(struct usp *usp, uint32_t instance);
 void usp_requests_abandon(struct usp *usp);
+/* Lets go of all that run, without results: the program ends. */
+void usp_requests_forget(struct usp *usp);
 
 /* Device.LocalAgent.Request.{i}.Cancel(). */
 int usp_request_cancel(struct dm_row *row, struct error *err);

@@ -69,8 +69,11 @@ struct usp *usp_new(struct dm *dm, const struct usp_ops *ops, void *ctx, struct 
 
 void usp_stop(struct usp *usp)
 {
-    if (usp && usp->started)
+    if (!usp)
+        return;
+    if (usp->started)
         observer_remove(dm_observers(usp->dm), &usp->feed);
+    usp_requests_forget(usp);
 }
 
 void usp_free(struct usp *usp)

@@ -41,7 +41,8 @@ struct usp_ops {
 };
 
 struct usp *usp_new(struct dm *dm, const struct usp_ops *ops, void *ctx, struct error *err);
-/* The program ends: the feed is not listened to any more. Before dm_free(); usp_free() comes after it. */
+/* The program ends: commands that run are let go of (their modules still exist), the feed is not listened to any more.
+ * Before dm_free(); usp_free() comes after it. */
 void usp_stop(struct usp *usp);
 void usp_free(struct usp *usp);
 
