@@ -187,13 +187,16 @@ class Home:
     def wait_status(self, slot, status, timeout=15):
         wait_until(lambda: self.status(slot) == status, timeout, f"{slot}Status is {status}", interval=0.05)
 
-    def subscribe(self, ctl=None, retry=False):
-        """What an operator wants to hear of updates."""
+    def subscribe(self, ctl=None, keep=False):
+        """What an operator wants to hear of updates. keep: subscriptions outlive the agent, notifications are repeated."""
         ctl = ctl or self.ctl
-        ctl.subscribe("done", "OperationComplete", [IMAGES + "Download()", IMAGES + "Activate()"], retry=retry)
-        ctl.subscribe("transfer", "Event", "Device.LocalAgent.TransferComplete!", retry=retry)
-        ctl.subscribe("version", "ValueChange", PROXIED + "*.DeviceInfo.SoftwareVersion", retry=retry)
-        ctl.subscribe("status", "ValueChange", IMAGES + "Status", retry=retry)
+        for name, kind, paths in (
+            ("done", "OperationComplete", [IMAGES + "Download()", IMAGES + "Activate()"]),
+            ("transfer", "Event", "Device.LocalAgent.TransferComplete!"),
+            ("version", "ValueChange", PROXIED + "*.DeviceInfo.SoftwareVersion"),
+            ("status", "ValueChange", IMAGES + "Status"),
+        ):
+            ctl.subscribe(name, kind, paths, retry=keep, Persistent=keep)
 
     def download(self, slot, url, ctl=None, auto=False, **args):
         """Starts it; returns the command key."""

@@ -25,7 +25,7 @@ AGENT = ("homepatchd",)
 
 def _kept_while_away(home):
     home.start()
-    home.subscribe(retry=True)
+    home.subscribe(keep=True)
     slot = home.downloaded(0)
     key = home.activate(slot, (2, 60, "AnyTime"))
     home.ctl.close()
@@ -73,7 +73,7 @@ def away_while_the_agent_dies(directory):
     home.mqtt_controller()
     home.uds_controller()
     home.start()
-    home.subscribe(retry=True)
+    home.subscribe(keep=True)
     slot = home.downloaded(0)
     key = home.activate(slot, (2, 60, "AnyTime"))
     home.ctl.close()

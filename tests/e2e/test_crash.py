@@ -11,7 +11,7 @@ def _home(directory, mqtt=1, websocket=1, **options):
     home.mqtt_controller()
     home.uds_controller()
     home.start()
-    home.subscribe(retry=True)
+    home.subscribe(keep=True)
     return home
 
 
@@ -230,6 +230,7 @@ def settings_survive_kill(directory):
         NotifType="ValueChange",
         ReferenceList=PROXIED + "*.Online",
         Enable="true",
+        Persistent="true",
     )
     for turn in range(5):
         home.ctl.set(row, NotifExpiration=1000 + turn)
