@@ -17,6 +17,11 @@ struct shelly_bench {
     struct rate address;
 };
 
+static inline struct registry *registry_of(struct shelly_bench *bench)
+{
+    return bench->home.registry;
+}
+
 /* cmocka's set-up and tear-down; the bench is a struct shelly_bench. */
 int shelly_bench_up(void **state);
 int shelly_bench_down(void **state);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "tests/unit/test_shelly_update.h"
+#include "tests/unit/test_shelly.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
