@@ -53,7 +53,7 @@ void mtp_each_controller(struct mtp *mtp, const char *protocol,
         for (uint32_t j = 0; controller->enable && j < mtps; j++) {
             const struct controller_mtp *row = rows[j]->data;
 
-            if (row->enable && is(row->protocol, protocol))
+            if (row->row.enable && is(row->row.protocol, protocol))
                 fn(ctx, controller, rows[j]);
         }
     }
@@ -64,9 +64,9 @@ static void local_changed(struct mtp *mtp, struct dm_row *row, bool deleted)
     const struct local_mtp *local = row->data;
 
     /* A row whose Protocol changed still has the carrier of the old one: each looks whether the row is its own. */
-    mtp_websocket_server_changed(mtp, row, deleted || !is(local->protocol, "WebSocket"));
-    mtp_uds_changed(mtp, row, deleted || !is(local->protocol, "UDS"));
-    if (!deleted && is(local->protocol, "MQTT"))
+    mtp_websocket_server_changed(mtp, row, deleted || !is(local->row.protocol, "WebSocket"));
+    mtp_uds_changed(mtp, row, deleted || !is(local->row.protocol, "UDS"));
+    if (!deleted && is(local->row.protocol, "MQTT"))
         mtp_mqtt_local_changed(mtp, row);
 }
 
@@ -339,14 +339,14 @@ static bool route_by_row(struct mtp *mtp, struct controller *controller, struct 
     struct session *session = NULL;
     struct dm_row *local;
 
-    if (is(controller_mtp->protocol, "MQTT")) {
+    if (is(controller_mtp->row.protocol, "MQTT")) {
         local = mtp_referenced(mtp, controller_mtp->mqtt_agent_mtp, mtp->local_mtp);
         *ret = (struct usp_route){local ? mtp_mqtt_channel(mtp, local) : NULL, controller_mtp->mqtt_topic};
         return ret->channel && ret->topic;
     }
-    if (is(controller_mtp->protocol, "WebSocket"))
+    if (is(controller_mtp->row.protocol, "WebSocket"))
         session = session_with(mtp, controller->endpoint_id, true);
-    else if (is(controller_mtp->protocol, "UDS"))
+    else if (is(controller_mtp->row.protocol, "UDS"))
         session = session_with(mtp, controller->endpoint_id, false);
     *ret = (struct usp_route){session ? &session->channel : NULL, NULL};
     return session != NULL;
@@ -363,7 +363,7 @@ static bool next_mtp(struct mtp *mtp, struct controller *controller, uint64_t *o
         const struct controller_mtp *row = rows[i]->data;
         uint64_t rank = (uint64_t)row->order << 32 | rows[i]->instance;
 
-        if (row->enable && rank > *order && rank < best) {
+        if (row->row.enable && rank > *order && rank < best) {
             best = rank;
             *ret = rows[i];
         }

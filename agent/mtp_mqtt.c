@@ -382,7 +382,7 @@ void mtp_mqtt_local_changed(struct mtp *mtp, struct dm_row *row)
     struct dm_row *client = mtp_referenced(mtp, local->mqtt_reference, mtp->mqtt_client);
     struct mqtt_carrier *carrier = client ? ((struct mqtt_row *)client->data)->carrier : NULL;
 
-    if (!carrier || !local->enable) {
+    if (!carrier || !local->row.enable) {
         mtp_set_status(mtp, row, LOCAL_MTP_DOWN);
         return;
     }
@@ -393,8 +393,8 @@ void mtp_mqtt_local_changed(struct mtp *mtp, struct dm_row *row)
 struct usp_channel *mtp_mqtt_channel(struct mtp *mtp, struct dm_row *row)
 {
     const struct local_mtp *local = row->data;
-    struct dm_row *client = local->enable ? mtp_referenced(mtp, local->mqtt_reference, mtp->mqtt_client)
-                                          : NULL;
+    struct dm_row *client = local->row.enable ? mtp_referenced(mtp, local->mqtt_reference, mtp->mqtt_client)
+                                              : NULL;
     struct mqtt_carrier *carrier = client ? ((struct mqtt_row *)client->data)->carrier : NULL;
 
     return carrier && carrier->ready ? &carrier->channel : NULL;

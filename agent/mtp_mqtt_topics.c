@@ -21,7 +21,7 @@ struct dm_row *mqtt_local_of(const struct mqtt_carrier *carrier)
     for (uint32_t i = 0; i < count; i++) {
         const struct local_mtp *local = rows[i]->data;
 
-        if (local->enable && local->protocol && strcmp(local->protocol, "MQTT") == 0 &&
+        if (local->row.enable && local->row.protocol && strcmp(local->row.protocol, "MQTT") == 0 &&
             mtp_referenced(mtp, local->mqtt_reference, mtp->mqtt_client) == carrier->row)
             return rows[i];
     }

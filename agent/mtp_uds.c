@@ -108,7 +108,7 @@ void mtp_uds_changed(struct mtp *mtp, struct dm_row *row, bool deleted)
     struct carrier *carrier = local->uds_carrier;
     struct error err;
 
-    if (deleted || !local->enable || !socket || !socket->path) {
+    if (deleted || !local->row.enable || !socket || !socket->path) {
         stop(mtp, row);
         return;
     }

@@ -249,7 +249,7 @@ void mtp_websocket_server_changed(struct mtp *mtp, struct dm_row *row, bool dele
     struct server *server = local->websocket_carrier;
     struct error err;
 
-    if (deleted || !local->enable) {
+    if (deleted || !local->row.enable) {
         server_stop(row);
         return;
     }
@@ -450,8 +450,8 @@ void mtp_websocket_client_changed(struct mtp *mtp, struct dm_row *row, bool dele
     const struct controller_mtp *mtp_row = row->data;
     const struct controller *controller = row->parent->data;
     const struct client *client = mtp_row->carrier;
-    bool wanted = !deleted && mtp_row->enable && controller->enable && controller->endpoint_id &&
-                  same_text(mtp_row->protocol, "WebSocket") && mtp_row->websocket_host &&
+    bool wanted = !deleted && mtp_row->row.enable && controller->enable && controller->endpoint_id &&
+                  same_text(mtp_row->row.protocol, "WebSocket") && mtp_row->websocket_host &&
                   mtp_row->websocket_host[0];
 
     if (wanted && client && client->port == mtp_row->websocket_port &&

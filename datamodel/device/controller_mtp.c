@@ -1,28 +1,24 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Device.LocalAgent.Controller.{i}.MTP.{i}. and its objects per protocol. */
-#include <string.h>
-
 #include "datamodel/device/model.h"
 #include "datamodel/device/mtp.h"
-
-static const char *const protocols[] = {"MQTT", "WebSocket", "UDS", NULL};
 
 static const struct dm_param params[] = {
     {.name = "Alias",
      .type = DM_STRING,
      .flags = DM_AT_CREATION | DM_ALIAS | DM_INDEXED,
      .max = 64,
-     .offset = DM_OFFSET(struct controller_mtp, alias)},
+     .offset = DM_OFFSET(struct mtp_row, alias)},
     {.name = "Enable",
      .type = DM_BOOLEAN,
      .flags = DM_WRITABLE,
      .default_value = "false",
-     .offset = DM_OFFSET(struct controller_mtp, enable)},
+     .offset = DM_OFFSET(struct mtp_row, enable)},
     {.name = "Protocol",
      .type = DM_STRING,
      .flags = DM_WRITABLE | DM_INDEXED,
-     .values = protocols,
-     .offset = DM_OFFSET(struct controller_mtp, protocol)},
+     .values = model_mtp_protocols,
+     .offset = DM_OFFSET(struct mtp_row, protocol)},
     {.name = "Order",
      .type = DM_UNSIGNED_INT,
      .flags = DM_WRITABLE,
@@ -42,28 +38,6 @@ const struct dm_object model_controller_mtp = {
     .max_rows = 16,
     .applied = model_mtp_applied,
 };
-
-static bool is_protocol(const struct dm_row *row, const char *protocol)
-{
-    const struct controller_mtp *mtp = row->data;
-
-    return mtp->protocol && strcmp(mtp->protocol, protocol) == 0;
-}
-
-static bool is_mqtt(const struct dm_row *row)
-{
-    return is_protocol(row, "MQTT");
-}
-
-static bool is_websocket(const struct dm_row *row)
-{
-    return is_protocol(row, "WebSocket");
-}
-
-static bool is_uds(const struct dm_row *row)
-{
-    return is_protocol(row, "UDS");
-}
 
 static const struct dm_param mqtt_params[] = {
     {.name = "AgentMTPReference",
@@ -91,7 +65,7 @@ static const struct dm_param mqtt_params[] = {
 
 const struct dm_object model_controller_mtp_mqtt = {
     .params = mqtt_params,
-    .present = is_mqtt,
+    .present = model_is_mqtt,
     .applied = model_mtp_applied,
 };
 
@@ -145,7 +119,7 @@ static const struct dm_param websocket_params[] = {
 
 const struct dm_object model_controller_mtp_websocket = {
     .params = websocket_params,
-    .present = is_websocket,
+    .present = model_is_websocket,
     .applied = model_mtp_applied,
 };
 
@@ -160,6 +134,6 @@ static const struct dm_param uds_params[] = {
 
 const struct dm_object model_controller_mtp_uds = {
     .params = uds_params,
-    .present = is_uds,
+    .present = model_is_uds,
     .applied = model_mtp_applied,
 };

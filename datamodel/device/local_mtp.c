@@ -1,20 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Device.LocalAgent.MTP.{i}. and its objects per protocol, which are there only for that Protocol (TR-181). */
-#include <string.h>
-
 #include "datamodel/device/model.h"
 #include "datamodel/device/mtp.h"
 
-void model_mtp_applied(struct dm *dm, struct dm_row *row, enum dm_change_kind kind, uint64_t params)
-{
-    struct model *model = model_of(dm);
-    struct model_mtp_event event = {row, kind, params};
-
-    if (model)
-        observers_notify(&model->mtp, &event);
-}
-
-static const char *const protocols[] = {"MQTT", "WebSocket", "UDS", NULL};
 static const char *const statuses[] = {"Up", "Down", "Error", NULL};
 
 static const struct dm_param params[] = {
@@ -22,12 +10,12 @@ static const struct dm_param params[] = {
      .type = DM_STRING,
      .flags = DM_AT_CREATION | DM_ALIAS | DM_INDEXED,
      .max = 64,
-     .offset = DM_OFFSET(struct local_mtp, alias)},
+     .offset = DM_OFFSET(struct mtp_row, alias)},
     {.name = "Enable",
      .type = DM_BOOLEAN,
      .flags = DM_WRITABLE,
      .default_value = "false",
-     .offset = DM_OFFSET(struct local_mtp, enable)},
+     .offset = DM_OFFSET(struct mtp_row, enable)},
     {.name = "Status",
      .type = DM_ENUM,
      .values = statuses,
@@ -36,8 +24,8 @@ static const struct dm_param params[] = {
     {.name = "Protocol",
      .type = DM_STRING,
      .flags = DM_WRITABLE,
-     .values = protocols,
-     .offset = DM_OFFSET(struct local_mtp, protocol)},
+     .values = model_mtp_protocols,
+     .offset = DM_OFFSET(struct mtp_row, protocol)},
     DM_END_PARAMS,
 };
 
@@ -51,28 +39,6 @@ const struct dm_object model_local_mtp = {
     .max_rows = 32,
     .applied = model_mtp_applied,
 };
-
-static bool is_protocol(const struct dm_row *row, const char *protocol)
-{
-    const struct local_mtp *mtp = row->data;
-
-    return mtp->protocol && strcmp(mtp->protocol, protocol) == 0;
-}
-
-static bool is_mqtt(const struct dm_row *row)
-{
-    return is_protocol(row, "MQTT");
-}
-
-static bool is_websocket(const struct dm_row *row)
-{
-    return is_protocol(row, "WebSocket");
-}
-
-static bool is_uds(const struct dm_row *row)
-{
-    return is_protocol(row, "UDS");
-}
 
 static const struct dm_param mqtt_params[] = {
     {.name = "Reference",
@@ -99,7 +65,7 @@ static const struct dm_param mqtt_params[] = {
 
 const struct dm_object model_local_mtp_mqtt = {
     .params = mqtt_params,
-    .present = is_mqtt,
+    .present = model_is_mqtt,
     .applied = model_mtp_applied,
 };
 
@@ -131,7 +97,7 @@ static const struct dm_param websocket_params[] = {
 
 const struct dm_object model_local_mtp_websocket = {
     .params = websocket_params,
-    .present = is_websocket,
+    .present = model_is_websocket,
     .applied = model_mtp_applied,
 };
 
@@ -146,6 +112,6 @@ static const struct dm_param uds_params[] = {
 
 const struct dm_object model_local_mtp_uds = {
     .params = uds_params,
-    .present = is_uds,
+    .present = model_is_uds,
     .applied = model_mtp_applied,
 };

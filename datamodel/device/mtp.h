@@ -6,7 +6,21 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "datamodel/dm.h"
 #include "transports/mqtt.h"
+
+/* What both kinds of MTP row begin with. */
+struct mtp_row {
+    bool enable;
+    char *alias;
+    char *protocol; /* "MQTT", "WebSocket", "UDS" or NULL */
+};
+
+/* The values of Protocol, and whether an object per protocol is there: only for its own (TR-181). */
+extern const char *const model_mtp_protocols[];
+bool model_is_mqtt(const struct dm_row *row);
+bool model_is_websocket(const struct dm_row *row);
+bool model_is_uds(const struct dm_row *row);
 
 enum local_mtp_status {
     LOCAL_MTP_UP,
@@ -16,9 +30,7 @@ enum local_mtp_status {
 
 /* Device.LocalAgent.MTP.{i}. */
 struct local_mtp {
-    bool enable;
-    char *alias;
-    char *protocol; /* "MQTT", "WebSocket", "UDS" or NULL */
+    struct mtp_row row;
     uint32_t status;
     char *mqtt_reference; /* row of Device.MQTT.Client. */
     uint32_t mqtt_publish_qos;
@@ -35,9 +47,7 @@ struct local_mtp {
 
 /* Device.LocalAgent.Controller.{i}.MTP.{i}. */
 struct controller_mtp {
-    bool enable;
-    char *alias;
-    char *protocol;
+    struct mtp_row row;
     uint32_t order;
     char *mqtt_agent_mtp; /* row of Device.LocalAgent.MTP. */
     char *mqtt_topic;
