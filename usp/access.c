@@ -160,20 +160,29 @@ static bool names_instances(const struct dm_path *path)
     return false;
 }
 
+/* The next target of the list that this agent has; false at the end. */
+static bool next_target(struct usp *usp, struct arena *arena, struct str *list, struct dm_path *ret_path,
+                        struct dm_target *ret)
+{
+    struct str item;
+
+    while (list->len && str_next(list, ',', &item)) {
+        item = str_trim(item);
+        if (dm_path_parse(arena, item, ret_path, NULL) == 0 &&
+            dm_resolve_supported(usp->dm, arena, item, ret, NULL) == 0)
+            return true;
+    }
+    return false;
+}
+
 static void compile_permission(struct compiling *compiling, const struct permission *permission)
 {
     struct grant grant = grant_of(permission);
     struct str list = str_of(permission->targets);
-    struct str item;
+    struct dm_target target;
+    struct dm_path path;
 
-    while (list.len && str_next(&list, ',', &item)) {
-        struct dm_target target;
-        struct dm_path path;
-
-        item = str_trim(item);
-        if (dm_path_parse(&compiling->arena, item, &path, NULL) < 0 ||
-            dm_resolve_supported(compiling->usp->dm, &compiling->arena, item, &target, NULL) < 0)
-            continue; /* a target that this agent does not have */
+    while (next_target(compiling->usp, &compiling->arena, &list, &path, &target)) {
         grant.depends = names_instances(&path);
         grant_target(compiling->role_bits, &target, &grant);
     }
@@ -208,16 +217,10 @@ static void ask_permission(struct asking *asking, const struct permission *permi
 {
     struct grant grant = grant_of(permission);
     struct str list = str_of(permission->targets);
-    struct str item;
+    struct dm_target target;
+    struct dm_path path;
 
-    while (list.len && str_next(&list, ',', &item)) {
-        struct dm_target target;
-        struct dm_path path;
-
-        item = str_trim(item);
-        if (dm_path_parse(&asking->arena, item, &path, NULL) < 0 ||
-            dm_resolve_supported(asking->usp->dm, &asking->arena, item, &target, NULL) < 0)
-            continue;
+    while (next_target(asking->usp, &asking->arena, &list, &path, &target)) {
         if (asking->row && !dm_path_covers(asking->usp->dm, &asking->arena, &path, asking->row))
             continue;
         one[asking->id] = asking->role_bits;
