@@ -18,6 +18,8 @@ enum {
     /* Messages of a candidate, which has nothing to say but who it is. */
     CANDIDATE_INTERVAL_MS = 1000,
     CANDIDATE_BURST = 20,
+    PRESENCE_INTERVAL_MS = 2000,
+    PRESENCE_BURST = 20,
     ANSWER_INTERVAL_MS = 200,
     ANSWER_BURST = 40,
     EXCESS_MAX = 5000, /* messages beyond the limit before a session is closed */
@@ -342,8 +344,12 @@ static void online_in(struct shelly *shelly, struct str prefix, const struct mqt
             introduce(shelly, prefix);
         return;
     }
-    if (!peer->device || peer->session || (!message->retain && !device_contacted(peer->device)))
+    if (!peer->device || peer->session)
         return;
+    if (!rate_take(&peer->presence, now_ms(shelly), PRESENCE_INTERVAL_MS, PRESENCE_BURST)) {
+        shelly_reject(peer, "it comes and goes too often");
+        return;
+    }
     if (!online) {
         if (peer->device->online)
             shelly_offline(peer, true);

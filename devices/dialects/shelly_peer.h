@@ -71,6 +71,7 @@ struct shelly_peer {
     uint32_t excess;      /* messages dropped for being too many */
     struct rate messages; /* of a candidate */
     struct rate answers;  /* on the topic that is for answers only */
+    struct rate presence; /* coming and going, of which everybody above is told */
     struct shelly_update update;
 };
 

@@ -143,6 +143,24 @@ static void a_flooding_device_can_be_asked(void **state)
     assert_int_equal(device->rejected, 961); /* but not for ever */
 }
 
+static void coming_and_going_is_limited(void **state)
+{
+    struct shelly_bench *bench = *state;
+    struct device *device = plug_on_mqtt(bench);
+    char info[1024];
+
+    for (int i = 0; i < 1000; i++) {
+        fake_home_mqtt(&bench->home, PLUG "/online", i % 2 ? "true" : "false", false);
+        if (asked(bench, "Shelly.GetDeviceInfo"))
+            answer(bench, PLUG, plug_info("1.4.4", "SNPL-00112EU", info));
+        bench->home.sent = 0;
+    }
+    assert_int_equal(device->rejected, 980);
+    fake_home_advance(&bench->home, 2000);
+    fake_home_mqtt(&bench->home, PLUG "/online", "false", false);
+    assert_false(device->online);
+}
+
 static void candidates_are_bounded(void **state)
 {
     struct shelly_bench *bench = *state;
@@ -298,6 +316,7 @@ int test_shelly_hostile(void)
         SHELLY_TEST(bad_device_info),
         SHELLY_TEST(too_much),
         SHELLY_TEST(a_flooding_device_can_be_asked),
+        SHELLY_TEST(coming_and_going_is_limited),
         SHELLY_TEST(candidates_are_bounded),
         SHELLY_TEST(a_flooding_session_is_closed),
         SHELLY_TEST(another_name_on_a_session),
