@@ -80,6 +80,8 @@ static const struct dm_arg transfer_args[] = {
     {.name = "CompleteTime", .type = DM_DATE_TIME},
     {.name = "FaultCode", .type = DM_UNSIGNED_INT},
     {.name = "FaultString"},
+    {.name = "CheckSumAlgorithm"},
+    {.name = "CheckSum", .type = DM_HEX_BINARY},
     {.name = NULL},
 };
 
