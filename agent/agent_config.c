@@ -51,6 +51,7 @@ static const struct key keys[] = {
     KEY(hook_firmware, KEY_TEXT, NULL, .min = 0),
     KEY(hook_reboot, KEY_TEXT, NULL, .min = 0),
     KEY(hook_factory_reset, KEY_TEXT, NULL, .min = 0),
+    KEY(open_files, KEY_NUMBER, "4096", .min = 64, .max = 65536),
     KEY(parallel_fetches, KEY_NUMBER, "2", .min = 1, .max = 64),
     KEY(parallel_installs, KEY_NUMBER, "4", .min = 1, .max = 1024),
     KEY(install_retries, KEY_NUMBER, "3", .min = 0, .max = 100),

@@ -31,6 +31,7 @@ struct agent_config {
     const char *hook_firmware;
     const char *hook_reboot;
     const char *hook_factory_reset;
+    uint64_t open_files; /* descriptors of the process: each device connection is one */
     uint64_t parallel_fetches;
     uint64_t parallel_installs;
     uint64_t install_retries;

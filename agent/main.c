@@ -11,7 +11,6 @@
 #include <unistd.h>
 
 #include "agent/agent.h"
-#include "base/limits.h"
 #include "base/log.h"
 #include "config.h"
 
@@ -80,7 +79,7 @@ static int parse_options(int argc, char **argv, struct options *ret)
 }
 
 /* Small and steady: one malloc arena, freed memory given back, no more workers than the work needs. */
-static void tune_process(void)
+static void tune_process(const struct agent_config *config)
 {
     struct rlimit files;
 
@@ -89,8 +88,9 @@ static void tune_process(void)
     mallopt(M_MMAP_THRESHOLD, 256 << 10);
     setenv("UV_THREADPOOL_SIZE", "2", 0);
     signal(SIGPIPE, SIG_IGN); /* a peer that went is an error of the write, not the end of the program */
-    if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur > LIMIT_OPEN_FILES) {
-        files.rlim_cur = LIMIT_OPEN_FILES; /* libraries size their tables by it */
+    /* Libraries size tables by the soft limit, so it is what is needed and no more. */
+    if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+        files.rlim_cur = config->open_files < files.rlim_max ? config->open_files : files.rlim_max;
         setrlimit(RLIMIT_NOFILE, &files);
     }
 }
@@ -150,7 +150,7 @@ int main(int argc, char **argv)
         agent_config_done(&config);
         return EXIT_SUCCESS;
     }
-    tune_process();
+    tune_process(&config);
     set_log(&config, options.verbose);
     if (agent_start(&agent, &config, &err) == 0) {
         agent_run(&agent);

@@ -31,7 +31,6 @@
 #define LIMIT_CONNECTIONS 12000u      /* connections to one server socket */
 #define LIMIT_PROXIED_DEVICES 16384u  /* rows of Device.ProxiedDevice */
 #define LIMIT_JOBS 65536u             /* firmware jobs that have not ended */
-#define LIMIT_OPEN_FILES 16384u       /* descriptors of the process: connections, and some */
 #define LIMIT_JSON_DEPTH 32u          /* nesting of JSON from the LAN */
 #define LIMIT_JSON_VALUES 8192u       /* members and items in one JSON message from the LAN */
 #define LIMIT_LAN_CANDIDATES 4096u    /* peers on the LAN that spoke but did not say yet who they are */
