@@ -66,7 +66,12 @@ static uint32_t delete_rows(struct deletion *deletion, struct error *ret_first)
         char path[DM_PATH_BYTES];
         size_t len = dm_row_path(row, path);
         struct error err;
-        bool readable = dm_may(request->access, row, dm_id_instance(row->node), DM_MAY_READ);
+        bool readable;
+
+        /* Gone already: the path names it twice through references, or it went with another. */
+        if (dm_row_instance(row->parent, row->node, row->instance) != row)
+            continue;
+        readable = dm_may(request->access, row, dm_id_instance(row->node), DM_MAY_READ);
 
         dm_begin(request->dm, NULL);
         if (delete_row(request, row, &err) == 0) {

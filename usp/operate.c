@@ -13,7 +13,10 @@ struct operation {
     bool send_resp;
     struct dm_pair *inputs;
     size_t inputs_count;
-    size_t matched;
+    /* What the path names, gathered before a command changes the tree under the walk (Request.*.Cancel()). */
+    struct dm_target *targets;
+    uint32_t count;
+    uint32_t cap;
 };
 
 /* "TimeWindow.2.Start" is declared as "TimeWindow.{i}.Start". */
@@ -146,28 +149,42 @@ static int run(const struct operation *operation, const struct dm_target *target
     return 0;
 }
 
-static int execute(void *ctx, const struct dm_target *target)
+static int gather(void *ctx, const struct dm_target *target)
 {
     struct operation *operation = ctx;
-    struct usp_request *request = operation->request;
-    const struct dm_command *command;
-    char path[DM_PATH_BYTES + 64];
-    struct error err;
-    size_t len;
 
     if (target->kind != DM_TARGET_COMMAND)
         return 1;
-    operation->matched++;
-    command = &target->node->object->commands[target->member];
-    len = dm_row_path(target->row, path);
+    if (operation->count == operation->cap) {
+        uint32_t cap = operation->cap ? operation->cap * 2 : 4;
+        struct dm_target *targets = arena_alloc(operation->request->arena, cap * sizeof(*targets));
+
+        if (!targets)
+            return 2;
+        if (operation->count)
+            memcpy(targets, operation->targets, operation->count * sizeof(*targets));
+        operation->targets = targets;
+        operation->cap = cap;
+    }
+    operation->targets[operation->count++] = *target;
+    return 0;
+}
+
+static void execute(struct operation *operation, const struct dm_target *target)
+{
+    struct usp_request *request = operation->request;
+    const struct dm_command *command = &target->node->object->commands[target->member];
+    char path[DM_PATH_BYTES + 64];
+    size_t len = dm_row_path(target->row, path);
+    struct error err;
+
     str_copy(path + len, sizeof(path) - len, command->name);
     error_clear(&err);
-    if (run(operation, target, path, command, &err) < 0) {
-        write_failure(request->out, path, &err);
-        /* R-OPR.4: a failure is told even to who wants no response. */
-        request->silent = false;
-    }
-    return 0;
+    if (run(operation, target, path, command, &err) == 0)
+        return;
+    write_failure(request->out, path, &err);
+    /* R-OPR.4: a failure is told even to who wants no response. */
+    request->silent = false;
 }
 
 static int parse(struct operation *operation, struct str content, struct str *ret_command, struct error *err)
@@ -220,7 +237,7 @@ int usp_operate(struct usp_request *request, struct str content, struct error *e
     struct dm_resolver resolver = {.dm = request->dm,
                                    .arena = request->arena,
                                    .access = request->access,
-                                   .found = execute,
+                                   .found = gather,
                                    .ctx = &operation};
     struct str command;
     int rc;
@@ -230,8 +247,11 @@ int usp_operate(struct usp_request *request, struct str content, struct error *e
     request->silent = !operation.send_resp;
     rc = dm_resolve(&resolver, command, err);
     if (rc > 0)
-        return error_set(err, ERROR_INVALID_PATH, NULL, "the path does not name a command");
+        return rc == 1 ? error_set(err, ERROR_INVALID_PATH, NULL, "the path does not name a command")
+                       : error_set(err, ERROR_RESOURCES_EXCEEDED, NULL, "out of memory");
     if (rc < 0 && resolver.missing_instance)
         err->code = ERROR_OBJECT_DOES_NOT_EXIST;
+    for (uint32_t i = 0; rc == 0 && i < operation.count; i++)
+        execute(&operation, &operation.targets[i]);
     return rc;
 }

@@ -176,6 +176,7 @@ static int update_objects(struct usp_request *request, struct str content, bool 
 
     while (pb_next(&reader, &field) > 0) {
         struct usp_settings settings;
+        struct error reason;
 
         if (field.number != USP_SET_UPDATE_OBJS)
             continue;
@@ -184,9 +185,10 @@ static int update_objects(struct usp_request *request, struct str content, bool 
         if (++objects > LIMIT_MESSAGE_PATHS)
             return error_set(err, ERROR_RESOURCES_EXCEEDED, NULL, "more than %u objects in one Set",
                              LIMIT_MESSAGE_PATHS);
-        if (update_object(request, &settings, err) == 0 || allow_partial)
+        if (update_object(request, &settings, &reason) == 0 || allow_partial)
             continue;
-        usp_param_error(request, err->path, err);
+        usp_param_error(request, reason.path, &reason);
+        *err = reason;
         result = -1;
     }
     return result;
