@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -83,6 +84,7 @@ static void tune_process(const struct agent_config *config)
 {
     struct rlimit files;
 
+    umask(077); /* what is stored holds passwords and keys' paths: nobody else reads it */
     mallopt(M_ARENA_MAX, 1);
     mallopt(M_TRIM_THRESHOLD, 128 << 10);
     mallopt(M_MMAP_THRESHOLD, 256 << 10);

@@ -142,8 +142,12 @@ static void tell(void *ctx, struct subscription *subscription)
 
     if (!controller || (telling->only && controller != telling->only))
         return;
-    write_oneof(telling);
-    usp_notify(controller, &options, &telling->oneof);
+    if (subscription->trigger_action != TRIGGER_CONFIG) {
+        write_oneof(telling);
+        usp_notify(controller, &options, &telling->oneof);
+    }
+    if (subscription->trigger_action != TRIGGER_NOTIFY)
+        usp_trigger(subscription);
 }
 
 static void distribute(struct usp *usp, const struct dm_feed *feed, struct controller *only, bool first)

@@ -88,6 +88,9 @@ void usp_raise_for(struct controller *controller, struct dm_row *row, const char
 void usp_raise_boot(struct usp *usp, const struct usp_boot *boot);
 void usp_onboard_arm(struct controller *controller);
 
+/* trigger.c */
+void usp_trigger(struct subscription *subscription);
+
 struct controller *usp_subscription_recipient(struct subscription *subscription);
 
 #endif

@@ -17,6 +17,12 @@ enum subscription_type {
     SUBSCRIBE_EVENT,
 };
 
+enum trigger_action {
+    TRIGGER_NOTIFY,
+    TRIGGER_CONFIG,
+    TRIGGER_NOTIFY_AND_CONFIG,
+};
+
 /* One item of ReferenceList. */
 struct subscription_ref {
     struct subscription_ref *next; /* of the same place */
@@ -42,8 +48,13 @@ struct subscription {
     bool notif_retry;
     uint32_t notif_expiration; /* s; 0: never */
 
+    uint32_t trigger_action; /* enum trigger_action */
+    char *trigger_settings;  /* "Path=Value,..." */
+
     struct usp *usp;
     struct dm_row *row;
+    int64_t triggered_at;          /* s since 1970 */
+    uint32_t triggers;             /* in that second */
     struct subscription_ref *refs; /* one allocation */
     uint16_t refs_count;
     struct timer expiry; /* TimeToLive */

@@ -8,6 +8,8 @@
 static const char *const notif_types[] = {"ValueChange",       "ObjectCreation", "ObjectDeletion",
                                           "OperationComplete", "Event",          NULL};
 
+static const char *const trigger_actions[] = {"Notify", "Config", "NotifyAndConfig", NULL};
+
 static const struct dm_param params[] = {
     {.name = "Alias",
      .type = DM_STRING,
@@ -64,6 +66,16 @@ static const struct dm_param params[] = {
      .flags = DM_WRITABLE,
      .default_value = "0",
      .offset = DM_OFFSET(struct subscription, notif_expiration)},
+    {.name = "TriggerAction",
+     .type = DM_ENUM,
+     .flags = DM_WRITABLE,
+     .values = trigger_actions,
+     .default_value = "Notify",
+     .offset = DM_OFFSET(struct subscription, trigger_action)},
+    {.name = "TriggerConfigSettings",
+     .type = DM_STRING,
+     .flags = DM_WRITABLE | DM_LIST,
+     .offset = DM_OFFSET(struct subscription, trigger_settings)},
     DM_END_PARAMS,
 };
 
