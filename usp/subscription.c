@@ -184,6 +184,7 @@ void usp_subscriptions_matching(struct usp *usp, const struct dm_feed *feed,
 {
     if (!usp->refs || !feed->row)
         return;
+    usp->changes++;
     for (const struct dm_node *node = feed->row->node; node; node = node->parent) {
         struct subscription_ref *next;
 
@@ -191,8 +192,9 @@ void usp_subscriptions_matching(struct usp *usp, const struct dm_feed *feed,
             struct controller *controller;
 
             next = ref->next;
-            if (!ref_fits(usp, ref, feed, node == feed->row->node))
+            if (ref->subscription->told == usp->changes || !ref_fits(usp, ref, feed, node == feed->row->node))
                 continue;
+            ref->subscription->told = usp->changes;
             controller = usp_subscription_recipient(ref->subscription);
             if (controller && controller->enable && permitted(usp, controller, feed))
                 fn(ctx, ref->subscription);
@@ -259,8 +261,10 @@ int usp_subscription_check(struct usp *usp, struct dm_row *row, struct error *er
     }
     arena_done(&arena);
     (void)usp;
-    if (result < 0 && err)
+    if (result < 0 && err) {
         err->code = ERROR_INVALID_VALUE;
+        str_copy(err->path + dm_row_path(row, err->path), 32, "ReferenceList");
+    }
     return result;
 }
 

@@ -58,6 +58,7 @@ struct subscription {
     struct subscription_ref *refs; /* one allocation */
     uint16_t refs_count;
     struct timer expiry; /* TimeToLive */
+    uint64_t told;       /* number of the change that it was told last: once, whatever its list says */
 };
 
 /* Hooks for the declaration in datamodel/device/. */
