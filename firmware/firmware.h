@@ -84,11 +84,11 @@ struct firmware_target;
 
 /* One installation, handed to the target's dialect. Lives until the job leaves the target. */
 struct firmware_install {
-    int slot;            /* index into target->slots */
-    const char *url;     /* single-device, expiring URL at the gateway; NULL when offer is set */
-    const char *path;    /* the same image as a file; NULL when offer is set */
-    const char *offer;   /* ask the device to update itself to this offer; NULL when url is set */
-    const char *name;    /* of the image */
+    int slot;          /* index into target->slots */
+    const char *url;   /* single-device, expiring URL at the gateway; NULL with an offer or ops->takes_file */
+    const char *path;  /* the same image as a file; NULL when offer is set */
+    const char *offer; /* ask the device to update itself to this offer; NULL when url is set */
+    const char *name;  /* of the image */
     const char *version; /* expected after the update; "" when not known before */
     uint64_t size;       /* 0 for an offer */
 };
@@ -109,6 +109,7 @@ struct firmware_target_ops {
      */
     bool (*restart)(struct firmware_target *target);
     /* How long the steps may take, s. 0: a default of this module. */
+    bool takes_file;           /* installs from install->path: gets no URL */
     uint32_t transfer_stall_s; /* no progress for this long while transferring */
     uint32_t reboot_s;         /* from "transferred" to back online with a version */
 };

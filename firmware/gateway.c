@@ -290,6 +290,7 @@ static const struct firmware_target_ops gateway_ops = {
     .abort = stop_installing,
     .read_version = read_version,
     .restart = restart_again,
+    .takes_file = true,
     .transfer_stall_s = STALL_S,
     .reboot_s = REBOOT_S,
 };

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "firmware/fetch_check.h"
 #include "firmware/manager.h"
 
 enum {
@@ -29,9 +30,19 @@ static uint32_t stall_s(const struct firmware_target *target)
     return target->ops->transfer_stall_s ? target->ops->transfer_stall_s : STALL_S;
 }
 
+static void end_check(struct firmware_job *job)
+{
+    fetch_check_drop(job->check);
+    job->check = NULL;
+    if (job->checked)
+        job->checked->pins--;
+    job->checked = NULL;
+}
+
 void install_leave(struct firmware_job *job)
 {
     serve_revoke(&job->grant);
+    end_check(job);
     if (!job->installing)
         return;
     job->installing = false;
@@ -88,15 +99,16 @@ static int grant_image(struct firmware_job *job, const struct firmware_slot *slo
 
     if (!path)
         return error_set(err, ERROR_RESOURCES_EXCEEDED, NULL, "out of memory");
+    *ret_path = path;
+    if (job->target->ops->takes_file)
+        return 0;
+    if (!firmware->serve_url || !*firmware->serve_url)
+        return error_set(err, ERROR_COMMAND_FAILURE, NULL,
+                         "the gateway serves no images to devices: lan_http_listen is not configured");
     job->grant.progress = on_served;
     job->grant.ctx = job;
-    if (serve_grant(&firmware->serve, &job->grant, firmware->serve_url ? firmware->serve_url : "", slot->name,
-                    path, slot->image->size, job->target->address, err) < 0) {
-        free(path);
-        return -1;
-    }
-    *ret_path = path;
-    return 0;
+    return serve_grant(&firmware->serve, &job->grant, firmware->serve_url, slot->name, path,
+                       slot->image->size, job->target->address, err);
 }
 
 static int start_install(struct firmware_job *job, struct error *err)
@@ -112,8 +124,10 @@ static int start_install(struct firmware_job *job, struct error *err)
     int result;
 
     if (slot->image) {
-        if (grant_image(job, slot, &path, err) < 0)
+        if (grant_image(job, slot, &path, err) < 0) {
+            free(path);
             return -1;
+        }
         cache_touch(job->firmware->cache, slot->image);
         install.url = job->grant.url;
         install.path = path;
@@ -127,18 +141,11 @@ static int start_install(struct firmware_job *job, struct error *err)
     return result;
 }
 
-/* Transferring is durable: a crash from here on finds a job that asks the device before it does anything again. */
-static void transfer(struct firmware_job *job)
+static void hand_over(struct firmware_job *job)
 {
     struct firmware_target *target = job->target;
     struct error err;
 
-    if (job->state != JOB_TRANSFERRING)
-        return;
-    if (!target->slots[job->slot].image && !target->slots[job->slot].offer) {
-        activate_failed(job, false, "the image is gone from the cache; download it again");
-        return;
-    }
     error_clear(&err);
     if (start_install(job, &err) == 0)
         return;
@@ -147,6 +154,60 @@ static void transfer(struct firmware_job *job)
         return;
     job->unsure = false;
     activate_failed(job, err.code == ERROR_RESOURCES_EXCEEDED, err.message);
+}
+
+static void on_checked(void *ctx, struct fetch_check *check)
+{
+    struct firmware_job *job = ctx;
+    struct firmware_image *image = job->checked;
+    bool right = check->outcome == CHECK_RIGHT;
+
+    job->check = NULL;
+    end_check(job);
+    if (right) {
+        hand_over(job);
+        return;
+    }
+    job->unsure = false;
+    activate_failed(job, false, "the image in the cache is damaged; download it again");
+    if (!image->pins)
+        cache_drop(job->firmware->cache, image);
+}
+
+/* What lay in the cache for long is looked at once more before a device gets it. */
+static int check_image(struct firmware_job *job, struct firmware_image *image)
+{
+    struct verify_checksum expected = {.algorithm = VERIFY_SHA256};
+    char *path = cache_path(job->firmware->cache, image->sha256);
+
+    str_copy(expected.hex, sizeof(expected.hex), image->sha256);
+    if (path)
+        job->check = fetch_check_start(job->firmware->loop, path, NULL, &expected, on_checked, job);
+    free(path);
+    if (!job->check)
+        return -1;
+    job->checked = image;
+    image->pins++;
+    return 0;
+}
+
+/* Transferring is durable: a crash from here on finds a job that asks the device before it does anything again. */
+static void transfer(struct firmware_job *job)
+{
+    const struct firmware_slot *slot = &job->target->slots[job->slot];
+
+    if (job->state != JOB_TRANSFERRING)
+        return;
+    if (slot->image) {
+        if (check_image(job, slot->image) == 0)
+            return;
+        job->unsure = false;
+        activate_failed(job, true, "no memory to check the image");
+    } else if (slot->offer) {
+        hand_over(job);
+    } else {
+        activate_failed(job, false, "the image is gone from the cache; download it again");
+    }
 }
 
 void install_begin(struct firmware_job *job)

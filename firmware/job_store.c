@@ -12,6 +12,7 @@
  */
 enum {
     JOB_VERSION = 1,
+    PLAUSIBLE_TIME = 1735689600, /* 2025: a clock that shows less was never set */
     ID_DIGITS = 16,
 };
 
@@ -189,7 +190,8 @@ static void resume_clock(struct firmware_job *job)
 {
     int64_t passed = clock_wall(&job->firmware->loop->clock) - job->accepted_at;
 
-    if (passed > 0 && (uint64_t)passed > job->elapsed_base_s)
+    /* Accepted before the gateway knew the time: the wall clock's leap since is not time that passed. */
+    if (job->accepted_at >= PLAUSIBLE_TIME && passed > 0 && (uint64_t)passed > job->elapsed_base_s)
         job->elapsed_base_s = (uint64_t)passed;
     job->elapsed_from = clock_monotonic(&job->firmware->loop->clock);
 }

@@ -82,9 +82,11 @@ struct firmware_job {
     struct verify_checksum fetched;
     struct fetch_want want;
     struct serve_grant grant;
-    struct timer timer;    /* the present step's: window, retry, idleness, stall, next question */
-    struct timer deadline; /* for the device to come back */
-    uint64_t unarmed_ms;   /* what `timer` should be armed for, and could not; 0: nothing */
+    struct fetch_check *check;      /* of the image before it is handed out */
+    struct firmware_image *checked; /* pinned meanwhile */
+    struct timer timer;             /* the present step's: window, retry, idleness, stall, next question */
+    struct timer deadline;          /* for the device to come back */
+    uint64_t unarmed_ms;            /* what `timer` should be armed for, and could not; 0: nothing */
     bool unarmed_deadline;
 
     /* Durability. */

@@ -258,10 +258,13 @@ void slots_evicted(void *ctx, struct firmware_image *image)
             if (target->slots[i].image != image)
                 continue;
             target->slots[i].image = NULL;
-            if (target->slots[i].status != FIRMWARE_ACTIVE)
+            if (target->slots[i].status == FIRMWARE_AVAILABLE) {
                 slot_reset(target, i, FIRMWARE_NO_IMAGE);
-            else
-                slots_save(target);
+                continue;
+            }
+            /* What it runs, or why it failed, stays true. */
+            slots_save(target);
+            changed(target, i);
         }
     }
 }

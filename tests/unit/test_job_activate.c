@@ -4,6 +4,7 @@
 #include <setjmp.h>
 #include <cmocka.h>
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -309,6 +310,39 @@ static void test_quarantine_ends_what_runs(void **state)
     assert_null(bench_activate(bench, 0, 1, MODE_ANY_TIME, 0, 10));
 }
 
+static void test_damaged_image_is_not_handed_out(void **state)
+{
+    struct bench *bench = *state;
+    char *path = cache_path(bench->firmware->cache, slot_of(bench, 0, 1)->image->sha256);
+    FILE *file = fopen(path, "r+");
+
+    free(path);
+    fputc('X', file);
+    fclose(file);
+    activate_now(bench, 0, 1);
+    bench_finish(bench);
+    assert_int_equal(bench->state, JOB_FAILED);
+    assert_non_null(strstr(bench->fault, "damaged"));
+    assert_int_equal(bench->devices[0].installs, 0);
+    assert_int_equal(bench_files(bench, ""), 0);
+    assert_null(slot_of(bench, 0, 1)->image);
+    assert_int_equal(slot_of(bench, 0, 1)->status, FIRMWARE_ACTIVATION_FAILED);
+    assert_non_null(strstr(slot_of(bench, 0, 1)->boot_failure_log, "damaged"));
+    assert_false(slot_of(bench, 0, 1)->available);
+    bench_check_slots(bench, 0);
+    bench_have(bench, 0, 1, NEW);
+}
+
+static void test_without_image_server(void **state)
+{
+    struct bench *bench = *state;
+
+    firmware_serve_at(bench->firmware, "");
+    activate_now(bench, 0, 1);
+    check_failed(bench, JOB_FAILED, "lan_http_listen");
+    assert_int_equal(bench->devices[0].installs, 0);
+}
+
 /* ---- cancel, refusals ---- */
 
 static void test_cancel(void **state)
@@ -467,6 +501,8 @@ int main(void)
         TEST(test_old_version),
         TEST(test_other_version),
         TEST(test_quarantine_ends_what_runs),
+        TEST(test_damaged_image_is_not_handed_out),
+        TEST(test_without_image_server),
         TEST(test_cancel),
         TEST(test_what_is_not_accepted),
         TEST(test_lost_acceptance),

@@ -194,15 +194,36 @@ static void test_wall_clock_goes_back(void **state)
     bench_done(&bench);
 }
 
+/* No clock at the first start: 1970. Then the time server answers, and the agent restarts. */
+static void test_wall_clock_is_set_late(void **state)
+{
+    struct bench bench;
+
+    (void)state;
+    begin(&bench, &scenarios[3]);
+    bench.loop.clock.fake_wall = 5000;
+    assert_non_null(bench_activate(&bench, 0, 1, MODE_ANY_TIME, 1000, 2000));
+    bench_run(&bench, 900);
+    bench_restart(&bench); /* an orderly stop stores nothing new: 900 s may be lost, no more */
+    bench.loop.clock.fake_wall = BENCH_START * 1000ll;
+    bench_restart(&bench);
+    bench_run(&bench, 90);
+    assert_int_equal(bench.devices[0].installs, 0);
+    bench_finish(&bench);
+    assert_int_equal(bench.state, JOB_DONE);
+    bench_done(&bench);
+}
+
 int main(void)
 {
     enum { SCENARIOS = sizeof(scenarios) / sizeof(scenarios[0]) };
-    struct CMUnitTest tests[SCENARIOS + 2];
+    struct CMUnitTest tests[SCENARIOS + 3];
 
     for (size_t i = 0; i < SCENARIOS; i++)
         tests[i] = (struct CMUnitTest){
             .name = scenarios[i].name, .test_func = test_scenario, .initial_state = (void *)&scenarios[i]};
     tests[SCENARIOS] = (struct CMUnitTest)cmocka_unit_test(test_window_passes_while_we_are_away);
     tests[SCENARIOS + 1] = (struct CMUnitTest)cmocka_unit_test(test_wall_clock_goes_back);
+    tests[SCENARIOS + 2] = (struct CMUnitTest)cmocka_unit_test(test_wall_clock_is_set_late);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
