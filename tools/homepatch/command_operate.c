@@ -77,7 +77,7 @@ static void say(const struct operating *operating, const struct run *run, const 
     if (operating->app->report.json)
         return;
     text_print(stdout, run->command);
-    printf(" %s\n", what);
+    printf(" %s\n", what ? what : "");
     fflush(stdout);
 }
 
@@ -99,7 +99,7 @@ static int on_result(void *ctx, const struct usp_client_fact *fact)
         if (run->entry)
             cJSON_AddStringToObject(run->entry, "request", run->request);
         else
-            printf("%s runs as %s\n", run->command, run->request);
+            say(operating, run, arena_printf(&operating->app->arena, "runs as %s", run->request));
     }
     return 0;
 }

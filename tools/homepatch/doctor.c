@@ -61,6 +61,12 @@ static void print(const struct doctor *doctor, const struct finding *finding)
         text_print(stdout, finding->fix);
         putchar('\n');
     }
+    if (finding->level != LEVEL_OK && finding->parameter[0] && !strstr(finding->text, finding->parameter) &&
+        !strstr(finding->fix, finding->parameter)) {
+        printf("                    parameter:  ");
+        text_print(stdout, finding->parameter);
+        putchar('\n');
+    }
     fflush(stdout);
 }
 

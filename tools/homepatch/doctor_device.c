@@ -26,8 +26,10 @@ static struct device *find(const struct doctor *doctor, const char *name)
     static const enum device_value by[] = {DEVICE_ALIAS, DEVICE_NAME, DEVICE_SERIAL};
     struct device *close = NULL;
     uint64_t number = 0;
+    struct str rest;
 
-    str_to_u64(str_of(name), &number);
+    if (str_to_u64(str_of(name), &number) < 0)
+        number = inventory_instance(str_of(name), STR("Device.ProxiedDevice."), &rest);
     for (struct device *device = doctor->inventory.first; device; device = device->next) {
         if (number && device->number == number)
             return device;

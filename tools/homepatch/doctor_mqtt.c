@@ -120,7 +120,7 @@ static void check_subscription(struct doctor *doctor, unsigned instance, void *c
                     doctor_text(doctor,
                                 "allow it in the broker's access list, or set %s.Topic to a topic that is",
                                 row));
-    else
+    else if (topics->probe || strcmp(status, "Subscribed") == 0)
         doctor_ok(doctor, P(doctor, row, "Topic"), doctor_text(doctor, "the agent listens to \"%s\"", topic));
 }
 
@@ -159,7 +159,7 @@ static void check_status(struct doctor *doctor, const char *client)
         doctor_fail(
             doctor, P(doctor, client, "Status"),
             doctor_text(doctor, "the agent's own connection is not up: %s.Status is %s", client, status),
-            "the findings around this one say why; without any, homepatchd's log does. It tries again by "
+            "what failed above says why; if nothing did, homepatchd's log. It tries again by "
             "itself");
     else if (str_to_u64(str_of(errors), &count) == 0 && count >= SUSPICIOUS_ERRORS)
         doctor_warn(doctor, P(doctor, client, "ClientID"),
@@ -231,12 +231,12 @@ void doctor_mqtt_client(struct doctor *doctor, const char *client, const char *m
     if (strstr(doctor->clients_done, mark) || !check_row(doctor, client))
         return;
     doctor->clients_done = doctor_text(doctor, "%s%s", doctor->clients_done, mark);
-    check_status(doctor, client);
     probe_init(&probe);
     if (knock(doctor, client, &probe, &mqtt)) {
         topics.probe = &probe;
         topics.version_5 = mqtt.version_5;
     }
+    check_status(doctor, client);
     check_topics(doctor, &topics);
     probe_done(&probe);
 }

@@ -20,6 +20,7 @@
 enum {
     INPUT_MAX = 1 << 20,
     CHUNK = 4096,
+    SETTLE_MS = 200,
 };
 
 void probe_init(struct probe *probe)
@@ -202,6 +203,25 @@ static int again(struct probe *probe, int rc, uint64_t ms)
     }
 }
 
+/*
+ * With TLS 1.3 the server looks at this side's certificate after the handshake has ended here. What it thinks of it has to
+ * be read before anything is sent: a server that closes with bytes unread takes its alert back.
+ */
+static int settle(struct probe *probe)
+{
+    char byte;
+    int rc;
+
+    while (wait_for(probe, POLLIN, SETTLE_MS) == 0) {
+        rc = SSL_peek(probe->ssl, &byte, 1);
+        if (rc > 0)
+            return 0;
+        if (SSL_get_error(probe->ssl, rc) != SSL_ERROR_WANT_READ)
+            return fail(probe, "%s", ERR_peek_error() ? tls_last_error() : "the peer closed the connection");
+    }
+    return 0;
+}
+
 static int handshake(struct probe *probe)
 {
     int rc;
@@ -210,7 +230,7 @@ static int handshake(struct probe *probe)
         if (again(probe, rc, PROBE_MS) < 0)
             break;
     if (rc == 1)
-        return 0;
+        return settle(probe);
     if (probe->verify != X509_V_OK)
         return fail(probe, "%s", X509_verify_cert_error_string(probe->verify));
     if (SSL_get_error(probe->ssl, rc) == SSL_ERROR_WANT_READ)
