@@ -147,6 +147,23 @@ static const char *device_info(struct agent *agent, const char *name, char scrat
     return dm_get_text(row, dm_node_param(row->node, name), scratch).data;
 }
 
+static void name_protocols(struct local_agent *local)
+{
+    const struct {
+        const char *name;
+        bool available;
+    } protocols[] = {{"MQTT", mqtt_available}, {"WebSocket", websocket_available}, {"UDS", uds_available}};
+
+    local->protocols[0] = '\0';
+    for (size_t i = 0; i < sizeof(protocols) / sizeof(protocols[0]); i++) {
+        size_t len = strlen(local->protocols);
+
+        if (protocols[i].available)
+            snprintf(local->protocols + len, sizeof(local->protocols) - len, "%s%s", len ? "," : "",
+                     protocols[i].name);
+    }
+}
+
 /* R-ARC.2a: without a configured Endpoint ID it is os::<OUI>-<serial number>, what is not allowed in it escaped. */
 static int set_identity(struct agent *agent, struct error *err)
 {
@@ -159,7 +176,7 @@ static int set_identity(struct agent *agent, struct error *err)
 
     clock_gettime(CLOCK_MONOTONIC, &now);
     local->software_version = agent->model.software_version;
-    local->protocols = "MQTT,WebSocket,UDS";
+    name_protocols(local);
     local->started = now.tv_sec;
     if (!local->endpoint_id || !local->endpoint_id[0]) {
         const char *serial;

@@ -7,6 +7,8 @@
 #include "base/limits.h"
 #include "transports/mqtt_internal.h"
 
+const bool mqtt_available = true;
+
 /* A name being resolved. Outlives its client when that goes first. */
 struct resolving {
     uv_getaddrinfo_t request;

@@ -144,4 +144,7 @@ int mqtt_client_unsubscribe(struct mqtt_client *client, const char *topic, struc
 /* True when topic is matched by an MQTT topic filter with + and #. */
 bool mqtt_topic_matches(const char *filter, const char *topic);
 
+/* Whether this build has the transport; without it nothing of it can be made. */
+extern const bool mqtt_available;
+
 #endif

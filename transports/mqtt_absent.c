@@ -4,6 +4,8 @@
 
 #include <stdlib.h>
 
+const bool mqtt_available = false;
+
 struct mqtt_client {
     struct mqtt_stats stats;
     enum mqtt_status status;

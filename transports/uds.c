@@ -15,6 +15,8 @@
 #include "transports/uds_frame.h"
 #include "transports/uds_internal.h"
 
+const bool uds_available = true;
+
 _Static_assert((int)UDS_HEADROOM == (int)UDS_FRAME_HEADER + (int)UDS_ITEM_HEADER,
                "uds.h states the headroom");
 

@@ -9,6 +9,7 @@
 #ifndef TRANSPORTS_UDS_H
 #define TRANSPORTS_UDS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -59,5 +60,8 @@ void uds_close(struct uds *uds, const char *text);
 void uds_set_ctx(struct uds *uds, void *ctx);
 /* The user at the other end (SO_PEERCRED), or (uid_t)-1. */
 uid_t uds_peer_uid(const struct uds *uds);
+
+/* Whether this build has the transport; without it nothing of it can be made. */
+extern const bool uds_available;
 
 #endif

@@ -2,6 +2,8 @@
 /* The UNIX socket in a build without it (configure --without-uds). */
 #include "transports/uds.h"
 
+const bool uds_available = false;
+
 static int absent(const char *path, struct error *err)
 {
     return error_set(err, ERROR_MESSAGE_NOT_SUPPORTED, path, "this program was built without UNIX sockets");

@@ -11,6 +11,8 @@
 #include "base/limits.h"
 #include "transports/websocket_internal.h"
 
+const bool websocket_available = true;
+
 enum {
     FRAME_HEADER_MAX = 14,
     MASK_BYTES = 4,

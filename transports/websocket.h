@@ -101,4 +101,7 @@ void websocket_close(struct websocket *ws, int code, const char *reason);
 void websocket_set_ctx(struct websocket *ws, void *ctx);
 size_t websocket_queued_bytes(const struct websocket *ws);
 
+/* Whether this build has the transport; without it nothing of it can be made. */
+extern const bool websocket_available;
+
 #endif

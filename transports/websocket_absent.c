@@ -8,6 +8,8 @@
 #include "transports/http_server.h"
 #include "transports/websocket.h"
 
+const bool websocket_available = false;
+
 struct websocket_context {
     struct loop *loop;
 };

@@ -45,7 +45,7 @@ static void get_protocols(const struct dm_row *row, struct dm_value *ret, char *
     const struct local_agent *agent = row->data;
 
     (void)scratch;
-    ret->text = str_of(agent->protocols ? agent->protocols : "");
+    ret->text = str_of(agent->protocols);
 }
 
 static const struct dm_param params[] = {

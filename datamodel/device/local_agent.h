@@ -8,8 +8,8 @@
 struct local_agent {
     char *endpoint_id;
     const char *software_version;
-    const char *protocols; /* "MQTT,WebSocket,UDS" */
-    int64_t started;       /* monotonic s */
+    char protocols[32]; /* "MQTT,WebSocket,UDS", as this build has them */
+    int64_t started;    /* monotonic s */
 };
 
 #endif
