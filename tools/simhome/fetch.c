@@ -3,11 +3,13 @@
 
 #include <curl/curl.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 
 enum {
     CONNECT_TIMEOUT_S = 10,
     STALL_TIMEOUT_S = 30,
-    CHUNK_BYTES = 4096, /* small, so that a limited rate is an even one */
+    CHUNK_BYTES = 4096,   /* small, so that a limited rate is an even one */
+    RECEIVE_BYTES = 8192, /* what a small device's network stack holds: the sender waits for it */
 };
 
 struct fetcher {
@@ -22,7 +24,10 @@ struct fetch {
     const struct fetch_ops *ops;
     void *ctx;
     uint64_t got;
-    struct error err; /* from ops->data */
+    uint64_t rate;      /* bytes per second, 0: no limit */
+    uint64_t begun;     /* monotonic ms, of the first byte */
+    struct timer pause; /* until the rate allows more; curl's own limit lets the first seconds through at once */
+    struct error err;   /* from ops->data */
 };
 
 /* A socket of curl's that the loop watches. */
@@ -34,6 +39,7 @@ struct watch {
 
 static void fetch_free(struct fetch *fetch)
 {
+    timer_cancel(&fetch->fetcher->loop->timers, &fetch->pause);
     curl_multi_remove_handle(fetch->fetcher->multi, fetch->easy);
     curl_easy_cleanup(fetch->easy);
     free(fetch);
@@ -182,17 +188,51 @@ void fetcher_free(struct fetcher *fetcher)
     free(fetcher);
 }
 
+static void on_pause_over(struct timer *timer, void *ctx)
+{
+    struct fetch *fetch = ctx;
+
+    (void)timer;
+    curl_easy_pause(fetch->easy, CURLPAUSE_CONT);
+}
+
+/* True when the rate does not allow more at present; the timer goes on then. */
+static bool too_fast(struct fetch *fetch)
+{
+    struct timers *timers = &fetch->fetcher->loop->timers;
+    uint64_t now = clock_monotonic(timers->clock), due;
+
+    if (!fetch->rate)
+        return false;
+    if (!fetch->got)
+        fetch->begun = now;
+    due = fetch->begun + fetch->got * 1000 / fetch->rate;
+    return due > now && timer_arm(timers, &fetch->pause, due - now) == 0;
+}
+
 static size_t on_body(char *data, size_t size, size_t count, void *ctx)
 {
     struct fetch *fetch = ctx;
     curl_off_t total = 0;
 
+    if (too_fast(fetch))
+        return CURL_WRITEFUNC_PAUSE;
     curl_easy_getinfo(fetch->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &total);
     fetch->got += size * count;
     if (fetch->ops->data(fetch->ctx, data, size * count, fetch->got, total > 0 ? (uint64_t)total : 0,
                          &fetch->err))
         return 0;
     return size * count;
+}
+
+static int on_connected(void *ctx, curl_socket_t socket, curlsocktype purpose)
+{
+    int bytes = RECEIVE_BYTES;
+
+    (void)ctx;
+    (void)purpose;
+    setsockopt(socket, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof(bytes));
+    return CURL_SOCKOPT_OK;
 }
 
 struct fetch *fetch_start(struct fetcher *fetcher, const char *url, uint64_t rate,
@@ -205,6 +245,8 @@ struct fetch *fetch_start(struct fetcher *fetcher, const char *url, uint64_t rat
     fetch->fetcher = fetcher;
     fetch->ops = ops;
     fetch->ctx = ctx;
+    fetch->rate = rate;
+    timer_init(&fetch->pause, on_pause_over, fetch);
     fetch->easy = curl_easy_init();
     if (!fetch->easy) {
         free(fetch);
@@ -222,7 +264,8 @@ struct fetch *fetch_start(struct fetcher *fetcher, const char *url, uint64_t rat
     curl_easy_setopt(fetch->easy, CURLOPT_LOW_SPEED_LIMIT, 1L);
     curl_easy_setopt(fetch->easy, CURLOPT_LOW_SPEED_TIME, (long)STALL_TIMEOUT_S);
     curl_easy_setopt(fetch->easy, CURLOPT_BUFFERSIZE, (long)CHUNK_BYTES);
-    curl_easy_setopt(fetch->easy, CURLOPT_MAX_RECV_SPEED_LARGE, (curl_off_t)rate);
+    if (rate)
+        curl_easy_setopt(fetch->easy, CURLOPT_SOCKOPTFUNCTION, on_connected);
     curl_easy_setopt(fetch->easy, CURLOPT_WRITEFUNCTION, on_body);
     curl_easy_setopt(fetch->easy, CURLOPT_WRITEDATA, fetch);
     curl_easy_setopt(fetch->easy, CURLOPT_PRIVATE, fetch);
