@@ -50,6 +50,14 @@ static void on_signal(uv_signal_t *handle, int number)
     stop(agent);
 }
 
+static void restart_now(void *ctx)
+{
+    struct agent *agent = ctx;
+
+    agent->restart = true;
+    stop(agent);
+}
+
 static void on_restart(void *ctx, const struct model_restart *restart)
 {
     struct agent *agent = ctx;
@@ -58,17 +66,23 @@ static void on_restart(void *ctx, const struct model_restart *restart)
     log_info("restart: %s", restart->cause);
     if (boot_save(agent->store, restart, &err) < 0)
         log_failure(LOG_LEVEL_ERROR, "the cause of the restart is not kept", &err);
-    agent->restart = true;
     agent->factory_reset = agent->factory_reset || restart->factory_reset;
-    stop(agent);
+    if (agent->factory_reset || !boot_image_activate(&agent->boot_image, agent->dm, agent->firmware,
+                                                     agent->gateway, restart_now, agent))
+        restart_now(agent);
 }
 
 static void on_firmware_restart(void *ctx)
 {
     struct model_restart restart = {
         .cause = "LocalReboot", .command_key = "", .reason = "Firmware activation"};
+    struct agent *agent = ctx;
 
-    on_restart(ctx, &restart);
+    /* A restart that a controller asked for has said why already. */
+    if (!agent->boot_image.job && boot_save(agent->store, &restart, NULL) < 0)
+        log_error("the cause of the restart is not kept");
+    log_info("restart: the gateway's firmware was activated");
+    restart_now(agent);
 }
 
 static void on_mqtt_reconnect(void *ctx, struct dm_row *client)
@@ -405,6 +419,7 @@ void agent_done(struct agent *agent)
     if (agent->mtp.model)
         mtp_done(&agent->mtp);
     usp_stop(agent->usp); /* commands let go of their jobs while those are still there */
+    boot_image_done(&agent->boot_image);
     if (agent->home) {
         model_proxied_stop(&agent->model);
         model_firmware_stop(&agent->model);

@@ -4,6 +4,7 @@
 #define AGENT_AGENT_H
 
 #include "agent/boot.h"
+#include "agent/boot_image.h"
 #include "agent/agent_config.h"
 #include "agent/mtp.h"
 #include "devices/home.h"
@@ -24,6 +25,7 @@ struct agent {
     struct http_server *images;
     struct mtp mtp;
     struct boot boot;
+    struct boot_image boot_image;
     uv_signal_t signals[2];
     struct timer grace;
     char *serve_url;
