@@ -241,6 +241,9 @@ class Home:
     def done_count(self, key, ctl=None):
         return len((ctl or self.ctl).matching(lambda n: n.oper_complete.command_key == key))
 
+    def transfer_count(self, key, ctl=None):
+        return len((ctl or self.ctl).matching(lambda n: n.event.params.get("CommandKey") == key))
+
     def must_succeed(self, key, timeout=30):
         failure = self.wait_done(key, timeout)
         assert failure is None, f"{key} failed: {failure}"
