@@ -46,7 +46,7 @@ class Rig:
         }
         self.agent.uds("self::prepare")
         self.cleanup.add(self.agent.start(timeout=60))
-        self.ctl = self.cleanup.add(Controller(UdsTransport(self.where["uds"]["path"], "self::prepare")))
+        self.ctl = self.cleanup.add(Controller(UdsTransport(self.where["uds"]["path"], "self::prepare"), "self::prepare"))
         self.ctl.connect()
         self.sim = None
         if devices:
