@@ -304,11 +304,9 @@ static int serve_images(struct agent *agent, struct error *err)
     return agent->images ? 0 : -1;
 }
 
-/* Rows first, then what devices and jobs of the last life say, then the network. */
-static int make_home(struct agent *agent, struct error *err)
+static struct home_settings home_settings(const struct agent_config *config)
 {
-    const struct agent_config *config = agent->config;
-    struct home_settings settings = {
+    return (struct home_settings){
         .mqtt_broker = config->lan_mqtt_broker,
         .mqtt_username = config->lan_mqtt_username,
         .mqtt_password = config->lan_mqtt_password,
@@ -316,6 +314,12 @@ static int make_home(struct agent *agent, struct error *err)
         .tls = tls_of(config),
         .device_credentials = config->lan_device_credentials,
     };
+}
+
+/* The rows that the last life knew come back: that is no news, so nobody listens yet. */
+static int restore_home(struct agent *agent, struct error *err)
+{
+    struct home_settings settings = home_settings(agent->config);
 
     agent->home = home_new(&agent->loop, agent->store, agent->firmware, &settings, err);
     if (!agent->home)
@@ -324,11 +328,20 @@ static int make_home(struct agent *agent, struct error *err)
     if (model_firmware_start(&agent->model, err) < 0 || model_proxied_start(&agent->model, err) < 0)
         return -1;
     if (agent->gateway &&
-        (model_firmware_attach(&agent->model, dm_row_find(agent->dm, STR("Device.DeviceInfo.")),
-                               firmware_gateway_target(agent->gateway)) < 0 ||
-         firmware_gateway_start(agent->gateway, agent->firmware, err) < 0))
+        model_firmware_attach(&agent->model, dm_row_find(agent->dm, STR("Device.DeviceInfo.")),
+                              firmware_gateway_target(agent->gateway)) < 0)
+        return error_set(err, ERROR_RESOURCES_EXCEEDED, NULL, "out of memory");
+    return home_load(agent->home, err);
+}
+
+/* Jobs of the last life go on, and devices are listened to. */
+static int open_home(struct agent *agent, struct error *err)
+{
+    struct home_settings settings = home_settings(agent->config);
+
+    if (agent->gateway && firmware_gateway_start(agent->gateway, agent->firmware, err) < 0)
         return -1;
-    if (home_load(agent->home, err) < 0 || serve_images(agent, err) < 0)
+    if (serve_images(agent, err) < 0)
         return -1;
     return home_start(agent->home, agent->websockets, &settings, err);
 }
@@ -366,7 +379,8 @@ static int begin(struct agent *agent, const char *version, struct error *err)
         return -1;
     if (store_damaged_file(agent->store))
         agent->boot.why.reason = "The database was damaged and was made anew";
-    if (usp_start(agent->usp, &agent->boot.why, err) < 0 || make_home(agent, err) < 0)
+    if (restore_home(agent, err) < 0 || usp_start(agent->usp, &agent->boot.why, err) < 0 ||
+        open_home(agent, err) < 0)
         return -1;
     tell_recovery(agent);
     usp_requests_abandon(agent->usp); /* what no job goes on with ended with the last life */
