@@ -102,6 +102,7 @@ static int each_text(struct reading *reading, struct str content, unsigned numbe
             return malformed(reading);
         result = tell(reading, kind);
     }
+    reading->fact.value = STR("");
     return result;
 }
 
@@ -123,7 +124,7 @@ static int each_entry(struct reading *reading, struct str content, unsigned numb
             return malformed(reading);
         result = tell(reading, kind);
     }
-    reading->fact.name = STR("");
+    reading->fact.name = reading->fact.value = STR("");
     return result;
 }
 
@@ -233,6 +234,7 @@ static int supported_command(struct reading *reading, struct str content)
 {
     int result;
 
+    reading->fact.type = 0;
     if (get_text(reading, content, USP_GET_SUPPORTED_DM_RESP_SUPPORTED_COMMAND_RESULT_COMMAND_NAME,
                  &reading->fact.name) < 0 ||
         get_number(reading, content, USP_GET_SUPPORTED_DM_RESP_SUPPORTED_COMMAND_RESULT_COMMAND_TYPE,
@@ -254,6 +256,7 @@ static int supported_event(struct reading *reading, struct str content)
 {
     int result;
 
+    reading->fact.number = reading->fact.type = 0;
     if (get_text(reading, content, USP_GET_SUPPORTED_DM_RESP_SUPPORTED_EVENT_RESULT_EVENT_NAME,
                  &reading->fact.name) < 0)
         return -1;
@@ -277,6 +280,7 @@ static int supported_object(struct reading *reading, struct str content)
     int result;
 
     fact->name = fact->value = STR("");
+    fact->type = 0;
     if (get_text(reading, content, USP_GET_SUPPORTED_DM_RESP_SUPPORTED_OBJECT_RESULT_SUPPORTED_OBJ_PATH,
                  &fact->path) < 0 ||
         get_number(reading, content, USP_GET_SUPPORTED_DM_RESP_SUPPORTED_OBJECT_RESULT_ACCESS,
@@ -295,7 +299,7 @@ static int supported_object(struct reading *reading, struct str content)
     if (result == 0)
         result = each(reading, content, USP_GET_SUPPORTED_DM_RESP_SUPPORTED_OBJECT_RESULT_SUPPORTED_EVENTS,
                       supported_event);
-    fact->number = 0;
+    fact->number = fact->type = 0;
     fact->name = STR("");
     if (result == 0)
         result = each(reading, content, USP_GET_SUPPORTED_DM_RESP_SUPPORTED_OBJECT_RESULT_UNIQUE_KEY_SETS,

@@ -63,7 +63,7 @@ int probe_websocket(struct probe *probe, const char *host, uint16_t port, const 
         snprintf(probe->why, sizeof(probe->why), "what answers on this port does not speak HTTP");
         return -1;
     }
-    status = atoi(head + 9);
+    status = (int)strtol(head + 9, NULL, 10);
     *ret_subprotocol = status == OPEN && header_has(head, "Sec-WebSocket-Protocol", subprotocol);
     return status;
 }

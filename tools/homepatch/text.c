@@ -183,7 +183,7 @@ static void print_cells(const struct table *table, const char *const *cells, con
 
 void table_print(const struct table *table, FILE *file)
 {
-    size_t widths[TABLE_COLUMNS];
+    size_t widths[TABLE_COLUMNS] = {0};
 
     measure(table, widths);
     shrink(table, widths, text_width(file));
