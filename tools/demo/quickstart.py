@@ -22,7 +22,7 @@ from hptest import (Agent, Broker, Cleanup, Controller, ImageServer, MqttTranspo
 DEVICES = 12
 NEW_VERSION = "2.1.0"
 IMAGE_BYTES = 1 << 20
-FETCH_RATE = 400_000        # bytes per second and device, so that there is progress to see
+FETCH_RATE = 400_000        # bytes per second of each transfer, so that there is progress to see
 # Now, and once: the device that will fail is not tried again.
 WINDOW = {"TimeWindow.1.Start": 0, "TimeWindow.1.End": 3600, "TimeWindow.1.Mode": "Immediately",
           "TimeWindow.1.MaxRetries": 0}
@@ -82,7 +82,7 @@ class Home:
         if model not in self.published:
             file = self.dir / f"{model}-{NEW_VERSION}.zip"
             digest, size = write_image(file, model, NEW_VERSION, size=IMAGE_BYTES)
-            self.images.add(f"/{file.name}", file)
+            self.images.add(f"/{file.name}", file, rate=FETCH_RATE)
             self.published[model] = (f"{self.images.https_url}/{file.name}", digest, size)
         return self.published[model]
 
@@ -107,7 +107,8 @@ class Home:
         half = DEVICES // 2
         self.sim = self.cleanup.add(SimHome(
             self.dir, "--mqtt-devices", half, "--websocket-devices", DEVICES - half,
-            "--fetch-rate", FETCH_RATE, mqtt_port=self.lan_broker.port, websocket_port=self.agent.lan_websocket_port, reboot_ms=1500).start())
+            "--fetch-rate", FETCH_RATE, mqtt_port=self.lan_broker.port,
+            websocket_port=self.agent.lan_websocket_port, reboot_ms=1500).start())
         self.sim.wait_online(DEVICES)
 
 
@@ -132,7 +133,9 @@ class Operator:
 
     def __init__(self, home, controller, name, devices):
         self.home, self.controller, self.name, self.devices = home, controller, name, devices
-        self.seen = 0
+        self.results = {}       # OperationComplete by command key
+        self.by_path = {d.path: d for d in devices}
+        controller.notifies = self      # what arrives comes to append()
         controller.subscribe(f"{name}-done", "OperationComplete", "Device.ProxiedDevice.")
         controller.subscribe(f"{name}-moves", "ValueChange", "Device.ProxiedDevice.*.X_HOMEPATCH_Update.")
         self.thread = threading.Thread(target=self.work, daemon=True)
@@ -175,9 +178,7 @@ class Operator:
 
     def complete(self, device, key):
         """Waits for the OperationComplete; a failure raises the agent's own words."""
-        done = self.controller.wait_notify(
-            lambda n: n.WhichOneof("notification") == "oper_complete" and n.oper_complete.command_key == key,
-            timeout=60, what=f"OperationComplete of {device.phase}").oper_complete
+        done = wait_until(lambda: self.results.get(key), 60, f"OperationComplete of {device.phase}")
         if done.WhichOneof("operation_resp") == "cmd_failure":
             raise AssertionError(f"{done.cmd_failure.err_msg} ({done.cmd_failure.err_code})")
 
@@ -185,19 +186,18 @@ class Operator:
         device.fault, device.done = fault, True
         device.state = "failed" if fault else "updated"
 
-    def moves(self):
-        """Takes in the progress that the agent has reported since the last call."""
-        arrived = self.controller.notifies[self.seen:]
-        self.seen += len(arrived)
-        for notify in (m.body.request.notify for m in arrived):
-            if notify.WhichOneof("notification") != "value_change":
-                continue
-            path, value = notify.value_change.param_path, notify.value_change.param_value
-            for device in self.devices:
-                if path == device.path + "X_HOMEPATCH_Update.Progress":
-                    device.progress = int(value or 0)
-                elif path == device.path + "X_HOMEPATCH_Update.JobState" and not device.done:
-                    device.state = value
+    def append(self, msg):
+        """A notification: a result, or a step of an update."""
+        notify = msg.body.request.notify
+        if notify.WhichOneof("notification") == "oper_complete":
+            self.results[notify.oper_complete.command_key] = notify.oper_complete
+        elif notify.WhichOneof("notification") == "value_change":
+            path, _, name = notify.value_change.param_path.partition("X_HOMEPATCH_Update.")
+            device = self.by_path.get(path)
+            if device and name == "Progress":
+                device.progress = int(notify.value_change.param_value or 0)
+            elif device and name == "JobState" and not device.done:
+                device.state = notify.value_change.param_value
 
 
 def bar(device):
@@ -213,8 +213,6 @@ def watch(operators):
     shown, lines = {}, 0
     while True:
         alive = any(o.thread.is_alive() for o in operators)
-        for operator in operators:
-            operator.moves()
         if TERMINAL:
             print(f"\033[{lines}A" if lines else "", end="")
             for device in devices:
