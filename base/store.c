@@ -217,6 +217,10 @@ const char *store_damaged_file(const struct store *store)
 
 static int begin(struct store *store, struct error *err)
 {
+    /* SQLite takes a whole batch back when the disk is full; what is written after that must not stand alone. */
+    if (store->pending && sqlite3_get_autocommit(store->db))
+        return error_set(err, ERROR_INTERNAL, sqlite3_db_filename(store->db, "main"),
+                         "the batch was lost by an earlier failure");
     if (store->pending)
         return 0;
     if (run(store, BEGIN) < 0)
