@@ -423,11 +423,12 @@ void registry_remove(struct device *device)
 {
     struct registry *registry = device->registry;
 
+    /* Its jobs end first: their results are told of a row that is still there. */
+    if (registry->firmware)
+        firmware_target_remove(&device->target);
     notify(device, DEVICE_REMOVED, 0);
     if (registry->store)
         store_delete(registry->store, KIND, str_of(device->key), NULL);
-    if (registry->firmware)
-        firmware_target_remove(&device->target);
     leave(device);
     device_free(device);
 }
