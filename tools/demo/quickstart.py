@@ -20,7 +20,7 @@ from hptest import (Agent, Broker, Cleanup, Controller, ImageServer, MqttTranspo
                     WsClientTransport, build_dir, wait_until, write_image)
 
 DEVICES = 12
-NEW_VERSION = "2.1.0"
+NEW_VERSION, NEXT_VERSION = "2.1.0", "2.2.0"
 IMAGE_BYTES = 1 << 20
 FETCH_RATE = 400_000        # bytes per second of each transfer, so that there is progress to see
 # Now, and once: the device that will fail is not tried again.
@@ -77,11 +77,11 @@ class Home:
         self.images = self.cleanup.add(ImageServer(tls=self.server))
         self.published = {}
 
-    def publish(self, model):
-        """Puts the new image of a model on the image server; (URL, SHA-256, size)."""
+    def publish(self, model, version=NEW_VERSION):
+        """Puts an image of a model on the image server; (URL, SHA-256, size)."""
         if model not in self.published:
-            file = self.dir / f"{model}-{NEW_VERSION}.zip"
-            digest, size = write_image(file, model, NEW_VERSION, size=IMAGE_BYTES)
+            file = self.dir / f"{model}-{version}.zip"
+            digest, size = write_image(file, model, version, size=IMAGE_BYTES)
             self.images.add(f"/{file.name}", file, rate=FETCH_RATE)
             self.published[model] = (f"{self.images.https_url}/{file.name}", digest, size)
         return self.published[model]
@@ -110,6 +110,7 @@ class Home:
             "--fetch-rate", FETCH_RATE, mqtt_port=self.lan_broker.port,
             websocket_port=self.agent.lan_websocket_port, reboot_ms=1500).start())
         self.sim.wait_online(DEVICES)
+        self.models = sorted({d["model"] for d in self.sim.devices()})
 
 
 def inventory(controller):
@@ -285,15 +286,25 @@ def demonstrate(home):
     for operator in operators:
         operator.thread.start()
     watch(operators)
-    return summary(home, devices, victim, time.monotonic() - begin)
+    return summary(home, devices, victim, time.monotonic() - begin), victim
 
 
-def serve(home):
+def serve(home, victim):
+    """Mends the device that failed, puts newer images on the image server, says what to try, and waits."""
+    home.sim.fault(victim.name, "none")
+    mended = home.published[victim.model][0]
+    home.published.clear()
+    images = {model: home.publish(model, NEXT_VERSION)[0] for model in home.models}
+    number = victim.path.rstrip(".").rsplit(".", 1)[-1]
     title("The home goes on running. In another terminal:")
     say(f"export PATH={build_dir()}:$PATH HOMEPATCH_SOCKET={home.socket}")
-    say("homepatch devices            # then: show, get, download, activate, watch, doctor")
-    for model, (url, _digest, _size) in home.published.items():
-        say(f"{model}: {url}")
+    say("homepatch devices")
+    say(f"homepatch download {number} {mended} --activate     # the one that failed, mended now")
+    say(f"homepatch doctor --config {home.agent.conf_file}")
+    say("")
+    say(f"Images of {NEXT_VERSION}, for `homepatch download --all --model MODEL URL`, then `homepatch activate --all`:")
+    for model, url in images.items():
+        say(f"  {model:<14} {url}")
     say("Ctrl-C ends it.")
     try:
         signal.pause()
@@ -311,9 +322,9 @@ def main():
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         home = Home(directory, cleanup)
-        good = demonstrate(home)
+        good, victim = demonstrate(home)
         if args.serve:
-            serve(home)
+            serve(home, victim)
     except AssertionError as problem:
         print(paint("31", f"\nquickstart: {problem}"), file=sys.stderr)
     finally:
