@@ -67,7 +67,8 @@ def _section(number, cases, results):
 def write_docs(path, cases, results, real_time):
     sections = sorted({c.section for c in cases})
     missing = [str(n) for n in _APPLYING if n not in sections]
-    lines = [_HEAD, f"{len(cases)} of {sum(_APPLYING.values())} applicable cases are automated"
+    automated = sum(1 for c in cases if not c.skip)
+    lines = [_HEAD, f"{automated} of {sum(_APPLYING.values())} applicable cases are automated"
              + (f"; sections {', '.join(missing)} are not yet." if missing else "."), "", f"The run: {'real waits' if real_time else 'waits scaled'}; {summary(results)}.", ""]
     for number in sections:
         lines += _section(number, [c for c in cases if c.section == number], results)
