@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """What is measured. Each function yields (name, value, unit); rates are per second, times in microseconds unless said."""
 
+import os
+import shutil
 import time
 
 from hptest import Process, build_dir, free_port, usp, wait_until
@@ -62,6 +64,7 @@ def idle(directory, _options):
     whole, anonymous = memory(rig.agent.pid)
     yield "idle memory", whole / 1024, "kB"
     yield "idle memory, anonymous", anonymous / 1024, "kB"
+    yield "idle threads", len(os.listdir(f"/proc/{rig.agent.pid}/task")), ""
     begin, before = time.monotonic(), cpu_seconds(rig.agent.pid)
     wait_until(lambda: time.monotonic() - begin > 2, 10)
     yield "idle CPU per second", (cpu_seconds(rig.agent.pid) - before) / (time.monotonic() - begin) * 1e6, "us"
@@ -140,27 +143,50 @@ def tables(directory, options):
             count = max(20, (4000 if "search" in name else 40000 // rows) // options.divide)
             figures = rig.load("uds", msg, count, 1, options.runs)
             yield f"{name}, {rows} rows", figures["p50_us"], "us"
+            if rows == 1000:
+                yield f"{name}, {rows} rows, CPU", figures["cpu_us"], "us"
+                yield f"{name}, {rows} rows, answer", figures["bytes"] / count, "B"
     rig.stop()
 
 
 def changes(directory, options):
-    """Changes that are on disk when they are answered."""
+    """Changes that are on disk when they are answered. Each Set has another value (the tag of the message): a value that
+    stays as it is costs no write."""
     rig = Rig(directory)
-    row = rig.ctl.must(_rows(0, 1)).created_obj_results[0].oper_status.oper_success.instantiated_path
-    msg = usp.set_({row: {"NotifExpiration": 1234}})
+    msg = usp.set_({rig.agent.controller("self::prepare"): {"ProvisioningCode": TAG}})
     rig.check(msg)
     for window in (1, 64):
-        figures = rig.load("uds", msg, 2000 // options.divide, window, options.runs)
+        count = 2000 // options.divide
+        figures = rig.load("uds", msg, count, window, options.runs)
         yield f"persisted Set, {window} outstanding", figures["rate"], "1/s"
         yield f"persisted Set, {window} outstanding, CPU each", figures["cpu_us"], "us"
-    took = []
-    for run in range(options.runs):
-        begin = time.monotonic()
-        rig.ctl.must(_rows(1000 * (run + 1), 1000), timeout=60)
-        took.append(time.monotonic() - begin)
-        rig.ctl.delete(SUBSCRIPTIONS + '[ID!="x0"].')
-    yield "1,000 rows in one Add", median(took) * 1e3, "ms"
+        syncs = _syncs(rig, lambda: rig.load("uds", msg, count, window, 1))
+        if syncs is not None:
+            yield f"fsyncs per Set, {window} outstanding", syncs / count, ""
+    took, cpu = [], []
+    msg = _rows(0, 1000)
+    for _ in range(options.runs):
+        figures = rig.load("uds", msg, 1, 1, 1)
+        took.append(figures["p50_us"])
+        cpu.append(figures["cpu_us"])
+        assert len(rig.ctl.instances(SUBSCRIPTIONS)) == 1000
+        rig.ctl.delete(SUBSCRIPTIONS + "*.")
+    yield "1,000 rows in one Add", median(took) / 1e3, "ms"
+    yield "1,000 rows in one Add, CPU", median(cpu) / 1e3, "ms"
     rig.stop()
+
+
+def _syncs(rig, work):
+    """fsync and fdatasync calls of the agent while work() runs, or None without strace."""
+    if not shutil.which("strace"):
+        return None
+    trace = rig.dir / "trace"
+    argv = ["strace", "-f", "-e", "trace=fsync,fdatasync", "-o", trace, "-p", str(rig.agent.pid)]
+    tracer = Process("strace", argv, rig.dir).start()
+    tracer.wait_output("attached")
+    work()
+    tracer.stop()
+    return sum("sync(" in line for line in trace.read_text().splitlines())
 
 
 def memory_per_row(directory, options):
@@ -198,6 +224,13 @@ def devices(directory, options):
         rig.check(msg)
         figures = rig.load("uds", msg, 20, 1, options.runs)
         yield name, figures["p50_us"] / 1e3, "ms"
+        yield f"{name}, CPU per device", figures["cpu_us"] / count, "us"
+    rest = []
+    for _ in range(options.runs):
+        begin, before = time.monotonic(), cpu_seconds(rig.agent.pid)
+        wait_until(lambda: time.monotonic() - begin > 2, 10)
+        rest.append((cpu_seconds(rig.agent.pid) - before) / (time.monotonic() - begin))
+    yield f"CPU at rest with {count} devices", median(rest) * 100, "%"
     rig.stop()
 
 
