@@ -45,7 +45,7 @@ struct usp {
     struct dm_node *subscriptions;
     struct dm_node *requests;
     struct subscription_ref **refs; /* by index of the object in dm_nodes() */
-    uint64_t changes; /* of the feed, counted */
+    uint64_t changes;               /* of the feed, counted */
     uint32_t access_generation;
     uint8_t *no_access; /* for when a controller's own table cannot be made */
 

@@ -41,10 +41,10 @@ static void grant(struct usp_bench *bench, const char *role, const char *const *
         assert_int_equal(
             sscanf(rows[i], "%255s %7s %7s %7s %7s", targets, letters[0], letters[1], letters[2], letters[3]),
             5);
-        snprintf(
-            text, sizeof(text),
-            "Device.LocalAgent.ControllerTrust.Role.[Name==\"%s\"].Permission.: Enable=1 Order=%u Targets=%s Param=%s Obj=%s InstantiatedObj=%s CommandEvent=%s",
-            role, 10 + i, targets, letters[0], letters[1], letters[2], letters[3]);
+        snprintf(text, sizeof(text),
+                 "Device.LocalAgent.ControllerTrust.Role.[Name==\"%s\"].Permission.: Enable=1 Order=%u "
+                 "Targets=%s Param=%s Obj=%s InstantiatedObj=%s CommandEvent=%s",
+                 role, 10 + i, targets, letters[0], letters[1], letters[2], letters[3]);
         assert_non_null(strstr(bench_add(bench, false, text), "ok{"));
     }
 }

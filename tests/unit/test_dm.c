@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The tree, values and their validation, rows of modules, commands. */
+/* The tree, values and their validation, rows of modules, commands. size: validation: a table of cases */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Path names: the syntax, and what they resolve to. */
+/* Path names: the syntax, and what they resolve to. size: expressions: a table of cases */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -516,97 +516,6 @@ static void access_in_searches(void **state)
     assert_string_equal(small_find(model, "Device.Thing.[Ref+.Enable==false].", &access), "#7026");
 }
 
-/* ---- the supported model, and covering ---- */
-
-static void supported(void **state)
-{
-    static const struct {
-        const char *path, *node;
-        enum dm_target_kind kind;
-        uint32_t code;
-    } cases[] = {
-        {"Device.", "Device.", DM_TARGET_ROW, 0},
-        {"Device.Thing.", "Device.Thing.{i}.", DM_TARGET_ROW, 0},
-        {"Device.Thing.{i}.", "Device.Thing.{i}.", DM_TARGET_ROW, 0},
-        {"Device.Thing.42.", "Device.Thing.{i}.", DM_TARGET_ROW, 0},
-        {"Device.Thing.*.Name", "Device.Thing.{i}.", DM_TARGET_PARAM, 0},
-        {"Device.Thing.{i}.Part.{i}.Order", "Device.Thing.{i}.Part.{i}.", DM_TARGET_PARAM, 0},
-        {"Device.Thing.Part.Order", "Device.Thing.{i}.Part.{i}.", DM_TARGET_PARAM, 0},
-        {"Device.Box.Do()", "Device.Box.", DM_TARGET_COMMAND, 0},
-        {"Device.Box.Happened!", "Device.Box.", DM_TARGET_EVENT, 0},
-        {"Device.Thing.*.Ref+.Name", "Device.Thing.{i}.", DM_TARGET_PARAM, 0},
-        {"Device.Thing.*.Name+.Name", NULL, 0, ERROR_INVALID_PATH},
-        {"Device.Thing.{i}.{i}.", NULL, 0, ERROR_INVALID_PATH},
-        {"Device.Box.{i}.", NULL, 0, ERROR_INVALID_PATH},
-        {"Device.Nothing.", NULL, 0, ERROR_INVALID_PATH},
-        {"{i}.", NULL, 0, ERROR_INVALID_PATH},
-        {"Device.Box.Name.", NULL, 0, ERROR_INVALID_PATH},
-        {"Device..", NULL, 0, ERROR_INVALID_PATH_SYNTAX},
-    };
-    struct small_model *model = *state;
-
-    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        struct dm_target target;
-        struct arena arena;
-        struct error err;
-        int rc;
-
-        arena_init(&arena, 0);
-        error_clear(&err);
-        rc = dm_resolve_supported(model->dm, &arena, str_of(cases[i].path), &target, &err);
-        print_message("%s\n", cases[i].path);
-        assert_int_equal(err.code, cases[i].code);
-        assert_int_equal(rc, cases[i].code ? -1 : 0);
-        if (cases[i].node) {
-            assert_string_equal(target.node->path, cases[i].node);
-            assert_int_equal(target.kind, cases[i].kind);
-        } else {
-            assert_string_equal(err.path, cases[i].path);
-        }
-        arena_done(&arena);
-    }
-}
-
-static void covers(void **state)
-{
-    static const struct {
-        const char *path, *row;
-        bool yes;
-    } cases[] = {
-        {"Device.", "Device.Thing.1.Part.2.", true},
-        {"Device.Thing.", "Device.Thing.1.Part.2.", true},
-        {"Device.Thing.1.", "Device.Thing.1.Part.2.", true},
-        {"Device.Thing.2.", "Device.Thing.1.Part.2.", false},
-        {"Device.Thing.*.Part.2.", "Device.Thing.1.Part.2.", true},
-        {"Device.Thing.*.Part.2.", "Device.Thing.1.Part.1.", false},
-        {"Device.Thing.*.Part.*.Order", "Device.Thing.1.Part.1.", true},
-        {"Device.Thing.*.Part.*.Nothing", "Device.Thing.1.Part.1.", false},
-        {"Device.Thing.1.Name", "Device.Thing.1.", true},
-        {"Device.Thing.1.Name", "Device.Thing.1.Part.1.", false},
-        {"Device.Thing.[Name==\"a\"].", "Device.Thing.1.", true},
-        {"Device.Thing.[Name==\"a\"].", "Device.Thing.2.", false},
-        {"Device.Thing.[Name==\"a\"].Part.", "Device.Thing.1.Part.1.", true},
-        {"Device.Thing.[Name==1&&Number==x].", "Device.Thing.1.", false},
-        {"Device.Thing.1.Ref+.", "Device.Thing.2.", false},
-        {"Device.Box.", "Device.Thing.1.", false},
-    };
-    struct small_model *model = *state;
-
-    populate(model);
-    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        struct dm_row *row = dm_row_find(model->dm, str_of(cases[i].row));
-        struct dm_path path;
-        struct arena arena;
-
-        arena_init(&arena, 0);
-        assert_non_null(row);
-        assert_int_equal(dm_path_parse(&arena, str_of(cases[i].path), &path, NULL), 0);
-        if (dm_path_covers(model->dm, &arena, &path, row) != cases[i].yes)
-            fail_msg("%s covers %s: not %d", cases[i].path, cases[i].row, cases[i].yes);
-        arena_done(&arena);
-    }
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -619,8 +528,6 @@ int main(void)
         cmocka_unit_test_setup_teardown(quoting, set_up, tear_down),
         cmocka_unit_test_setup_teardown(index_and_scan, set_up, tear_down),
         cmocka_unit_test_setup_teardown(access_in_searches, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(supported, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(covers, set_up, tear_down),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

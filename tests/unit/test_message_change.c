@@ -107,9 +107,9 @@ static void add_partial(void **state)
         "{Device.Thing. fail{#7025}} {Device.Thing. fail{#7011}} {Device.Thing. "
         "ok{Device.Thing.6. Alias=cpe-6 Name=e}}");
     bench_expect(
-        bench_add(
-            bench, true,
-            "Device.Box.: A=b Device.Thing.1.: A=b Device.Nope.: A=b Device.Thing.9.Part.: Color=a Device.LocalAgent.Request.: A=b Device..: A=b Device.Thing.1.Name: A=b"),
+        bench_add(bench, true,
+                  "Device.Box.: A=b Device.Thing.1.: A=b Device.Nope.: A=b Device.Thing.9.Part.: Color=a "
+                  "Device.LocalAgent.Request.: A=b Device..: A=b Device.Thing.1.Name: A=b"),
         "self::one ADD_RESP m1 {Device.Box. fail{#7018}} {Device.Thing.1. fail{#7018}} "
         "{Device.Nope. fail{#7026}} {Device.Thing.9.Part. fail{#7016}} "
         "{Device.LocalAgent.Request. fail{#7019}} {Device.. fail{#7008}} "

@@ -251,9 +251,9 @@ static void boot_first(void **state)
     things(bench, WATCH "NotifRetry=true Persistent=true");
     subscribe(bench, "ID=boot NotifType=Event ReferenceList=Device.Boot! Persistent=true");
     subscribe(bench, "ID=short NotifType=Event ReferenceList=Device.Boot!");
-    bench_add(
-        bench, false,
-        "Device.LocalAgent.Controller.1.BootParameter.: Enable=1 ParameterName=Device.Thing.*.Name Device.LocalAgent.Controller.1.BootParameter.: ParameterName=Device.Box.Name");
+    bench_add(bench, false,
+              "Device.LocalAgent.Controller.1.BootParameter.: Enable=1 ParameterName=Device.Thing.*.Name "
+              "Device.LocalAgent.Controller.1.BootParameter.: ParameterName=Device.Box.Name");
     bench->channels[0].up = false;
     bench->as = 1;
     bench_set(bench, false, "Device.Thing.1.: Number=1");

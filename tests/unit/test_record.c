@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Records: who they are from and for, what breaks their rules, and that no bytes bring the agent down (R-MTP.5, R-ENC.*). */
+/*
+ * Records: who they are from and for, what breaks their rules, and that no bytes bring the agent down (R-MTP.5, R-ENC.*).
+ * size: messages: a table of cases
+ */
 #include "config.h"
 
 #include <setjmp.h>

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+/* size: times: a table of cases */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
