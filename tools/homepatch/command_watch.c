@@ -11,7 +11,8 @@
 #include "tools/homepatch/progress.h"
 
 enum {
-    LOOK_MS = 10000, /* the whole table is read again this often: notifications can be lost */
+    /* The changing part is also read this often: another program of our endpoint may be the one that is notified. */
+    LOOK_MS = 3000,
 };
 
 static const char CHANGES[] = "Device.ProxiedDevice.*." VENDOR_PREFIX "Update.,"
@@ -22,73 +23,123 @@ struct watching {
     struct app *app;
     struct inventory inventory;
     struct progress progress;
-    bool changed;
 };
-
-static void print_json(struct app *app, const struct device *device)
-{
-    cJSON *object = device_json(device);
-    char *text;
-
-    report_set(object, "label", str_of(device_label(app, device)));
-    text = cJSON_PrintUnformatted(object);
-    if (text)
-        puts(text);
-    fflush(stdout);
-    free(text);
-    cJSON_Delete(object);
-}
-
-static bool is_wanted(const struct watching *watching, const struct device *device)
-{
-    struct app *app = watching->app;
-
-    for (int i = 0; i < app->options.args_count; i++)
-        if (inventory_find((struct inventory *)&watching->inventory, app->options.args[i]) == device)
-            return true;
-    return app->options.args_count == 0;
-}
 
 static void on_notice(void *ctx, const struct session_notice *notice)
 {
     struct watching *watching = ctx;
-    struct device *device = notice->notify.kind == USP_CLIENT_VALUE_CHANGE
-                                ? inventory_apply(&watching->inventory, notice->notify.path,
-                                                  notice->notify.value)
-                                : NULL;
 
-    watching->changed |= device != NULL;
-    if (device && watching->app->report.json && is_wanted(watching, device))
-        print_json(watching->app, device);
+    if (notice->notify.kind == USP_CLIENT_VALUE_CHANGE)
+        inventory_apply(&watching->inventory, notice->notify.path, notice->notify.value);
 }
 
-/* Named devices always; else those that have something to tell. */
+static bool is_wanted(struct watching *watching, const struct device *device)
+{
+    struct app *app = watching->app;
+
+    for (int i = 0; i < app->options.args_count; i++)
+        if (inventory_find(&watching->inventory, app->options.args[i]) == device)
+            return true;
+    return app->options.args_count == 0;
+}
+
+/* One line per device whenever something of it is another than before. */
+static void show_json(struct watching *watching, struct device *const *devices, size_t count)
+{
+    struct app *app = watching->app;
+
+    for (size_t i = 0; i < count; i++) {
+        cJSON *object = device_json(devices[i]);
+        char *text;
+
+        /* Being heard of is no news. */
+        cJSON_DeleteItemFromObject(object, "lastContact");
+        report_set(object, "label", str_of(device_label(app, devices[i])));
+        text = cJSON_PrintUnformatted(object);
+        if (text && (!devices[i]->shown || strcmp(devices[i]->shown, text) != 0)) {
+            devices[i]->shown = app_copy(app, str_of(text));
+            puts(text);
+        }
+        free(text);
+        cJSON_Delete(object);
+    }
+    fflush(stdout);
+}
+
+/* It stands otherwise than when the watch began: an update may begin and end between two looks. */
+static bool has_moved(struct app *app, struct device *device)
+{
+    char now[256];
+
+    snprintf(now, sizeof(now), "%s %s", device->values[DEVICE_STATE], device->values[DEVICE_VERSION]);
+    if (!device->before)
+        device->before = app_copy(app, str_of(now));
+    return strcmp(device->before, now) != 0;
+}
+
+static bool any_changed(struct watching *watching)
+{
+    bool any = false;
+
+    for (struct device *device = watching->inventory.first; device; device = device->next) {
+        any |= device->changed;
+        device->changed = false;
+    }
+    return any;
+}
+
+/* Named devices always; else those that are busy, or were since the watch began. */
 static void show(struct watching *watching)
 {
     struct app *app = watching->app;
     size_t count = 0;
-    struct device **devices = arena_calloc(&app->arena, watching->inventory.count + 1,
-                                           sizeof(struct device *));
+    struct device **devices = calloc(watching->inventory.count + 1, sizeof(struct device *));
 
     for (struct device *device = watching->inventory.first; devices && device; device = device->next) {
-        bool told = device_is_busy(device) || device->shown;
+        bool told = app->options.args_count || device->shown || device_is_busy(device);
 
-        if (is_wanted(watching, device) && (told || app->options.args_count))
-            devices[count++] = device;
-        /* One that ended since the watch began is shown with its end. */
-        if (device_is_busy(device) && !device->shown)
+        told |= !told && has_moved(app, device);
+        if (!told || !is_wanted(watching, device))
+            continue;
+        if (!device->shown)
             device->shown = "";
+        devices[count++] = device;
     }
-    progress_show(&watching->progress, devices, count);
+    if (app->report.json)
+        show_json(watching, devices, count);
+    else
+        progress_show(&watching->progress, devices, count);
+    free(devices);
+}
+
+static enum outcome follow(struct watching *watching, struct error *err)
+{
+    struct app *app = watching->app;
+    uint64_t start = clock_monotonic(&app->session.loop.clock);
+    uint64_t looked = start;
+    enum outcome outcome = OUTCOME_DONE;
+    uint64_t left;
+
+    while (outcome == OUTCOME_DONE && app_time_left(app, start, &left)) {
+        uint64_t now;
+
+        if (any_changed(watching))
+            show(watching);
+        outcome = session_wait(&app->session, left < LOOK_MS ? left : LOOK_MS, err);
+        now = clock_monotonic(&app->session.loop.clock);
+        if (outcome != OUTCOME_DONE || !app->session.uds || now - looked < LOOK_MS)
+            continue;
+        looked = now;
+        inventory_look(&watching->inventory);
+    }
+    return outcome;
 }
 
 void command_watch(struct app *app)
 {
     struct watching watching = {.app = app};
-    uint64_t start = clock_monotonic(&app->session.loop.clock);
     enum outcome outcome;
     struct error err;
-    uint64_t left;
 
     app->report.stream = true;
     outcome = session_subscribe(&app->session, "ValueChange", CHANGES, false, &err);
@@ -104,15 +155,9 @@ void command_watch(struct app *app)
     progress_init(&watching.progress, app);
     app->session.on_notice = on_notice;
     app->session.on_notice_ctx = &watching;
-    watching.changed = true;
     if (watching.progress.live)
         puts("Updates as they go; Ctrl-C ends the watching, not the updates.");
-    while (outcome == OUTCOME_DONE && app_time_left(app, start, &left)) {
-        if (watching.changed)
-            show(&watching);
-        watching.changed = false;
-        outcome = session_wait(&app->session, left < LOOK_MS ? left : LOOK_MS, &err);
-    }
+    outcome = follow(&watching, &err);
     progress_done(&watching.progress);
     app->session.on_notice = NULL;
     if (outcome != OUTCOME_DONE && outcome != OUTCOME_INTERRUPTED)

@@ -117,6 +117,15 @@ static struct slot *slot_of(struct device *device, unsigned number)
     return slot;
 }
 
+/* What was, when it is the same: the arena of a program that watches for days does not grow by it. */
+static void replace(struct app *app, struct device *device, const char **slot, struct str value)
+{
+    if (str_is(value, *slot))
+        return;
+    *slot = app_copy(app, value);
+    device->changed = true;
+}
+
 /* Keeps one value; rest: the path below the device's row, ending with the object that has the parameter. */
 static void keep(struct app *app, struct device *device, struct str rest, struct str name, struct str value)
 {
@@ -128,13 +137,13 @@ static void keep(struct app *app, struct device *device, struct str rest, struct
     if (slot) {
         for (size_t i = 0; i < SLOT_VALUES; i++)
             if (str_is(name, slot_params[i]))
-                slot->values[i] = app_copy(app, value);
+                replace(app, device, &slot->values[i], value);
         return;
     }
     snprintf(path, sizeof(path), "%.*s%.*s", (int)rest.len, rest.data, (int)name.len, name.data);
     for (size_t i = 0; i < DEVICE_VALUES; i++)
         if (strcmp(path, inventory_params[i]) == 0)
-            device->values[i] = app_copy(app, value);
+            replace(app, device, &device->values[i], value);
 }
 
 static struct device *device_at(struct inventory *inventory, unsigned number)
@@ -193,6 +202,19 @@ bool inventory_read(struct inventory *inventory, struct app *app)
     inventory->last = &inventory->first;
     usp_client_get(&message, msg_id, &path, 1, 0);
     return app_ask(app, &message, on_value, inventory);
+}
+
+bool inventory_look(struct inventory *inventory)
+{
+    static const char *const paths[] = {"Device.ProxiedDevice.*." UPDATE, "Device.ProxiedDevice.*.Online",
+                                        "Device.ProxiedDevice.*.DeviceInfo.SoftwareVersion"};
+    struct str list[] = {str_of(paths[0]), str_of(paths[1]), str_of(paths[2])};
+    struct session *session = &inventory->app->session;
+    struct buf message;
+    struct str msg_id = session_begin(session, &message);
+
+    usp_client_get(&message, msg_id, list, sizeof(list) / sizeof(list[0]), 0);
+    return session_ask(session, &message, on_value, inventory, NULL) == OUTCOME_DONE;
 }
 
 struct refreshing {

@@ -57,7 +57,9 @@ struct device {
     const char *values[DEVICE_VALUES]; /* never NULL */
     struct slot slots[INVENTORY_SLOTS];
     size_t slots_count;
-    const char *shown; /* progress.c: the line that was printed last */
+    bool changed;       /* a value became another one; whoever cares sets it back */
+    const char *shown;  /* progress.c: the line that was printed last */
+    const char *before; /* watch: how it stood when the watch began */
 };
 
 struct inventory {
@@ -73,6 +75,8 @@ bool inventory_read(struct inventory *inventory, struct app *app);
 /* Reads one row anew. */
 bool inventory_refresh(struct app *app, struct device *device);
 
+/* Reads anew what changes while updates run, of all devices; false when that failed, which is not reported. */
+bool inventory_look(struct inventory *inventory);
 /* A ValueChange: keeps the value; the device it is of (made when it is new), or NULL when it is of none. */
 struct device *inventory_apply(struct inventory *inventory, struct str param_path, struct str value);
 

@@ -25,6 +25,7 @@ void progress_init(struct progress *progress, struct app *app)
         .app = app,
         .live = !app->report.json && isatty(STDOUT_FILENO) && !(term && strcmp(term, "dumb") == 0),
     };
+    arena_init(&progress->scratch, 0);
 }
 
 static unsigned percent_of(const struct device *device)
@@ -55,7 +56,7 @@ static void draw(struct progress *progress, const struct device *device, unsigne
     size_t fixed = LABEL_COLUMNS + STATE_COLUMNS + 12;
     unsigned bar = width > fixed + BAR_MIN + 8 ? (unsigned)((width - fixed) / 2) : BAR_MIN;
     unsigned percent = device_is(device, DEVICE_STATE, "Done") ? 100 : percent_of(device);
-    const char *label = text_safe(&app->arena, device_label(app, device), LABEL_COLUMNS);
+    const char *label = text_safe(&progress->scratch, device_label(app, device), LABEL_COLUMNS);
     size_t room;
 
     if (bar > BAR_MAX)
@@ -63,10 +64,10 @@ static void draw(struct progress *progress, const struct device *device, unsigne
     room = width > fixed + bar + 1 ? width - fixed - bar - 1 : 1;
     printf("\r\033[K%s%*s %s%-*s%s [", label, (int)(LABEL_COLUMNS - text_columns(label)), "",
            text_colour(stdout, colour_of(device)), STATE_COLUMNS,
-           text_safe(&app->arena, device->values[DEVICE_STATE], STATE_COLUMNS), text_normal(stdout));
+           text_safe(&progress->scratch, device->values[DEVICE_STATE], STATE_COLUMNS), text_normal(stdout));
     for (unsigned i = 0; i < bar; i++)
         putchar(i < bar * percent / 100 ? '#' : '.');
-    printf("] %3u %% %s\n", percent, text_safe(&app->arena, detail_of(device), room));
+    printf("] %3u %% %s\n", percent, text_safe(&progress->scratch, detail_of(device), room));
 }
 
 static void show_live(struct progress *progress, struct device *const *devices, size_t count)
@@ -108,7 +109,7 @@ static void show_plain(struct progress *progress, struct device *device)
         return;
     device->shown = app_copy(app, str_of(line));
     text_print(stdout, device_label(app, device));
-    printf(": %s", text_safe(&app->arena, state, 0));
+    printf(": %s", text_safe(&progress->scratch, state, 0));
     if (device_is_busy(device) && percent_of(device))
         printf(" %u %%", percent_of(device));
     if (detail_of(device)[0]) {
@@ -123,6 +124,7 @@ void progress_show(struct progress *progress, struct device *const *devices, siz
 {
     if (progress->app->report.json)
         return;
+    arena_reset(&progress->scratch);
     if (progress->live) {
         show_live(progress, devices, count);
         return;
@@ -134,4 +136,6 @@ void progress_show(struct progress *progress, struct device *const *devices, siz
 void progress_done(struct progress *progress)
 {
     progress->drawn = 0;
+    arena_done(&progress->scratch);
+    arena_init(&progress->scratch, 0);
 }

@@ -10,6 +10,7 @@
 
 struct progress {
     struct app *app;
+    struct arena scratch; /* of one drawing */
     bool live;
     size_t drawn; /* lines on the terminal */
 };
