@@ -40,7 +40,7 @@ static inline struct pb_reader pb_reader(struct str bytes)
 {
     const uint8_t *at = (const uint8_t *)bytes.data;
 
-    return (struct pb_reader){at, at + bytes.len};
+    return (struct pb_reader){at, at ? at + bytes.len : at};
 }
 
 /* 1 and the next field, 0 at the end, -1 when malformed. */
