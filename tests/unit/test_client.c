@@ -1,405 +1,323 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+/* The controller's side: an agent's answers and notifications read as facts; and what is no message. */
+#include "config.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "tests/unit/client_wire.h"
+#include <cmocka.h>
 
-/* Reading the whole, every shortened piece of it, and it with every byte changed: no crash, and never a lie about the end. */
-static void check_facts(struct buf *message, const char *expected)
+#include "tests/unit/usp_bench.h"
+#include "usp/fields.h"
+#include "usp/pb.h"
+#include "usp/record.h"
+
+static int set_up(void **state)
 {
-    struct usp_client_message parsed;
-    struct told told = {.len = 0};
+    static struct usp_bench bench;
+
+    usp_bench_init(&bench, ":memory:");
+    bench_add(&bench, false, "Device.Thing.: Name=a Device.Thing.: Name=b Device.Thing.1.Part.: Color=red");
+    *state = &bench;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    usp_bench_done(*state);
+    return 0;
+}
+
+static int write_fact(void *ctx, const struct usp_client_fact *fact)
+{
+    static const char *const kinds[] = {
+        "FAILURE",  "VALUE",  "INSTANCE", "CREATED", "UPDATED",  "DELETED",      "KEY",
+        "EXECUTED", "OUTPUT", "STARTED",  "OBJECT",  "PARAM",    "COMMAND",      "INPUT",
+        "RESULT",   "EVENT",  "ARGUMENT", "UNIQUE",  "VERSIONS", "ACKNOWLEDGED", "EVENT_PARAM"};
+    const struct str texts[] = {fact->path, fact->name, fact->value};
+    struct buf *to = ctx;
+
+    buf_printf(to, "%s", kinds[fact->kind]);
+    for (size_t i = 0; i < 3; i++)
+        if (texts[i].len)
+            buf_printf(to, " %.*s", (int)texts[i].len, texts[i].data);
+    if (fact->code) {
+        assert_true(fact->text.len > 0);
+        buf_printf(to, " #%u", fact->code);
+    }
+    if (fact->table)
+        buf_append_str(to, " table");
+    buf_append_str(to, "; ");
+    return 0;
+}
+
+/* The newest record as facts. */
+static const char *facts(struct usp_bench *bench)
+{
+    static char text[1 << 16];
+    struct usp_client_message message;
+    struct usp_client_notify notify;
+    struct usp_record record;
+    struct error err;
+    struct buf buf;
+
+    buf_init(&buf, sizeof(text), 0);
+    assert_int_equal(
+        usp_record_parse((struct str){(char *)buf_data(&bench->last), bench->last.len}, &record, NULL), 0);
+    assert_int_equal(usp_client_parse(record.payload, &message, &err), 0);
+    if (message.type == USP_HEADER_MSG_TYPE_NOTIFY) {
+        assert_int_equal(usp_client_read_notify(&message, &notify, write_fact, &buf, &err), 0);
+        buf_printf(&buf, "%.*s kind %d %.*s %.*s %.*s %.*s #%u", (int)notify.subscription_id.len,
+                   notify.subscription_id.data, notify.kind, (int)notify.path.len, notify.path.data,
+                   (int)notify.name.len, notify.name.data, (int)notify.key.len, notify.key.data,
+                   (int)notify.value.len, notify.value.data, notify.code);
+    } else {
+        assert_true(str_is(message.msg_id, "m1"));
+        assert_int_equal(usp_client_read(&message, write_fact, &buf, &err), 0);
+    }
+    str_copy(text, sizeof(text), buf_cstr(&buf));
+    buf_done(&buf);
+    return text;
+}
+
+/* A message of these bytes as payload: read, whatever comes of it. 0, or the error's code. */
+static uint32_t read_bytes(const uint8_t *data, size_t len)
+{
+    struct str payload = {(const char *)data, len};
+    struct usp_client_message message;
+    struct usp_client_notify notify;
     struct error err;
 
-    assert_int_equal(usp_client_parse(bytes_of(message), &parsed, &err), 0);
-    assert_true(str_is(parsed.msg_id, "m1"));
-    assert_int_equal(usp_client_read(&parsed, tell, &told, &err), 0);
-    assert_string_equal(told.text, expected);
-    told = (struct told){.stop_at = 1};
-    assert_int_equal(usp_client_read(&parsed, tell, &told, &err), 77);
-    assert_int_equal(told.count, 1);
-    for (size_t len = 0; len < message->len; len++) {
-        char *piece = malloc(len + 1); /* so that a sanitizer sees a read behind its end */
-
-        assert_non_null(piece);
-        memcpy(piece, buf_data(message), len);
-        assert_int_equal(usp_client_parse((struct str){piece, len}, &parsed, &err), -1);
-        free(piece);
-    }
-    for (size_t i = 0; i < message->len * 8; i++) {
-        buf_data(message)[i / 8] ^= (uint8_t)(1 << i % 8);
-        told = (struct told){.len = 0};
-        if (usp_client_parse(bytes_of(message), &parsed, &err) == 0)
-            usp_client_read(&parsed, tell, &told, &err);
-        buf_data(message)[i / 8] ^= (uint8_t)(1 << i % 8);
-    }
-    buf_done(message);
+    error_clear(&err);
+    if (usp_client_parse(payload, &message, &err) < 0)
+        return err.code;
+    if (message.type == USP_HEADER_MSG_TYPE_NOTIFY)
+        return usp_client_read_notify(&message, &notify, NULL, NULL, &err) < 0 ? err.code : 0;
+    return usp_client_read(&message, NULL, NULL, &err) < 0 ? err.code : 0;
 }
 
-/* ---- requests ---- */
-
-static void test_get_on_the_wire(void **state)
+static int stop_at_second(void *ctx, const struct usp_client_fact *fact)
 {
-    static const uint8_t expected[] = {
-        0x0a, 0x06, 0x0a, 0x02, 'm',  '1',  0x10, 0x01, /* header: msg_id, GET */
-        0x12, 0x10, 0x0a, 0x0e, 0x0a, 0x0c,             /* body, request, get */
-        0x0a, 0x02, 'A',  '.',  0x0a, 0x01, 'B',        /* two paths */
-        0x15, 0x03, 0x00, 0x00, 0x00,                   /* max_depth 3 */
-    };
-    struct str paths[] = {STR("A."), STR("B")};
-    struct buf buf;
-
-    (void)state;
-    begin(&buf);
-    usp_client_get(&buf, STR("m1"), paths, 2, 3);
-    assert_int_equal(buf.len, sizeof(expected));
-    assert_memory_equal(buf_data(&buf), expected, sizeof(expected));
-    buf_done(&buf);
+    (void)fact;
+    return ++*(int *)ctx == 2 ? 9 : 0;
 }
 
-static void check_request(struct buf *buf, uint32_t type, const char *content, size_t len)
+/* Each kind of response */
+static void answers(void **state)
 {
+    struct usp_bench *bench = *state;
+
+    bench_get(bench, 0, "Device.Thing.*.Name Device.Nope.");
+    bench_expect(facts(bench), "VALUE Device.Thing.1. Name a; VALUE Device.Thing.2. Name b; FAILURE #7026; ");
+    bench_instances(bench, true, "Device.Thing.1.Part. Device.Nope.");
+    bench_expect(facts(bench),
+                 "INSTANCE Device.Thing.1.Part.1.; KEY Device.Thing.1.Part.1. Alias cpe-1; KEY "
+                 "Device.Thing.1.Part.1. Color red; KEY Device.Thing.1.Part.1. Order 1; FAILURE "
+                 "#7026; ");
+    bench_add(bench, true, "Device.Thing.: Name=c Nope=1 Device.Box.: A=b");
+    bench_expect(facts(bench),
+                 "CREATED Device.Thing.3.; KEY Device.Thing.3. Alias cpe-3; KEY Device.Thing.3. Name "
+                 "c; FAILURE Device.Thing.3. Nope #7010; FAILURE #7018; ");
+    bench_set(bench, true,
+              "Device.Thing.1.: Number=5 Nope=1 Device.Thing.2.: Number!=x Device.Thing.9.: Number=1");
+    bench_expect(facts(bench),
+                 "UPDATED Device.Thing.1.; VALUE Device.Thing.1. Number 5; FAILURE Device.Thing.1. "
+                 "Nope #7010; FAILURE #7011; FAILURE Device.Thing.2. Number #7011; FAILURE #7016; ");
+    bench_delete(bench, true, "Device.Thing.2. Device.Box.");
+    bench_expect(facts(bench), "DELETED Device.Thing.2.; FAILURE #7024; ");
+    bench_add(bench, true, "Device.Thing.: Name=keep");
+    bench_delete(bench, true, "Device.Thing.*.");
+    bench_expect(facts(bench),
+                 "DELETED Device.Thing.1.; DELETED Device.Thing.3.; FAILURE Device.Thing.4. #7024; ");
+    bench_operate(bench, "Device.Echo()", "k", "Text=a", true);
+    bench_expect(facts(bench),
+                 "EXECUTED Device.Echo(); OUTPUT Device.Echo() Text a; OUTPUT Device.Echo() Number "
+                 "42; OUTPUT Device.Echo() Key k; ");
+    bench_operate(bench, "Device.Slow()", "k", "", true);
+    bench_expect(facts(bench), "STARTED Device.Slow() Device.LocalAgent.Request.1.; ");
+    bench_operate(bench, "Device.Refuse()", "k", "", true);
+    bench_expect(facts(bench), "FAILURE Device.Refuse() #7022; ");
+    bench_supported(bench, USP_CLIENT_COMMANDS | USP_CLIENT_EVENTS | USP_CLIENT_FIRST_LEVEL,
+                    "Device. Device.Nope.");
+    bench_expect(facts(bench),
+                 "OBJECT Device.; COMMAND Device. Echo(); INPUT Device. Echo() Text; INPUT Device. "
+                 "Echo() Number; INPUT Device. Echo() Fail; INPUT Device. Echo() Window.{i}.Start; "
+                 "RESULT Device. Echo() Text; RESULT Device. Echo() Number; RESULT Device. Echo() "
+                 "Key; COMMAND Device. Slow(); COMMAND Device. Quick(); COMMAND Device. Refuse(); "
+                 "EVENT Device. Boot!; ARGUMENT Device. Boot! CommandKey; ARGUMENT Device. Boot! "
+                 "Cause; OBJECT Device.DeviceInfo.; OBJECT Device.LocalAgent.; OBJECT Device.Box.; "
+                 "OBJECT Device.Thing.{i}. table; FAILURE #7026; ");
+    bench_supported(bench, USP_CLIENT_PARAMS | USP_CLIENT_UNIQUE_KEYS, "Device.Thing.{i}.Part.{i}.");
+    bench_expect(facts(bench),
+                 "OBJECT Device.Thing.{i}.Part.{i}. table; PARAM Device.Thing.{i}.Part.{i}. Alias "
+                 "table; PARAM Device.Thing.{i}.Part.{i}. Order table; PARAM "
+                 "Device.Thing.{i}.Part.{i}. Color table; PARAM Device.Thing.{i}.Part.{i}. Owner "
+                 "table; UNIQUE Device.Thing.{i}.Part.{i}. Alias table; UNIQUE "
+                 "Device.Thing.{i}.Part.{i}. Color table; UNIQUE Device.Thing.{i}.Part.{i}. Order "
+                 "table; ");
+    bench_set(bench, false, "Device.Thing.1.: Number!=x");
+    bench_expect(facts(bench), "FAILURE #7016; FAILURE Device.Thing.1. #7016; ");
+    struct buf message;
+    buf_init(&message, 4096, USP_HEADROOM);
+    usp_client_get_supported_protocol(&message, STR("m1"), STR("1.3"));
+    bench_ask(bench, &message);
+    bench_expect(facts(bench), "VERSIONS 1.3,1.4; ");
+}
+
+/* Each kind of Notify */
+static void notifications(void **state)
+{
+    struct usp_bench *bench = *state;
+
+    bench_add(
+        bench, false,
+        "Device.LocalAgent.Subscription.: ID=v Enable=1 NotifType=ValueChange ReferenceList=Device.Box.");
+    bench_set(bench, false, "Device.Box.: Number=77");
+    bench_expect(facts(bench), "v kind 4 Device.Box.Number   77 #0");
+    bench_add(
+        bench, false,
+        "Device.LocalAgent.Subscription.: ID=c Enable=1 NotifType=ObjectCreation ReferenceList=Device.Thing.");
+    bench_add(bench, false, "Device.Thing.: Name=new");
+    bench_expect(facts(bench),
+                 "EVENT_PARAM Device.Thing.3. Alias cpe-3; EVENT_PARAM Device.Thing.3. Name new; c "
+                 "kind 5 Device.Thing.3.    #0");
+    bench_add(
+        bench, false,
+        "Device.LocalAgent.Subscription.: ID=d Enable=1 NotifType=ObjectDeletion ReferenceList=Device.Thing.");
+    bench_delete(bench, false, "Device.Thing.3.");
+    bench_expect(facts(bench), "d kind 6 Device.Thing.3.    #0");
+    bench_add(
+        bench, false,
+        "Device.LocalAgent.Subscription.: ID=o Enable=1 NotifType=OperationComplete ReferenceList=Device.");
+    bench_operate(bench, "Device.Slow()", "key", "", false);
+    dm_call_output(bench->slow, "A", "b");
+    dm_call_complete(bench->slow, NULL);
+    bench_turn(bench);
+    bench_expect(facts(bench), "EVENT_PARAM Device. A b; o kind 7 Device. Slow() key  #0");
+    bench_operate(bench, "Device.Slow()", "key", "", false);
+    bench_operate(bench, "Device.LocalAgent.Request.*.Cancel()", "", "", false);
+    bench_expect(facts(bench), "o kind 7 Device. Slow() key  #7023");
+    bench_add(bench, false,
+              "Device.LocalAgent.Subscription.: ID=e Enable=1 NotifType=Event ReferenceList=Device.Box.");
+    dm_raise(bench->dm, dm_row_find(bench->dm, STR("Device.Box.")), "Happened!",
+             (struct dm_pair[]){{"A", "b"}}, 1);
+    bench_expect(facts(bench), "EVENT_PARAM Device.Box. A b; e kind 3 Device.Box. Happened!   #0");
+    bench_operate(bench, "Device.LocalAgent.Controller.1.SendOnBoardRequest()", "", "", false);
+    bench_expect(facts(bench), " kind 8    S1 #0");
+}
+
+/* The reader may stop, and is told what it returned */
+static void stopped(void **state)
+{
+    struct usp_bench *bench = *state;
+
     struct usp_client_message message;
-    struct error err;
+    struct usp_record record;
+    int calls = 0;
 
-    assert_int_equal(usp_client_parse(bytes_of(buf), &message, &err), 0);
-    assert_int_equal(message.type, type);
-    assert_int_equal(message.content.len, len);
-    assert_memory_equal(message.content.data, content, len);
-    /* A request is no answer. */
-    assert_int_equal(usp_client_read(&message, NULL, NULL, &err), -1);
-    buf_done(buf);
-    begin(buf);
+    bench_get(bench, 0, "Device.Thing.1.");
+    assert_int_equal(
+        usp_record_parse((struct str){(char *)buf_data(&bench->last), bench->last.len}, &record, NULL), 0);
+    assert_int_equal(usp_client_parse(record.payload, &message, NULL), 0);
+    assert_int_equal(usp_client_read(&message, stop_at_second, &calls, NULL), 9);
+    assert_int_equal(calls, 2);
 }
 
-#define CHECK_REQUEST(buf, type, literal) check_request(buf, type, literal, sizeof(literal) - 1)
-
-static void test_requests(void **state)
+/* Cut off anywhere and changed anywhere, an answer is an error or is read */
+static void broken(void **state)
 {
-    struct str paths[] = {STR("A.")};
-    struct usp_client_pair params[] = {{STR("P"), STR("v"), true}, {STR("Q"), STR(""), false}};
-    struct usp_client_object object = {STR("A."), params, 2};
-    struct usp_client_command command = {STR("C()"), STR("k"), params, 1, true};
-    struct buf buf;
+    struct usp_bench *bench = *state;
 
-    (void)state;
-    begin(&buf);
-    usp_client_get_instances(&buf, STR("m1"), paths, 1, true);
-    CHECK_REQUEST(&buf, USP_HEADER_MSG_TYPE_GET_INSTANCES,
-                  "\x0a\x02"
-                  "A.\x10\x01");
-    usp_client_get_supported_dm(&buf, STR("m1"), paths, 1, USP_CLIENT_FIRST_LEVEL | USP_CLIENT_PARAMS);
-    CHECK_REQUEST(&buf, USP_HEADER_MSG_TYPE_GET_SUPPORTED_DM,
-                  "\x0a\x02"
-                  "A.\x10\x01\x28\x01");
-    usp_client_get_supported_dm(&buf, STR("m1"), paths, 1,
-                                USP_CLIENT_COMMANDS | USP_CLIENT_EVENTS | USP_CLIENT_UNIQUE_KEYS);
-    CHECK_REQUEST(&buf, USP_HEADER_MSG_TYPE_GET_SUPPORTED_DM,
-                  "\x0a\x02"
-                  "A.\x18\x01\x20\x01\x30\x01");
-    usp_client_get_supported_protocol(&buf, STR("m1"), STR("1.4"));
-    CHECK_REQUEST(&buf, USP_HEADER_MSG_TYPE_GET_SUPPORTED_PROTO,
-                  "\x0a\x03"
-                  "1.4");
-    usp_client_set(&buf, STR("m1"), &object, 1, true);
-    CHECK_REQUEST(&buf, USP_HEADER_MSG_TYPE_SET,
-                  "\x08\x01\x12\x13\x0a\x02"
-                  "A.\x12\x08\x0a\x01P\x12\x01v\x18\x01\x12\x03\x0a\x01Q");
-    usp_client_add(&buf, STR("m1"), &object, 1, false);
-    CHECK_REQUEST(&buf, USP_HEADER_MSG_TYPE_ADD,
-                  "\x12\x13\x0a\x02"
-                  "A.\x12\x08\x0a\x01P\x12\x01v\x18\x01\x12\x03\x0a\x01Q");
-    usp_client_delete(&buf, STR("m1"), paths, 1, true);
-    CHECK_REQUEST(&buf, USP_HEADER_MSG_TYPE_DELETE,
-                  "\x08\x01\x12\x02"
-                  "A.");
-    usp_client_operate(&buf, STR("m1"), &command);
-    CHECK_REQUEST(&buf, USP_HEADER_MSG_TYPE_OPERATE,
-                  "\x0a\x03"
-                  "C()\x12\x01k\x18\x01\x22\x06\x0a\x01P\x12\x01v");
-    buf_done(&buf);
-}
+    static const char *const asks[] = {"Device.Thing.", "Device.Nope."};
 
-static void test_empty_and_full(void **state)
-{
-    struct usp_client_message message;
-    struct str path = STR("Device.");
-    struct buf buf;
+    for (unsigned kind = 0; kind < 6; kind++) {
+        struct usp_record record;
+        uint32_t random = 7;
+        uint8_t *copy;
 
-    (void)state;
-    begin(&buf);
-    usp_client_get(&buf, STR("m1"), NULL, 0, 0); /* an empty content is still a member of its oneof */
-    assert_int_equal(usp_client_parse(bytes_of(&buf), &message, NULL), 0);
-    assert_int_equal(message.content.len, 0);
-    buf_done(&buf);
-    buf_init(&buf, 16, 0); /* a ceiling is reached: the buffer says so */
-    usp_client_get(&buf, STR("m1"), &path, 1, 0);
-    assert_true(buf.failed);
-    buf_done(&buf);
-}
-
-static void test_notify_response(void **state)
-{
-    struct usp_client_message message;
-    struct told told = {.len = 0};
-    struct buf buf;
-
-    (void)state;
-    begin(&buf);
-    usp_client_notify_response(&buf, STR("m1"), STR("sub"));
-    assert_int_equal(usp_client_parse(bytes_of(&buf), &message, NULL), 0);
-    assert_int_equal(usp_client_read(&message, tell, &told, NULL), 0);
-    assert_true(strstr(told.text, "|||sub 0") != NULL);
-    buf_done(&buf);
-}
-
-/* ---- answers ---- */
-
-static void test_error(void **state)
-{
-    struct buf buf;
-    size_t mark;
-
-    (void)state;
-    begin(&buf);
-    mark = pb_begin(&buf, USP_ERROR_PARAM_ERRS);
-    pb_write_text(&buf, USP_ERROR_PARAM_ERROR_PARAM_PATH, STR("A.P"));
-    pb_write_fixed32(&buf, USP_ERROR_PARAM_ERROR_ERR_CODE, 7013);
-    pb_write_text(&buf, USP_ERROR_PARAM_ERROR_ERR_MSG, STR("read-only"));
-    pb_end(&buf, mark);
-    put_failure(&buf, 7004, "no"); /* behind what it qualifies */
-    wrap_as(&buf, USP_HEADER_MSG_TYPE_ERROR, USP_BODY_ERROR, 0);
-    check_facts(&buf, "0 ||| 7004 no 0 0 0\n"
-                      "0 |A.P|| 7013 read-only 0 0 0\n");
-}
-
-static void test_get_resp(void **state)
-{
-    struct buf buf;
-    size_t result;
-    size_t resolved;
-
-    (void)state;
-    begin(&buf);
-    result = pb_begin(&buf, USP_GET_RESP_REQ_PATH_RESULTS);
-    resolved = pb_begin(&buf, USP_GET_RESP_REQUESTED_PATH_RESULT_RESOLVED_PATH_RESULTS);
-    pb_write_entry(&buf, USP_GET_RESP_RESOLVED_PATH_RESULT_RESULT_PARAMS, STR("P"), STR("1"));
-    pb_write_entry(&buf, USP_GET_RESP_RESOLVED_PATH_RESULT_RESULT_PARAMS, STR("Q"), STR(""));
-    pb_write_text(&buf, USP_GET_RESP_RESOLVED_PATH_RESULT_RESOLVED_PATH, STR("A.1."));
-    pb_end(&buf, resolved);
-    pb_write_text(&buf, USP_GET_RESP_REQUESTED_PATH_RESULT_REQUESTED_PATH, STR("A.*."));
-    pb_end(&buf, result);
-    result = pb_begin(&buf, USP_GET_RESP_REQ_PATH_RESULTS);
-    pb_write_text(&buf, USP_GET_RESP_REQUESTED_PATH_RESULT_REQUESTED_PATH, STR("B."));
-    pb_write_fixed32(&buf, USP_GET_RESP_REQUESTED_PATH_RESULT_ERR_CODE, 7026);
-    pb_end(&buf, result);
-    wrap_as(&buf, USP_HEADER_MSG_TYPE_GET_RESP, USP_BODY_RESPONSE, USP_RESPONSE_GET_RESP);
-    check_facts(&buf, "1 A.*.|A.1.|P|1 0  0 0 0\n"
-                      "1 A.*.|A.1.|Q| 0  0 0 0\n"
-                      "0 B.||| 7026  0 0 0\n");
-}
-
-static void test_get_instances_resp(void **state)
-{
-    struct buf buf;
-    size_t result;
-    size_t row;
-
-    (void)state;
-    begin(&buf);
-    result = pb_begin(&buf, USP_GET_INSTANCES_RESP_REQ_PATH_RESULTS);
-    pb_write_text(&buf, USP_GET_INSTANCES_RESP_REQUESTED_PATH_RESULT_REQUESTED_PATH, STR("A."));
-    row = pb_begin(&buf, USP_GET_INSTANCES_RESP_REQUESTED_PATH_RESULT_CURR_INSTS);
-    pb_write_text(&buf, USP_GET_INSTANCES_RESP_CURR_INSTANCE_INSTANTIATED_OBJ_PATH, STR("A.7."));
-    pb_write_entry(&buf, USP_GET_INSTANCES_RESP_CURR_INSTANCE_UNIQUE_KEYS, STR("Alias"), STR("x"));
-    pb_end(&buf, row);
-    pb_end(&buf, result);
-    wrap_as(&buf, USP_HEADER_MSG_TYPE_GET_INSTANCES_RESP, USP_BODY_RESPONSE, USP_RESPONSE_GET_INSTANCES_RESP);
-    check_facts(&buf, "2 A.|A.7.|| 0  0 0 0\n"
-                      "6 A.|A.7.|Alias|x 0  0 0 0\n");
-}
-
-static void test_set_resp(void **state)
-{
-    struct buf buf;
-    size_t marks[4];
-
-    (void)state;
-    begin(&buf);
-    marks[0] = pb_begin(&buf, USP_SET_RESP_UPDATED_OBJ_RESULTS);
-    pb_write_text(&buf, USP_SET_RESP_UPDATED_OBJECT_RESULT_REQUESTED_PATH, STR("A.*."));
-    marks[1] = pb_begin(&buf, USP_SET_RESP_UPDATED_OBJECT_RESULT_OPER_STATUS);
-    marks[2] = pb_begin(&buf, USP_SET_RESP_OPERATION_STATUS_OPER_SUCCESS);
-    marks[3] = pb_begin(&buf, USP_SET_RESP_OPERATION_SUCCESS_UPDATED_INST_RESULTS);
-    pb_write_text(&buf, USP_SET_RESP_UPDATED_INSTANCE_RESULT_AFFECTED_PATH, STR("A.1."));
-    pb_write_entry(&buf, USP_SET_RESP_UPDATED_INSTANCE_RESULT_UPDATED_PARAMS, STR("P"), STR("v"));
-    for (int i = 3; i >= 0; i--)
-        pb_end(&buf, marks[i]);
-    marks[0] = pb_begin(&buf, USP_SET_RESP_UPDATED_OBJ_RESULTS);
-    pb_write_text(&buf, USP_SET_RESP_UPDATED_OBJECT_RESULT_REQUESTED_PATH, STR("B."));
-    marks[1] = pb_begin(&buf, USP_SET_RESP_UPDATED_OBJECT_RESULT_OPER_STATUS);
-    marks[2] = pb_begin(&buf, USP_SET_RESP_OPERATION_STATUS_OPER_FAILURE);
-    put_failure(&buf, 7021, "required");
-    marks[3] = pb_begin(&buf, USP_SET_RESP_OPERATION_FAILURE_UPDATED_INST_FAILURES);
-    pb_write_text(&buf, USP_SET_RESP_UPDATED_INSTANCE_FAILURE_AFFECTED_PATH, STR("B."));
-    {
-        size_t inner = pb_begin(&buf, USP_SET_RESP_UPDATED_INSTANCE_FAILURE_PARAM_ERRS);
-
-        pb_write_text(&buf, USP_SET_RESP_PARAMETER_ERROR_PARAM, STR("P"));
-        pb_write_fixed32(&buf, USP_SET_RESP_PARAMETER_ERROR_ERR_CODE, 7012);
-        pb_write_text(&buf, USP_SET_RESP_PARAMETER_ERROR_ERR_MSG, STR("bad"));
-        pb_end(&buf, inner);
+        if (kind == 0)
+            bench_get(bench, 0, asks[0]);
+        else if (kind == 1)
+            bench_instances(bench, false, asks[0]);
+        else if (kind == 2)
+            bench_supported(bench, 31, asks[0]);
+        else if (kind == 3)
+            bench_set(bench, true, "Device.Thing.1.: Number=5 Nope=1 Device.Thing.2.: Number!=x");
+        else if (kind == 4)
+            bench_add(bench, true, "Device.Thing.: Nope=1 Device.Box.: A=b");
+        else
+            bench_delete(bench, false, "Device.Box.");
+        assert_int_equal(
+            usp_record_parse((struct str){(char *)buf_data(&bench->last), bench->last.len}, &record, NULL),
+            0);
+        for (size_t len = 0; len < record.payload.len; len++) {
+            copy = malloc(len + 1);
+            memcpy(copy, record.payload.data, len);
+            assert_int_equal(read_bytes(copy, len), ERROR_INVALID_ARGUMENTS);
+            free(copy);
+        }
+        copy = malloc(record.payload.len);
+        for (unsigned round = 0; round < 3000; round++) {
+            memcpy(copy, record.payload.data, record.payload.len);
+            random = random * 1664525u + 1013904223u;
+            copy[(random >> 8) % record.payload.len] = (uint8_t)(random >> 24);
+            read_bytes(copy, record.payload.len);
+        }
+        free(copy);
     }
-    for (int i = 3; i >= 0; i--)
-        pb_end(&buf, marks[i]);
-    wrap_as(&buf, USP_HEADER_MSG_TYPE_SET_RESP, USP_BODY_RESPONSE, USP_RESPONSE_SET_RESP);
-    check_facts(&buf, "4 A.*.|A.1.|| 0  0 0 0\n"
-                      "1 A.*.|A.1.|P|v 0  0 0 0\n"
-                      "0 B.||| 7021 required 0 0 0\n"
-                      "0 B.|B.|P| 7012 bad 0 0 0\n");
 }
 
-static void test_add_resp(void **state)
+/* The records that open and close a channel */
+static void connect_records(void **state)
 {
-    struct buf buf;
-    size_t marks[4];
+    struct usp_bench *bench = *state;
 
-    (void)state;
-    begin(&buf);
-    marks[0] = pb_begin(&buf, USP_ADD_RESP_CREATED_OBJ_RESULTS);
-    marks[1] = pb_begin(&buf, USP_ADD_RESP_CREATED_OBJECT_RESULT_OPER_STATUS);
-    marks[2] = pb_begin(&buf, USP_ADD_RESP_OPERATION_STATUS_OPER_SUCCESS);
-    pb_write_text(&buf, USP_ADD_RESP_OPERATION_SUCCESS_INSTANTIATED_PATH, STR("A.3."));
-    marks[3] = pb_begin(&buf, USP_ADD_RESP_OPERATION_SUCCESS_PARAM_ERRS);
-    pb_write_text(&buf, USP_ADD_RESP_PARAMETER_ERROR_PARAM, STR("Q"));
-    pb_write_fixed32(&buf, USP_ADD_RESP_PARAMETER_ERROR_ERR_CODE, 7010);
-    pb_end(&buf, marks[3]);
-    pb_write_entry(&buf, USP_ADD_RESP_OPERATION_SUCCESS_UNIQUE_KEYS, STR("Alias"), STR("c"));
-    pb_end(&buf, marks[2]);
-    pb_end(&buf, marks[1]);
-    pb_write_text(&buf, USP_ADD_RESP_CREATED_OBJECT_RESULT_REQUESTED_PATH, STR("A."));
-    pb_end(&buf, marks[0]);
-    wrap_as(&buf, USP_HEADER_MSG_TYPE_ADD_RESP, USP_BODY_RESPONSE, USP_RESPONSE_ADD_RESP);
-    check_facts(&buf, "3 A.|A.3.|| 0  0 0 0\n"
-                      "6 A.|A.3.|Alias|c 0  0 0 0\n"
-                      "0 A.|A.3.|Q| 7010  0 0 0\n");
-}
+    struct usp_record parsed;
+    struct buf record;
 
-static void test_delete_resp(void **state)
-{
-    struct buf buf;
-    size_t marks[4];
+    for (unsigned i = 0; i < 5; i++) {
+        static const enum usp_record_type types[] = {USP_RECORD_MQTT_CONNECT, USP_RECORD_MQTT_CONNECT,
+                                                     USP_RECORD_WEBSOCKET_CONNECT, USP_RECORD_UDS_CONNECT,
+                                                     USP_RECORD_DISCONNECT};
 
-    (void)state;
-    begin(&buf);
-    marks[0] = pb_begin(&buf, USP_DELETE_RESP_DELETED_OBJ_RESULTS);
-    pb_write_text(&buf, USP_DELETE_RESP_DELETED_OBJECT_RESULT_REQUESTED_PATH, STR("A.*."));
-    marks[1] = pb_begin(&buf, USP_DELETE_RESP_DELETED_OBJECT_RESULT_OPER_STATUS);
-    marks[2] = pb_begin(&buf, USP_DELETE_RESP_OPERATION_STATUS_OPER_SUCCESS);
-    pb_write_text(&buf, USP_DELETE_RESP_OPERATION_SUCCESS_AFFECTED_PATHS, STR("A.1."));
-    pb_write_text(&buf, USP_DELETE_RESP_OPERATION_SUCCESS_AFFECTED_PATHS, STR("A.2."));
-    marks[3] = pb_begin(&buf, USP_DELETE_RESP_OPERATION_SUCCESS_UNAFFECTED_PATH_ERRS);
-    pb_write_text(&buf, USP_DELETE_RESP_UNAFFECTED_PATH_ERROR_UNAFFECTED_PATH, STR("A.3."));
-    pb_write_fixed32(&buf, USP_DELETE_RESP_UNAFFECTED_PATH_ERROR_ERR_CODE, 7006);
-    for (int i = 3; i >= 0; i--)
-        pb_end(&buf, marks[i]);
-    wrap_as(&buf, USP_HEADER_MSG_TYPE_DELETE_RESP, USP_BODY_RESPONSE, USP_RESPONSE_DELETE_RESP);
-    check_facts(&buf, "5 A.*.|A.1.|| 0  0 0 0\n"
-                      "5 A.*.|A.2.|| 0  0 0 0\n"
-                      "0 A.*.|A.3.|| 7006  0 0 0\n");
-}
-
-static void test_operate_resp(void **state)
-{
-    struct buf buf;
-    size_t result;
-    size_t inner;
-
-    (void)state;
-    begin(&buf);
-    result = pb_begin(&buf, USP_OPERATE_RESP_OPERATION_RESULTS);
-    pb_write_text(&buf, USP_OPERATE_RESP_OPERATION_RESULT_EXECUTED_COMMAND, STR("A.1.C()"));
-    pb_write_text(&buf, USP_OPERATE_RESP_OPERATION_RESULT_REQ_OBJ_PATH, STR("R.1."));
-    pb_end(&buf, result);
-    result = pb_begin(&buf, USP_OPERATE_RESP_OPERATION_RESULTS);
-    inner = pb_begin(&buf, USP_OPERATE_RESP_OPERATION_RESULT_REQ_OUTPUT_ARGS);
-    pb_write_entry(&buf, USP_OPERATE_RESP_OUTPUT_ARGS_OUTPUT_ARGS, STR("O"), STR("x"));
-    pb_end(&buf, inner);
-    pb_write_text(&buf, USP_OPERATE_RESP_OPERATION_RESULT_EXECUTED_COMMAND, STR("A.2.C()"));
-    pb_end(&buf, result);
-    result = pb_begin(&buf, USP_OPERATE_RESP_OPERATION_RESULTS);
-    pb_write_text(&buf, USP_OPERATE_RESP_OPERATION_RESULT_EXECUTED_COMMAND, STR("A.3.C()"));
-    inner = pb_begin(&buf, USP_OPERATE_RESP_OPERATION_RESULT_CMD_FAILURE);
-    put_failure(&buf, 7022, "failed");
-    pb_end(&buf, inner);
-    pb_end(&buf, result);
-    wrap_as(&buf, USP_HEADER_MSG_TYPE_OPERATE_RESP, USP_BODY_RESPONSE, USP_RESPONSE_OPERATE_RESP);
-    check_facts(&buf, "9 A.1.C()|A.1.C()||R.1. 0  0 0 0\n"
-                      "7 A.2.C()|A.2.C()|| 0  0 0 0\n"
-                      "8 A.2.C()|A.2.C()|O|x 0  0 0 0\n"
-                      "0 A.3.C()|A.3.C()|| 7022 failed 0 0 0\n");
-}
-
-static void test_supported_resp(void **state)
-{
-    struct buf buf;
-    size_t marks[3];
-
-    (void)state;
-    begin(&buf);
-    marks[0] = pb_begin(&buf, USP_GET_SUPPORTED_DM_RESP_REQ_OBJ_RESULTS);
-    pb_write_text(&buf, USP_GET_SUPPORTED_DM_RESP_REQUESTED_OBJECT_RESULT_REQ_OBJ_PATH, STR("A."));
-    marks[1] = pb_begin(&buf, USP_GET_SUPPORTED_DM_RESP_REQUESTED_OBJECT_RESULT_SUPPORTED_OBJS);
-    pb_write_text(&buf, USP_GET_SUPPORTED_DM_RESP_SUPPORTED_OBJECT_RESULT_SUPPORTED_OBJ_PATH, STR("A.{i}."));
-    pb_write_uint(&buf, USP_GET_SUPPORTED_DM_RESP_SUPPORTED_OBJECT_RESULT_ACCESS, 1);
-    pb_write_uint(&buf, USP_GET_SUPPORTED_DM_RESP_SUPPORTED_OBJECT_RESULT_IS_MULTI_INSTANCE, 1);
-    marks[2] = pb_begin(&buf, USP_GET_SUPPORTED_DM_RESP_SUPPORTED_OBJECT_RESULT_SUPPORTED_PARAMS);
-    pb_write_text(&buf, USP_GET_SUPPORTED_DM_RESP_SUPPORTED_PARAM_RESULT_PARAM_NAME, STR("P"));
-    pb_write_uint(&buf, USP_GET_SUPPORTED_DM_RESP_SUPPORTED_PARAM_RESULT_ACCESS, 1);
-    pb_write_uint(&buf, USP_GET_SUPPORTED_DM_RESP_SUPPORTED_PARAM_RESULT_VALUE_TYPE, 8);
-    pb_end(&buf, marks[2]);
-    marks[2] = pb_begin(&buf, USP_GET_SUPPORTED_DM_RESP_SUPPORTED_OBJECT_RESULT_SUPPORTED_COMMANDS);
-    pb_write_text(&buf, USP_GET_SUPPORTED_DM_RESP_SUPPORTED_COMMAND_RESULT_COMMAND_NAME, STR("C()"));
-    pb_write_text(&buf, USP_GET_SUPPORTED_DM_RESP_SUPPORTED_COMMAND_RESULT_INPUT_ARG_NAMES, STR("I"));
-    pb_write_text(&buf, USP_GET_SUPPORTED_DM_RESP_SUPPORTED_COMMAND_RESULT_OUTPUT_ARG_NAMES, STR("O"));
-    pb_write_uint(&buf, USP_GET_SUPPORTED_DM_RESP_SUPPORTED_COMMAND_RESULT_COMMAND_TYPE, 2);
-    pb_end(&buf, marks[2]);
-    marks[2] = pb_begin(&buf, USP_GET_SUPPORTED_DM_RESP_SUPPORTED_OBJECT_RESULT_SUPPORTED_EVENTS);
-    pb_write_text(&buf, USP_GET_SUPPORTED_DM_RESP_SUPPORTED_EVENT_RESULT_EVENT_NAME, STR("E!"));
-    pb_write_text(&buf, USP_GET_SUPPORTED_DM_RESP_SUPPORTED_EVENT_RESULT_ARG_NAMES, STR("X"));
-    pb_end(&buf, marks[2]);
-    marks[2] = pb_begin(&buf, USP_GET_SUPPORTED_DM_RESP_SUPPORTED_OBJECT_RESULT_UNIQUE_KEY_SETS);
-    pb_write_text(&buf, USP_GET_SUPPORTED_DM_RESP_SUPPORTED_UNIQUE_KEY_SET_KEY_NAMES, STR("P"));
-    pb_end(&buf, marks[2]);
-    pb_end(&buf, marks[1]);
-    pb_end(&buf, marks[0]);
-    wrap_as(&buf, USP_HEADER_MSG_TYPE_GET_SUPPORTED_DM_RESP, USP_BODY_RESPONSE,
-            USP_RESPONSE_GET_SUPPORTED_DM_RESP);
-    check_facts(&buf, "10 A.|A.{i}.|| 0  1 0 1\n"
-                      "11 A.|A.{i}.|P| 0  1 8 1\n"
-                      "12 A.|A.{i}.|C()| 0  2 0 1\n"
-                      "13 A.|A.{i}.|C()|I 0  2 0 1\n"
-                      "14 A.|A.{i}.|C()|O 0  2 0 1\n"
-                      "15 A.|A.{i}.|E!| 0  0 0 1\n"
-                      "16 A.|A.{i}.|E!|X 0  0 0 1\n"
-                      "17 A.|A.{i}.||P 0  1 0 1\n");
+        buf_init(&record, 4096, 0);
+        if (i < 2)
+            usp_record_mqtt_connect(&record, STR("self::to"), STR("self::from"), i == 1, STR("a/topic"));
+        else if (i == 2)
+            usp_record_websocket_connect(&record, STR("self::to"), STR("self::from"));
+        else if (i == 3)
+            usp_record_uds_connect(&record, STR("self::to"), STR("self::from"));
+        else
+            usp_record_disconnect(&record, STR("self::to"), STR("self::from"), 7105, STR("bye"));
+        assert_int_equal(usp_record_parse((struct str){(char *)buf_data(&record), record.len}, &parsed, NULL),
+                         0);
+        assert_int_equal(parsed.type, types[i]);
+        assert_true(str_is(parsed.to_id, "self::to") && str_is(parsed.from_id, "self::from") &&
+                    str_is(parsed.version, "1.4"));
+        if (i < 2) /* field 10 with version (0 left out) and topic */
+            assert_memory_equal(buf_data(&record) + record.len - 9 - 2 * i - 2,
+                                i ? "\x52\x0b\x08\x01\x12\x07"
+                                    "a/topic"
+                                  : "\x52\x09\x12\x07"
+                                    "a/topic",
+                                11 + 2 * i);
+        if (i == 4)
+            assert_true(parsed.reason_code == 7105 && str_is(parsed.reason, "bye"));
+        buf_done(&record);
+    }
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_get_on_the_wire),
-        cmocka_unit_test(test_requests),
-        cmocka_unit_test(test_empty_and_full),
-        cmocka_unit_test(test_notify_response),
-        cmocka_unit_test(test_error),
-        cmocka_unit_test(test_get_resp),
-        cmocka_unit_test(test_get_instances_resp),
-        cmocka_unit_test(test_set_resp),
-        cmocka_unit_test(test_add_resp),
-        cmocka_unit_test(test_delete_resp),
-        cmocka_unit_test(test_operate_resp),
-        cmocka_unit_test(test_supported_resp),
+        cmocka_unit_test_setup_teardown(answers, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(notifications, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(stopped, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(broken, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(connect_records, set_up, tear_down),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
