@@ -273,10 +273,10 @@ static void broken(void **state)
 /* The records that open and close a channel */
 static void connect_records(void **state)
 {
-    struct usp_bench *bench = *state;
-
     struct usp_record parsed;
     struct buf record;
+
+    (void)state;
 
     for (unsigned i = 0; i < 5; i++) {
         static const enum usp_record_type types[] = {USP_RECORD_MQTT_CONNECT, USP_RECORD_MQTT_CONNECT,

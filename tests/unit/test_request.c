@@ -70,12 +70,6 @@ static void subscribe(struct usp_bench *bench, const char *settings)
     assert_non_null(strstr(bench_add(bench, false, text), "ok{"));
 }
 
-static void reachable(struct usp_bench *bench)
-{
-    usp_reachable(bench->usp);
-    bench_turn(bench);
-}
-
 /* A Request for each matched object, gone with its end (R-OPR.0, R-OPR.2) */
 static void one_row_each(void **state)
 {

@@ -38,10 +38,10 @@ static void subscribe(struct usp_bench *bench, const char *action, const char *s
 {
     char text[512];
 
-    snprintf(
-        text, sizeof(text),
-        "Device.LocalAgent.Subscription.: Enable=1 ID=%s NotifType=ValueChange ReferenceList=Device.Box.Number TriggerAction=%s TriggerConfigSettings=%s",
-        action, action, settings);
+    snprintf(text, sizeof(text),
+             "Device.LocalAgent.Subscription.: Enable=1 ID=%s NotifType=ValueChange "
+             "ReferenceList=Device.Box.Number TriggerAction=%s TriggerConfigSettings=%s",
+             action, action, settings);
     assert_non_null(strstr(bench_add(bench, false, text), "ok{"));
 }
 
@@ -99,7 +99,8 @@ static void no_circle(void **state)
     bench_expect(
         bench_add(
             bench, false,
-            "Device.LocalAgent.Subscription.: Enable=1 ID=x NotifType=ValueChange ReferenceList=Device.Box.Rank TriggerAction=Config TriggerConfigSettings=Device.Box.Rank=4,Device.Box.Rank=5"),
+            "Device.LocalAgent.Subscription.: Enable=1 ID=x NotifType=ValueChange "
+            "ReferenceList=Device.Box.Rank TriggerAction=Config TriggerConfigSettings=Device.Box.Rank=4,Device.Box.Rank=5"),
         "self::one ADD_RESP m1 {Device.LocalAgent.Subscription. "
         "ok{Device.LocalAgent.Subscription.2. Alias=cpe-2 "
         "Recipient=Device.LocalAgent.Controller.1 ID=x}}");
@@ -114,12 +115,12 @@ static void permissions(void **state)
     struct usp_bench *bench = *state;
 
     bench->as = 0;
-    bench_add(
-        bench, false,
-        "Device.LocalAgent.ControllerTrust.Role.2.Permission.: Enable=1 Order=9 Targets=Device.LocalAgent.Subscription. Param=rw-- Obj=rw-- InstantiatedObj=rw--");
-    bench_add(
-        bench, false,
-        "Device.LocalAgent.ControllerTrust.Role.2.Permission.: Enable=1 Order=10 Targets=Device.Box. Param=r--n Obj=r--- InstantiatedObj=r---");
+    bench_add(bench, false,
+              "Device.LocalAgent.ControllerTrust.Role.2.Permission.: Enable=1 Order=9 "
+              "Targets=Device.LocalAgent.Subscription. Param=rw-- Obj=rw-- InstantiatedObj=rw--");
+    bench_add(bench, false,
+              "Device.LocalAgent.ControllerTrust.Role.2.Permission.: Enable=1 Order=10 "
+              "Targets=Device.Box. Param=r--n Obj=r--- InstantiatedObj=r---");
     bench->as = 2;
     subscribe(bench, "Config", "Device.Box.Rank=7");
     bench->as = 0;
