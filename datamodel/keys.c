@@ -54,12 +54,12 @@ static bool has_twin(struct dm *dm, struct dm_row *row, const struct dm_key *key
 
 int dm_keys_check(struct dm *dm, struct dm_row *row, struct error *err)
 {
-    char path[DM_PATH_BYTES];
+    char path[DM_PATH_BYTES + 128];
 
     for (const struct dm_key *key = row->node->object->keys; key && key->params[0]; key++) {
         if (!row->instance || !has_twin(dm, row, key))
             continue;
-        dm_row_path(row, path);
+        str_copy(path + dm_row_path(row, path), 128, key->params[0]);
         return error_set(err, ERROR_UNIQUE_KEY_CONFLICT, path, "another row has the same %s%s%s",
                          key->params[0], key->params[1] ? " and " : "", key->params[1] ? key->params[1] : "");
     }

@@ -74,7 +74,7 @@ static void add_fails(void **state)
     bench_expect(bench_add(bench, false, "Device.Thing.: Name=c Device.Thing.: Name=d Number!=x"),
                  "self::one ERROR m1 #7011 perr{Device.Thing.4.Number #7011}");
     bench_expect(bench_add(bench, false, "Device.Thing.: Name=c Device.Thing.: Name=a"),
-                 "self::one ERROR m1 #7025 perr{Device.Thing.6. #7025}");
+                 "self::one ERROR m1 #7025 perr{Device.Thing.6.Name #7025}");
     bench_expect(
         bench_add(bench, false, "Device.Thing.: Name=c Device.Thing.: Nope!=1 Device.Thing.: Enable!=7"),
         "self::one ERROR m1 #7011 perr{Device.Thing.8.Nope #7010} perr{Device.Thing.9.Enable "
@@ -84,7 +84,7 @@ static void add_fails(void **state)
     bench_expect(bench_add(bench, false, "Device.Box.: A=b"),
                  "self::one ERROR m1 #7018 perr{Device.Box. #7018}");
     bench_expect(bench_add(bench, false, "Device.Thing.*.Part.: Color=red Order=1"),
-                 "self::one ERROR m1 #7025 perr{Device.Thing.1.Part.3. #7025}");
+                 "self::one ERROR m1 #7025 perr{Device.Thing.1.Part.3.Color #7025}");
     bench_expect(bench_add(bench, false, "Device.Thing.: Alias=9"),
                  "self::one ERROR m1 #7012 perr{Device.Thing.11.Alias #7012}");
     char *after = small_dump(bench->dm);
@@ -180,9 +180,9 @@ static void set_fails(void **state)
         "self::one ERROR m1 #7016 perr{Device.Thing.2.Number #7011} perr{Device.Thing.9. "
         "#7016}");
     bench_expect(bench_set(bench, false, "Device.Thing.2.: Name=a"),
-                 "self::one ERROR m1 #7025 perr{Device.Thing.2. #7025}");
+                 "self::one ERROR m1 #7025 perr{Device.Thing.2.Name #7025}");
     bench_expect(bench_set(bench, false, "Device.Thing.*.: Name=x"),
-                 "self::one ERROR m1 #7025 perr{Device.Thing.2. #7025}");
+                 "self::one ERROR m1 #7025 perr{Device.Thing.2.Name #7025}");
     bench_expect(bench_set(bench, false, "Device.Thing.1.: Number=9 Name=bad"),
                  "self::one ERROR m1 #7014 perr{Device.Thing.1. #7014}");
     bench_expect(bench_set(bench, false, "Device.Thing.: Number=1"),
@@ -213,7 +213,7 @@ static void set_partial(void **state)
                  "self::one SET_RESP m1 {Device.Thing.1. fail{#7011 {Device.Thing.1. perr{Number "
                  "#7011}}}} {Device.Thing.2. ok{{Device.Thing.2. Number=70}}}");
     bench_expect(bench_set(bench, true, "Device.Thing.*.: Name=x Device.Thing.1.: Enable=1"),
-                 "self::one SET_RESP m1 {Device.Thing.*. fail{#7025 {Device.Thing.2. perr{#7025}}}} "
+                 "self::one SET_RESP m1 {Device.Thing.*. fail{#7025 {Device.Thing.2. perr{Name #7025}}}} "
                  "{Device.Thing.1. ok{{Device.Thing.1. Enable=true}}}");
     bench_expect(
         bench_set(

@@ -219,7 +219,7 @@ static void recipients(void **state)
         "{Device.LocalAgent.Subscription.1. CreationDate=2023-11-14T22:13:20Z} "
         "{Device.LocalAgent.Subscription.2. CreationDate=2023-11-14T22:13:20Z}}");
     bench_expect(bench_add(bench, false, "Device.LocalAgent.Subscription.: ID=one"),
-                 "self::two ERROR m1 #7025 perr{Device.LocalAgent.Subscription.3. #7025}");
+                 "self::two ERROR m1 #7025 perr{Device.LocalAgent.Subscription.3.Recipient #7025}");
     bench_expect(bench_set(bench, false,
                            "Device.LocalAgent.Subscription.1.: Recipient=Device.LocalAgent.Controller.2"),
                  "self::two ERROR m1 #7013 perr{Device.LocalAgent.Subscription.1.Recipient #7013}");
