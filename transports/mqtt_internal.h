@@ -72,6 +72,7 @@ struct mqtt_session {
     SSL_CTX *tls;
     struct poller *poller; /* NULL: no connection */
     int events;
+    unsigned heard;     /* messages so far */
     int connect_number; /* errno after libmosquitto began to connect */
     bool connecting;    /* TCP is not known to be there yet */
     bool connected;     /* CONNACK was good */

@@ -210,6 +210,7 @@ static void on_message(struct mosquitto *mosq, void *ctx, const struct mosquitto
     };
 
     (void)mosq;
+    session->heard++;
     if (!session->client || session->ended || message.len > LIMIT_RECORD_BYTES)
         return;
     if (properties) {
@@ -291,6 +292,7 @@ static void read_packets(struct mqtt_session *session)
     bool more = true;
 
     for (int i = 0; more && session->client && !session->ended; i++) {
+        unsigned heard = session->heard;
         SSL *ssl;
         int rc;
 
@@ -300,8 +302,11 @@ static void read_packets(struct mqtt_session *session)
             lost(session, rc, errno); /* unless on_disconnect() was called */
             return;
         }
-        /* What OpenSSL has taken out of the socket, no poll will tell of. */
-        more = i < READS_PER_TURN && errno != EAGAIN && errno != EWOULDBLOCK;
+        /*
+         * What OpenSSL has taken out of the socket, no poll will tell of. After a message, errno is that of the answer:
+         * libmosquitto writes a byte into a pipe of its own for each, which nobody reads and which is full.
+         */
+        more = i < READS_PER_TURN && (session->heard != heard || (errno != EAGAIN && errno != EWOULDBLOCK));
         ssl = mosquitto_ssl_get(session->mosq);
         if (ssl && SSL_pending(ssl) > 0)
             more = true;
