@@ -33,7 +33,7 @@ def _rows(first, count):
 def start(directory, options):
     """From exec to a socket that answers, and to the connect record at the broker."""
     rig = Rig(directory)
-    until_socket, until_broker = [], []
+    until_socket, until_broker, cpu = [], [], []
     for _ in range(options.runs):
         rig.ctl.close()
         rig.agent.stop()
@@ -51,11 +51,13 @@ def start(directory, options):
                 assert time.monotonic() - begin < 30, "the agent does not come up"
         watch.sock.recv(1)
         until_broker.append(time.monotonic() - begin)
+        cpu.append(cpu_seconds(rig.agent.pid))
         until_socket.append(answered)
         watch.sock.close()
         rig.agent.wait_output("ready endpoint=")
     yield "start to answering on the UNIX socket", median(until_socket) * 1e3, "ms"
     yield "start to connect record over MQTT", median(until_broker) * 1e3, "ms"
+    yield "start to connect record, CPU", median(cpu) * 1e3, "ms"
     rig.stop()
 
 
