@@ -185,6 +185,24 @@ def operates_and_waits(directory):
 
 
 @scenario(needs=NEEDS)
+def several_tools_at_once(directory):
+    """All are one endpoint, and the agent notifies its newest session: each of them still hears of its own."""
+    cleanup, _, ctl, cli = _agent(directory)
+    operates = [cli.start("operate", "Device.ScheduleTimer()", f"DelaySeconds={n}") for n in (1, 2)]
+    for process in operates:
+        assert "runs as" in process.stdout.readline()
+    watch = cli.start("events", "--type", "ValueChange")
+    wait_until(lambda: len(subscriptions(ctl)) == 3, 10, "all listen")
+    for process in operates:
+        out, err = process.communicate(timeout=15 * PATIENCE)
+        assert process.returncode == DONE and "done" in out, (out, err)
+    _, _, code = interrupt(watch)
+    assert code == DONE
+    wait_no_subscriptions(ctl)
+    cleanup.run()
+
+
+@scenario(needs=NEEDS)
 def interrupted_commands_go_on(directory):
     cleanup, _, ctl, cli = _agent(directory)
     process = cli.start("operate", "Device.ScheduleTimer()", "DelaySeconds=300")
@@ -379,6 +397,24 @@ def watches_as_lines_and_json(directory):
     for process in (plain, stream):
         out, err, code = interrupt(process)
         assert code == DONE, (out, err)
+    wait_no_subscriptions(home.ctl)
+    home.stop()
+
+
+@scenario(timeout=120, needs=HOME_NEEDS)
+def outlives_the_agent(directory):
+    """kill -9 of the agent in the middle of a download: both go on."""
+    home, cli = _home(directory, 1, 0)
+    url, digest, _, what = home.image(size=400000, rate=100000)
+    process = cli.start("download", "1", url, "--checksum", f"sha256:{digest}")
+    wait_until(lambda: cli.json("show", "1")["device"]["state"] == "Fetching", 10, "it is fetched")
+    home.ctl.close()
+    home.agent.kill()
+    what.rate = None
+    home.agent.start()
+    out, err = process.communicate(timeout=60 * PATIENCE)
+    assert process.returncode == DONE and f"has {NEW}" in out, (out, err)
+    home.ctl.connect()
     wait_no_subscriptions(home.ctl)
     home.stop()
 

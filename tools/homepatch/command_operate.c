@@ -9,7 +9,7 @@
 
 enum {
     LOOK_MS = 3000,  /* how often Request rows are looked at, should a notification not have come */
-    LOST_MS = 20000, /* a notification that went to another program of our endpoint comes again before that */
+    LOST_MS = 20000, /* before that, a notification that went astray has come again */
 };
 
 struct run {
@@ -169,7 +169,8 @@ static void look(struct operating *operating)
             continue;
         if (!run->missing) {
             run->missing = now;
-        } else if (!run->ended && now - run->missing > LOST_MS) {
+            session_reopen(&app->session);
+        } else if (!run->ended && now - run->missing >= (app->session.restored ? LOOK_MS : LOST_MS)) {
             run->ended = true;
             set_status(run, "ended");
             report_failure(&app->report, OUTCOME_REFUSED, 0, run->command,

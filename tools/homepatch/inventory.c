@@ -242,7 +242,7 @@ bool inventory_refresh(struct app *app, struct device *device)
     struct str path = {text, (size_t)snprintf(text, sizeof(text), "%s%u.", TABLE, device->number)};
 
     usp_client_get(&message, msg_id, &path, 1, 0);
-    return app_ask(app, &message, on_refresh, &refreshing);
+    return session_ask(&app->session, &message, on_refresh, &refreshing, NULL) == OUTCOME_DONE;
 }
 
 /* ---- finding ---- */

@@ -72,7 +72,7 @@ struct inventory {
 
 /* Reads all devices; false when the agent said no, which is reported. */
 bool inventory_read(struct inventory *inventory, struct app *app);
-/* Reads one row anew. */
+/* Reads one row anew; false when that failed, which is not reported. */
 bool inventory_refresh(struct app *app, struct device *device);
 
 /* Reads anew what changes while updates run, of all devices; false when that failed, which is not reported. */

@@ -399,6 +399,7 @@ static void renew(struct session *session)
 static enum outcome restore(struct session *session, struct error *err)
 {
     session->reconnected = false;
+    session->restored = true;
     for (size_t i = 0; i < session->subscribed; i++) {
         enum outcome outcome;
 
@@ -409,6 +410,24 @@ static enum outcome restore(struct session *session, struct error *err)
             return outcome;
     }
     return OUTCOME_DONE;
+}
+
+void session_reopen(struct session *session)
+{
+    uds_client_free(session->client);
+    session->uds = NULL;
+    error_clear(&session->lost);
+    session->timed_out = false;
+    session->client = uds_client_new(&session->loop, session->settings.socket, session->settings.endpoint,
+                                     &ops, session, &session->lost);
+    timer_arm(&session->loop.timers, &session->timer, session->settings.timeout_ms);
+    while (session->client && !session->uds && !session->timed_out && !session->interrupted &&
+           !session->lost.code)
+        loop_run(&session->loop);
+    timer_cancel(&session->loop.timers, &session->timer);
+    /* The subscriptions are still there: it was not the agent that went away. */
+    if (session->uds)
+        session->reconnected = false;
 }
 
 enum outcome session_wait(struct session *session, uint64_t ms, struct error *err)

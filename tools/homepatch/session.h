@@ -6,7 +6,7 @@
  *
  * Subscriptions made here are removed by session_close(); should the program die, TimeToLive removes them. Several
  * programs may be the same endpoint at a time, and the agent sends a notification to one of them: what is not our own
- * subscription's is left unacknowledged, so that the agent sends it again.
+ * subscription's is left unacknowledged, so that the agent sends it again; session_reopen() makes it come here.
  */
 #ifndef TOOLS_HOMEPATCH_SESSION_H
 #define TOOLS_HOMEPATCH_SESSION_H
@@ -76,6 +76,7 @@ struct session {
     bool timed_out;
     bool interrupted;
     bool reconnected;  /* the connection was lost and is back: subscriptions are to be made again */
+    bool restored;     /* it was: what was notified meanwhile was told to nobody */
     struct error lost; /* why there is no connection */
     struct session_subscription subscriptions[SESSION_SUBSCRIPTIONS];
     size_t subscribed;
@@ -103,6 +104,11 @@ enum outcome session_ask(struct session *session, struct buf *message, usp_clien
 /* references: comma-separated, static. retry: worth the agent's flash until it was acknowledged. */
 enum outcome session_subscribe(struct session *session, const char *type, const char *references, bool retry,
                                struct error *err);
+/*
+ * Connects anew. The agent then takes this connection for the way to our endpoint, and sends at once what it has waiting:
+ * a notification that went to another program of the same endpoint, for one.
+ */
+void session_reopen(struct session *session);
 /* Until a notice came, or ms passed (false): or the user interrupted, or the connection came back. */
 enum outcome session_wait(struct session *session, uint64_t ms, struct error *err);
 

@@ -10,9 +10,8 @@
 #include "tools/homepatch/text.h"
 
 enum {
-    LOOK_MS = 3000, /* how often what runs is looked at, should a notification not have come */
-    /* A notification that went to another program of our endpoint comes again before that. */
-    LOST_MS = 20000,
+    LOOK_MS = 3000,  /* how often what runs is looked at, should a notification not have come */
+    LOST_MS = 20000, /* before that, a notification that went astray has come again */
 };
 
 static const char IMAGES[] = "Device.ProxiedDevice.*.DeviceInfo.FirmwareImage.*.";
@@ -210,6 +209,7 @@ static void look(struct updates *updates)
 {
     struct app *app = updates->app;
     uint64_t now = clock_monotonic(&app->session.loop.clock);
+    bool astray = false;
 
     for (size_t i = 0; i < updates->count; i++) {
         struct update *update = &updates->list[i];
@@ -225,13 +225,17 @@ static void look(struct updates *updates)
         usp_client_get(&message, msg_id, &path, 1, 1);
         if (session_ask(&app->session, &message, on_request_row, &found, NULL) != OUTCOME_DONE)
             return;
-        if (found)
+        if (found) {
             update->missing = 0;
-        else if (!update->missing)
+        } else if (!update->missing) {
             update->missing = now;
-        else if (!update->ended && now - update->missing > LOST_MS)
+            astray = true;
+        } else if (!update->ended && now - update->missing >= (app->session.restored ? LOOK_MS : LOST_MS)) {
             conclude(updates, update);
+        }
     }
+    if (astray)
+        session_reopen(&app->session);
 }
 
 static void leave(struct updates *updates, enum outcome outcome, const struct error *err)
