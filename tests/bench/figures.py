@@ -157,10 +157,13 @@ def changes(directory, options):
     rig = Rig(directory)
     msg = usp.set_({rig.agent.controller("self::prepare"): {"ProvisioningCode": TAG}})
     rig.check(msg)
+    bare = median([_bare_sync(rig.dir / "bare", 200 // options.divide) for _ in range(options.runs)])
+    yield "bare write and fsync of 4 KiB on this disk", bare, "1/s"
     for window in (1, 64):
         count = 2000 // options.divide
         figures = rig.load("uds", msg, count, window, options.runs)
         yield f"persisted Set, {window} outstanding", figures["rate"], "1/s"
+        yield f"persisted Set to bare fsync, {window} outstanding", figures["rate"] / bare, ""
         yield f"persisted Set, {window} outstanding, CPU each", figures["cpu_us"], "us"
         syncs = _syncs(rig, lambda: rig.load("uds", msg, count, window, 1))
         if syncs is not None:
@@ -176,6 +179,16 @@ def changes(directory, options):
     yield "1,000 rows in one Add", median(took) / 1e3, "ms"
     yield "1,000 rows in one Add, CPU", median(cpu) / 1e3, "ms"
     rig.stop()
+
+
+def _bare_sync(path, count):
+    """What the disk allows a program that does nothing else."""
+    with open(path, "wb", buffering=0) as file:
+        begin = time.monotonic()
+        for _ in range(count):
+            file.write(bytes(4096))
+            os.fsync(file.fileno())
+        return count / (time.monotonic() - begin)
 
 
 def _syncs(rig, work):
