@@ -379,6 +379,19 @@ void store_wait(struct store *store, struct store_waiter *waiter)
     store->waiters_last = &waiter->next;
 }
 
+void store_unwait(struct store *store, struct store_waiter *waiter)
+{
+    struct store_waiter **at = &store->waiters_first;
+
+    while (*at && *at != waiter)
+        at = &(*at)->next;
+    if (!*at)
+        return;
+    *at = waiter->next;
+    if (!*at)
+        store->waiters_last = at;
+}
+
 int store_flush(struct store *store, struct error *err)
 {
     struct store_waiter *waiter = store->waiters_first;

@@ -64,6 +64,8 @@ void store_mark_rollback(struct store *store);
 bool store_pending(const struct store *store);
 /* Calls waiter->fn when the open batch ended; at once (before returning) when none is open. */
 void store_wait(struct store *store, struct store_waiter *waiter);
+/* The waiter goes away before its batch ends. */
+void store_unwait(struct store *store, struct store_waiter *waiter);
 /* Commits the open batch now. */
 int store_flush(struct store *store, struct error *err);
 

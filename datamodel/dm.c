@@ -40,6 +40,8 @@ void dm_free(struct dm *dm)
         return;
     if (dm->loop)
         loop_undefer(dm->loop, &dm->finish);
+    if (dm->waiting)
+        store_unwait(dm->store, &dm->waiter);
     for (size_t i = 0; i < dm->changes_count; i++) {
         struct dm_change *change = &dm->changes[i];
 

@@ -80,6 +80,8 @@ void usp_free(struct usp *usp)
 {
     if (!usp)
         return;
+    if (usp->held_waiting)
+        store_unwait(usp->store, &usp->held_waiter);
     while (usp->held) {
         struct held *next = usp->held->next;
 

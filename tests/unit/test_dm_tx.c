@@ -455,6 +455,25 @@ static void lost_batch(void **state)
     assert_int_equal(system(command), 0);
 }
 
+/* The program ends while changes wait: they are committed with the store, and nobody is told any more. */
+static void freed_while_waiting(void **state)
+{
+    struct small_model model;
+
+    (void)state;
+    small_model_init(&model, ":memory:");
+    populate(&model);
+    dm_begin(model.dm, NULL);
+    change_much(&model);
+    assert_int_equal(dm_commit(model.dm, NULL), 0);
+    assert_true(dm_pending(model.dm));
+    dm_free(model.dm);
+    assert_int_equal(store_flush(model.store, NULL), 0);
+    assert_string_equal(small_said(&model), "");
+    store_close(model.store);
+    loop_done(&model.loop);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -469,6 +488,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(deleted_twice, set_up, tear_down),
         cmocka_unit_test_setup_teardown(refused_deletion, set_up, tear_down),
         cmocka_unit_test(lost_batch),
+        cmocka_unit_test(freed_while_waiting),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

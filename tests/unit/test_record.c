@@ -267,6 +267,30 @@ static void channel_gone(void **state)
                  "self::one GET_RESP m1 {Device.Box.Number {Device.Box. Number=9}}");
 }
 
+/* The program ends while an answer waits for the store. */
+static void ends_while_waiting(void **state)
+{
+    static struct usp_bench bench;
+    struct usp_client_pair pair = {STR("Number"), STR("9"), false};
+    struct usp_client_object object = {STR("Device.Box."), &pair, 1};
+    struct buf message;
+
+    (void)state;
+    usp_bench_init(&bench, ":memory:");
+    buf_init(&message, 4096, USP_HEADROOM);
+    usp_client_set(&message, STR("m1"), &object, 1, false);
+    assert_int_equal(bench_give(&bench, &message), USP_TAKEN);
+    usp_stop(bench.usp);
+    dm_free(bench.dm);
+    usp_free(bench.usp);
+    assert_int_equal(store_flush(bench.store, NULL), 0);
+    assert_int_equal(bench.sent_count, 0);
+    store_close(bench.store);
+    loop_done(&bench.loop);
+    buf_done(&bench.sent);
+    buf_done(&bench.last);
+}
+
 /* ---- any bytes ---- */
 
 static void give_bytes(struct usp_bench *bench, const uint8_t *data, size_t len)
@@ -362,6 +386,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(messages, set_up, tear_down),
         cmocka_unit_test_setup_teardown(reply_topic, set_up, tear_down),
         cmocka_unit_test_setup_teardown(channel_gone, set_up, tear_down),
+        cmocka_unit_test(ends_while_waiting),
         cmocka_unit_test_setup_teardown(truncated, set_up, tear_down),
         cmocka_unit_test_setup_teardown(mutated, set_up, tear_down),
         cmocka_unit_test_setup_teardown(too_large, set_up, tear_down),

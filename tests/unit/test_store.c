@@ -190,6 +190,45 @@ static void batches(void **state)
     assert_int_equal(store_flush(fixture->store, NULL), 0);
 }
 
+/* Waiters that go away: the first, the last, the only one. */
+static void waiters_go(void **state)
+{
+    struct fixture *fixture = *state;
+    struct waiting waiting[3];
+
+    put(fixture, "a", "1", "x");
+    for (unsigned i = 0; i < 3; i++) {
+        waiting[i] = (struct waiting){{on_end, &waiting[i], NULL}, fixture, false};
+        store_wait(fixture->store, &waiting[i].waiter);
+    }
+    store_unwait(fixture->store, &waiting[2].waiter);
+    store_unwait(fixture->store, &waiting[2].waiter);
+    store_unwait(fixture->store, &waiting[0].waiter);
+    store_wait(fixture->store, &waiting[0].waiter);
+    store_flush(fixture->store, NULL);
+    assert_string_equal(fixture->told, "yy");
+    put(fixture, "a", "2", "x");
+    store_wait(fixture->store, &waiting[1].waiter);
+    store_unwait(fixture->store, &waiting[1].waiter);
+    store_flush(fixture->store, NULL);
+    assert_string_equal(fixture->told, "yy");
+}
+
+/* All kinds but one, as a factory reset wants it. */
+static void forgetting(void **state)
+{
+    struct fixture *fixture = *state;
+
+    put(fixture, "a", "1", "x");
+    put(fixture, "kept", "1", "x");
+    put(fixture, "b", "1", "x");
+    assert_int_equal(store_forget(fixture->store, "kept", NULL), 0);
+    reopen(fixture);
+    expect_list(fixture, "a", "", "");
+    expect_list(fixture, "b", "", "");
+    expect_list(fixture, "kept", "", "1=x ");
+}
+
 static void marks(void **state)
 {
     struct fixture *fixture = *state;
@@ -439,6 +478,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(records, set_up, tear_down),
         cmocka_unit_test_setup_teardown(batches, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(waiters_go, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(forgetting, set_up, tear_down),
         cmocka_unit_test_setup_teardown(marks, set_up, tear_down),
         cmocka_unit_test_setup_teardown(lost_at_commit, set_up, tear_down),
         cmocka_unit_test_setup_teardown(lost_half_way, set_up, tear_down),
