@@ -24,10 +24,11 @@ struct fetch {
     const struct fetch_ops *ops;
     void *ctx;
     uint64_t got;
-    uint64_t rate;      /* bytes per second, 0: no limit */
-    uint64_t begun;     /* monotonic ms, of the first byte */
-    struct timer pause; /* until the rate allows more; curl's own limit lets the first seconds through at once */
-    struct error err;   /* from ops->data */
+    uint64_t rate;  /* bytes per second, 0: no limit */
+    uint64_t begun; /* monotonic ms, of the first byte */
+    struct timer
+        pause; /* until the rate allows more; curl's own limit lets the first seconds through at once */
+    struct error err; /* from ops->data */
 };
 
 /* A socket of curl's that the loop watches. */
