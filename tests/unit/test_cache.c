@@ -41,7 +41,7 @@ static void evicted(void *ctx, struct firmware_image *image)
 {
     struct fixture *fixture = ctx;
 
-    strncat(fixture->evicted, image->sha256, 1);
+    fixture->evicted[strlen(fixture->evicted)] = image->sha256[0]; /* the rest is zero */
 }
 
 static const struct cache_ops ops = {.survey = survey, .evicted = evicted};
