@@ -86,8 +86,8 @@ static void on_served(void *ctx, uint64_t position)
     struct firmware_job *job = ctx;
 
     watch_stall(job);
-    /* The device's own figure counts once it has given one. */
-    if (job->grant.size)
+    /* The device's own figure counts once it has given one: what it was sent may still lie in buffers. */
+    if (job->grant.size && job->device_percent < 0)
         job_set_progress(job, (unsigned)(position * 100 / job->grant.size));
 }
 
@@ -123,6 +123,7 @@ static int start_install(struct firmware_job *job, struct error *err)
     char *path = NULL;
     int result;
 
+    job->device_percent = -1;
     if (slot->image) {
         if (grant_image(job, slot, &path, err) < 0) {
             free(path);
@@ -231,8 +232,11 @@ void install_begin(struct firmware_job *job)
 
 void install_progress(struct firmware_job *job, unsigned percent)
 {
-    if (job->state != JOB_TRANSFERRING || percent <= job->progress)
+    if (job->state != JOB_TRANSFERRING || (int)percent <= job->device_percent)
         return;
+    if (job->device_percent < 0)
+        job->progress = 0; /* what was served so far is no figure any more */
+    job->device_percent = (int)percent;
     watch_stall(job);
     job_set_progress(job, percent);
 }

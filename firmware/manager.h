@@ -43,6 +43,7 @@ struct firmware_job {
     int slot;
     uint32_t tries; /* that failed and were or will be repeated */
     unsigned progress;
+    int device_percent; /* of the transfer, by the device's own account; -1: it has given none */
     enum waits_for waits_for;
 
     bool accepted;  /* its first record is durable */
