@@ -151,14 +151,17 @@ static int add_role(struct dm *dm, struct dm_row *trust, const char *name, const
                     struct error *err)
 {
     struct dm_row *role = dm_add(dm, trust, dm_node_child(trust->node, STR("Role")), 0, err);
+    unsigned order = 0;
 
     if (!role || set(dm, role, "Enable", "true", err) < 0 || set(dm, role, "Name", name, err) < 0 ||
         dm_add_done(dm, role, err) < 0)
         return -1;
     for (; grants->targets; grants++) {
         struct dm_row *row = dm_add(dm, role, dm_node_child(role->node, STR("Permission")), 0, err);
+        char scratch[DM_SCRATCH_BYTES];
 
-        if (!row || set(dm, row, "Enable", "true", err) < 0 ||
+        str_from_u64(scratch, order++); /* from 0: the orders that controllers use begin with 1 (TP-469 2.25) */
+        if (!row || set(dm, row, "Enable", "true", err) < 0 || set(dm, row, "Order", scratch, err) < 0 ||
             set(dm, row, "Targets", grants->targets, err) < 0 ||
             set(dm, row, "Param", grants->param, err) < 0 || set(dm, row, "Obj", grants->obj, err) < 0 ||
             set(dm, row, "InstantiatedObj", grants->instantiated_obj, err) < 0 ||
