@@ -137,6 +137,9 @@ static int load_model(struct agent *agent, struct error *err)
 
 static int make_model(struct agent *agent, struct error *err)
 {
+    agent->trust = tls_trust_new();
+    if (!agent->trust)
+        return error_set(err, ERROR_RESOURCES_EXCEEDED, NULL, "out of memory");
     agent->dm = dm_new(model_mounts, model_mounts_count, &agent->loop, agent->store, err);
     if (!agent->dm)
         return -1;
@@ -144,6 +147,7 @@ static int make_model(struct agent *agent, struct error *err)
         .dm = agent->dm,
         .software_version = PACKAGE_VERSION,
         .tls_ca_file = agent->config->tls_ca_file,
+        .trust = agent->trust,
         .restart = on_restart,
         .mqtt_reconnect = on_mqtt_reconnect,
         .ctx = agent,
@@ -453,5 +457,6 @@ void agent_done(struct agent *agent)
     for (size_t i = 0; agent->signals_open && i < 2; i++)
         uv_close((uv_handle_t *)&agent->signals[i], NULL);
     loop_done(&agent->loop);
+    tls_trust_free(agent->trust);
     free(agent->serve_url);
 }

@@ -24,6 +24,7 @@ struct agent {
     struct websocket_context *websockets;
     struct http_server *images;
     struct mtp mtp;
+    struct tls_trust *trust; /* of the certificates that controllers added */
     struct boot boot;
     struct boot_image boot_image;
     uv_signal_t signals[2];

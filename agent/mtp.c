@@ -6,6 +6,7 @@
 
 #include "base/limits.h"
 #include "base/log.h"
+#include "usp/trust.h"
 
 /* ---- rows ---- */
 
@@ -147,7 +148,8 @@ int mtp_init(struct mtp *mtp, struct model *model, struct websocket_context *web
     mtp->websockets = websockets;
     mtp->tls = (struct tls_settings){.ca_file = config->tls_ca_file,
                                      .certificate_file = config->tls_certificate_file,
-                                     .key_file = config->tls_key_file};
+                                     .key_file = config->tls_key_file,
+                                     .trust = model->trust};
     mtp->local_mtp = dm_node_find(dm, "Device.LocalAgent.MTP.{i}.");
     mtp->controller = dm_node_find(dm, "Device.LocalAgent.Controller.{i}.");
     mtp->controller_mtp = dm_node_find(dm, "Device.LocalAgent.Controller.{i}.MTP.{i}.");
@@ -247,6 +249,8 @@ void session_free(struct session *session)
             break;
         }
     }
+    X509_free(session->certificate);
+    free(session->certificates);
     free(session->peer);
     free(session);
 }
@@ -278,12 +282,17 @@ static void send_connect(struct session *session)
 /* The peer is known: now, or from its first record on. */
 static void greet(struct session *session)
 {
-    struct controller *controller;
+    struct controller *controller = usp_controller_find(session->mtp->usp, str_of(session->peer));
 
+    if (controller && !usp_credential_accepts(controller, session->channel.certificates)) {
+        session_refuse(session, "its certificate is none of the controller's Credential");
+        return;
+    }
     send_connect(session);
-    controller = usp_controller_find(session->mtp->usp, str_of(session->peer));
-    if (controller)
-        usp_controller_reachable(session->mtp->usp, controller);
+    if (!controller)
+        return;
+    usp_controller_presented(controller, session->channel.certificates);
+    usp_controller_reachable(session->mtp->usp, controller);
 }
 
 void session_opened(struct session *session)
@@ -303,7 +312,9 @@ static void learn_peer(struct session *session, struct str data)
         return;
     session->peer = str_dup(record.from_id.data, record.from_id.len);
     session->channel.peer = session->peer;
-    if (session->peer)
+    if (session->peer && !session_is(session, session->peer))
+        session_refuse(session, "its certificate is another endpoint's");
+    else if (session->peer)
         greet(session);
 }
 
@@ -312,8 +323,10 @@ bool session_record(struct session *session, const uint8_t *data, size_t len, st
     struct str bytes = {(const char *)data, len};
     enum usp_verdict verdict;
 
-    if (!session->peer)
+    if (!session->peer && !session->refused)
         learn_peer(session, bytes);
+    if (session->refused)
+        return true; /* it is closing */
     verdict = usp_receive(session->mtp->usp, &session->channel, NULL, bytes, ret_why);
     if (verdict == USP_IGNORED)
         log_failure(LOG_LEVEL_WARNING, "record ignored", ret_why);

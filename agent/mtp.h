@@ -26,6 +26,9 @@ struct session {
     struct websocket *ws; /* one of the two */
     struct uds *uds;
     void *server; /* of an incoming WebSocket, else NULL */
+    X509 *certificate;  /* that the peer showed, or NULL */
+    char *certificates; /* of the channel */
+    bool refused;       /* it is not who it says: nothing is taken from it, and it closes */
 };
 
 struct mtp {
@@ -57,6 +60,12 @@ extern const struct usp_ops mtp_usp_ops;
 struct session *session_new(struct mtp *mtp, const char *peer);
 /* It is open (ws or uds is set): it is listed, the Connect record is sent, and what waits for the peer goes out. */
 void session_opened(struct session *session);
+/* The peer showed a certificate (or none), its chain was verified. Before session_opened(): whom the certificate does not
+ * name is refused, and has no peer then (R-SEC.0a). */
+void session_identify(struct session *session, X509 *certificate, const STACK_OF(X509) * chain);
+/* Whether the certificate, if there is one that says whose it is, is this endpoint's. */
+bool session_is(struct session *session, const char *endpoint_id);
+void session_refuse(struct session *session, const char *why);
 /* Takes it off the list if it is there. */
 void session_free(struct session *session);
 /* Hands a record to the endpoint. False: it was no record, *ret_why says why, and the session is to be closed. */

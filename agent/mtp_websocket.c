@@ -166,9 +166,9 @@ static void server_opened(void *ctx, struct websocket *ws, X509 *certificate)
 {
     struct session *session = ctx;
 
-    (void)certificate;
     take_accepted(session);
     session->ws = ws;
+    session_identify(session, certificate, websocket_peer_chain(ws));
     leave_only_one(session);
     log_info("WebSocket session with %s",
              session->peer ? session->peer : "an endpoint that has not said its name");
@@ -308,12 +308,12 @@ static void client_opened(void *ctx, struct websocket *ws, X509 *certificate)
     struct controller_mtp *row = client->row->data;
     struct session *session = session_new(client->mtp, client->peer);
 
-    (void)certificate;
     if (!session) {
         websocket_close(ws, CLOSE_GOING_AWAY, "out of memory");
         return;
     }
     session->ws = ws;
+    session_identify(session, certificate, websocket_peer_chain(ws));
     client->session = session;
     row->websocket_retries = 0; /* R-WS.20 */
     leave_only_one(session);

@@ -23,6 +23,9 @@
 #define LIMIT_MESSAGE_SETTINGS 65536u /* parameter settings in one USP message */
 #define LIMIT_TABLE_ROWS 65536u       /* rows a controller may add to one table */
 #define LIMIT_CONTROLLERS 64u         /* rows of Device.LocalAgent.Controller */
+#define LIMIT_CREDENTIALS 256u        /* rows of Device.LocalAgent.ControllerTrust.Credential */
+#define LIMIT_CHALLENGES 64u          /* rows of Device.LocalAgent.ControllerTrust.Challenge */
+#define LIMIT_CERTIFICATES 512u       /* rows of Device.LocalAgent.Certificate */
 #define LIMIT_SUBSCRIPTIONS 16384u    /* rows of Device.LocalAgent.Subscription */
 #define LIMIT_REQUESTS 4096u          /* rows of Device.LocalAgent.Request */
 #define LIMIT_NOTIFICATIONS 16384u    /* notifications waiting for one controller */

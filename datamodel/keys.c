@@ -206,7 +206,8 @@ int dm_references_clear(struct dm *dm, struct dm_row *deleted, struct error *err
             const struct dm_param *declared = &node->object->params[param];
             struct clearing clearing = {dm, node, param, {path, len}, 0, err};
 
-            if (!(declared->flags & DM_STRONG_REF) ||
+            /* What is computed follows by itself. */
+            if (declared->get || !(declared->flags & DM_STRONG_REF) ||
                 !str_starts(str_of(declared->refers),
                             (struct str){deleted->node->path, strlen(deleted->node->path) - 4}))
                 continue;

@@ -38,7 +38,7 @@ enum dm_type {
 enum dm_param_flags {
     DM_WRITABLE = 1 << 0,
     DM_AT_CREATION = 1 << 1, /* writable when its row is added, never after (non-functional keys, R-KEY.1) */
-    DM_SECRET = 1 << 2,      /* reads as "" for everybody, "***" in logs */
+    DM_SECRET = 1 << 2,      /* TR-106 "secured": reads as "" but for a secured role, "***" in logs */
     DM_INDEXED = 1 << 3,     /* equality in a search expression uses an index; every key set needs one such */
     DM_LIST = 1 << 4,        /* comma-separated list of `type` */
     DM_STRONG_REF = 1 << 5,  /* value is the path of a row of `refers` (R-ARC.12) */

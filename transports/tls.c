@@ -3,6 +3,7 @@
 
 #include <openssl/err.h>
 #include <openssl/x509v3.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -92,10 +93,78 @@ static int expect_host(SSL_CTX *ctx, const char *host, struct error *err)
     return 0;
 }
 
+/* ---- what is trusted besides ---- */
+
+struct tls_trust {
+    X509_STORE *store;
+    int count;
+};
+
+struct tls_trust *tls_trust_new(void)
+{
+    return calloc(1, sizeof(struct tls_trust));
+}
+
+void tls_trust_free(struct tls_trust *trust)
+{
+    if (!trust)
+        return;
+    X509_STORE_free(trust->store);
+    free(trust);
+}
+
+int tls_trust_set(struct tls_trust *trust, const STACK_OF(X509) * certificates)
+{
+    X509_STORE *store = X509_STORE_new();
+    int count = sk_X509_num(certificates);
+
+    if (!store)
+        return -1;
+    for (int i = 0; i < count; i++) {
+        if (X509_STORE_add_cert(store, sk_X509_value(certificates, i)) != 1) {
+            X509_STORE_free(store);
+            ERR_clear_error();
+            return -1;
+        }
+    }
+    X509_STORE_free(trust->store);
+    trust->store = store;
+    trust->count = count > 0 ? count : 0;
+    return 0;
+}
+
+/* The same checks (purpose, name, dates) with the other store; a chain may end at a certificate that is no CA. */
+static bool verify_with(X509_STORE_CTX *ctx, const struct tls_trust *trust)
+{
+    X509_STORE_CTX *own = X509_STORE_CTX_new();
+    bool good = false;
+
+    if (own && X509_STORE_CTX_init(own, trust->store, X509_STORE_CTX_get0_cert(ctx),
+                                   X509_STORE_CTX_get0_untrusted(ctx)) == 1 &&
+        X509_VERIFY_PARAM_set1(X509_STORE_CTX_get0_param(own), X509_STORE_CTX_get0_param(ctx)) == 1) {
+        X509_STORE_CTX_set_flags(own, X509_V_FLAG_PARTIAL_CHAIN);
+        good = X509_verify_cert(own) == 1;
+    }
+    if (good) {
+        X509_STORE_CTX_set0_verified_chain(ctx, X509_STORE_CTX_get1_chain(own));
+        X509_STORE_CTX_set_error(ctx, X509_V_OK);
+    }
+    X509_STORE_CTX_free(own);
+    ERR_clear_error();
+    return good;
+}
+
+static int verify(X509_STORE_CTX *ctx, void *arg)
+{
+    const struct tls_trust *trust = arg;
+
+    return (trust->count && verify_with(ctx, trust)) || X509_verify_cert(ctx) == 1;
+}
+
 int tls_context_configure(SSL_CTX *ctx, const struct tls_settings *settings, enum tls_side side,
                           const char *host, struct error *err)
 {
-    int verify = SSL_VERIFY_PEER;
+    int mode = SSL_VERIFY_PEER;
 
     ERR_clear_error();
     if (SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION) != 1)
@@ -109,12 +178,19 @@ int tls_context_configure(SSL_CTX *ctx, const struct tls_settings *settings, enu
             return error_set(err, ERROR_INVALID_CONFIGURATION, NULL,
                              "client certificates are required, but there is no file of trusted authorities");
         if (!settings->ca_file)
-            verify = SSL_VERIFY_NONE;
+            mode = SSL_VERIFY_NONE;
         else if (settings->require_peer)
-            verify |= SSL_VERIFY_FAIL_IF_NO_PEER_CERT;
+            mode |= SSL_VERIFY_FAIL_IF_NO_PEER_CERT;
         SSL_CTX_set_session_id_context(ctx, (const unsigned char *)"homepatch", 9);
+        /* Each connection shows its chain anew: a resumed one has none, and would outlive a certificate that was
+         * deleted. */
+        SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
+        SSL_CTX_set_options(ctx, SSL_OP_NO_TICKET);
+        SSL_CTX_set_num_tickets(ctx, 0);
     }
-    SSL_CTX_set_verify(ctx, verify, NULL);
+    SSL_CTX_set_verify(ctx, mode, NULL);
+    if (settings->trust)
+        SSL_CTX_set_cert_verify_callback(ctx, verify, (void *)settings->trust);
     return host ? expect_host(ctx, host, err) : 0;
 }
 
@@ -136,15 +212,16 @@ SSL_CTX *tls_context_new(const struct tls_settings *settings, enum tls_side side
 
 /* ---- identity ---- */
 
+static const char URN[] = "urn:bbf:usp:id:";
+
 /* A NUL inside a name makes the lengths differ. */
 static bool uri_is(const ASN1_IA5STRING *name, const char *endpoint_id)
 {
-    static const char prefix[] = "urn:bbf:usp:id:";
     const char *text = (const char *)ASN1_STRING_get0_data(name);
-    size_t skip = sizeof(prefix) - 1;
+    size_t skip = sizeof(URN) - 1;
 
     return (size_t)ASN1_STRING_length(name) == skip + strlen(endpoint_id) &&
-           strncasecmp(text, prefix, skip) == 0 && memcmp(text + skip, endpoint_id, strlen(endpoint_id)) == 0;
+           strncasecmp(text, URN, skip) == 0 && memcmp(text + skip, endpoint_id, strlen(endpoint_id)) == 0;
 }
 
 static bool domain_is(const ASN1_IA5STRING *name, const char *domain)
@@ -168,6 +245,24 @@ bool tls_certificate_names(X509 *certificate, const char *endpoint_id)
             found = uri_is(name->d.uniformResourceIdentifier, endpoint_id);
         else if (name->type == GEN_DNS && fqdn)
             found = domain_is(name->d.dNSName, fqdn);
+    }
+    GENERAL_NAMES_free(names);
+    return found;
+}
+
+bool tls_certificate_claims(X509 *certificate, const char *endpoint_id)
+{
+    GENERAL_NAMES *names = X509_get_ext_d2i(certificate, NID_subject_alt_name, NULL, NULL);
+    bool by_domain = strncmp(endpoint_id, "fqdn::", 6) == 0;
+    bool found = false;
+
+    for (int i = 0; !found && i < sk_GENERAL_NAME_num(names); i++) {
+        const GENERAL_NAME *name = sk_GENERAL_NAME_value(names, i);
+        const ASN1_IA5STRING *uri = name->type == GEN_URI ? name->d.uniformResourceIdentifier : NULL;
+
+        found = (by_domain && name->type == GEN_DNS) ||
+                (uri && (size_t)ASN1_STRING_length(uri) >= sizeof(URN) - 1 &&
+                 strncasecmp((const char *)ASN1_STRING_get0_data(uri), URN, sizeof(URN) - 1) == 0);
     }
     GENERAL_NAMES_free(names);
     return found;

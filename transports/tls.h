@@ -16,7 +16,18 @@ struct tls_settings {
     const char *certificate_file; /* own chain, PEM; NULL for none */
     const char *key_file;         /* own key, PEM */
     bool require_peer;            /* server: refuse clients without a certificate */
+    const struct tls_trust *trust; /* more that is trusted; must live as long as what is made with it; NULL: none */
 };
+
+/*
+ * Certificates that are trusted besides those of the CA file, CAs or single ones. They may change at any time: connections
+ * made from then on follow, also those of contexts that exist. Owned by the caller.
+ */
+struct tls_trust;
+struct tls_trust *tls_trust_new(void);
+void tls_trust_free(struct tls_trust *trust);
+/* These instead of those before; takes references of its own. -1: no memory, nothing has changed. */
+int tls_trust_set(struct tls_trust *trust, const STACK_OF(X509) * certificates);
 
 enum tls_side {
     TLS_CLIENT,
@@ -46,5 +57,7 @@ const char *tls_verify_error(const SSL *ssl);
  * "urn:bbf:usp:id:..." or, for fqdn, a dNSName). True when one of them is endpoint_id.
  */
 bool tls_certificate_names(X509 *certificate, const char *endpoint_id);
+/* Whether the certificate says at all whose it is, in the way that an Endpoint ID of this kind is said. */
+bool tls_certificate_claims(X509 *certificate, const char *endpoint_id);
 
 #endif

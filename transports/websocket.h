@@ -98,6 +98,8 @@ void websocket_client_free(struct websocket_client *client);
 int websocket_send(struct websocket *ws, bool binary, struct buf *message);
 /* Closing handshake with this code (RFC 6455 7.4); what was queued before is sent first. */
 void websocket_close(struct websocket *ws, int code, const char *reason);
+/* The peer's verified chain, its own certificate first; borrowed. NULL when there is none. */
+STACK_OF(X509) * websocket_peer_chain(const struct websocket *ws);
 void websocket_set_ctx(struct websocket *ws, void *ctx);
 size_t websocket_queued_bytes(const struct websocket *ws);
 

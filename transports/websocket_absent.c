@@ -90,6 +90,12 @@ void websocket_close(struct websocket *ws, int code, const char *reason)
     (void)reason;
 }
 
+STACK_OF(X509) * websocket_peer_chain(const struct websocket *ws)
+{
+    (void)ws;
+    return NULL;
+}
+
 void websocket_set_ctx(struct websocket *ws, void *ctx)
 {
     (void)ws;

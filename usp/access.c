@@ -6,16 +6,52 @@
 
 #include "datamodel/path.h"
 #include "usp/internal.h"
+#include "usp/trust.h"
 
 static const char ROLES[] = "Device.LocalAgent.ControllerTrust.Role.";
+
+static const struct controller_trust *trust_of(struct usp *usp)
+{
+    struct dm_row *row = dm_row_find(usp->dm, STR("Device.LocalAgent.ControllerTrust."));
+
+    return row ? row->data : NULL;
+}
+
+/* Is the row in this list of references? */
+static bool lists(struct usp *usp, const char *references, const struct dm_row *row)
+{
+    struct str list = str_of(references);
+    struct str item;
+
+    while (row && list.len && str_next(&list, ',', &item))
+        if (dm_row_find(usp->dm, str_trim(item)) == row)
+            return true;
+    return false;
+}
+
+static bool is_secured(struct usp *usp, const struct dm_row *role)
+{
+    const struct controller_trust *trust = trust_of(usp);
+
+    return trust && lists(usp, trust->secured_roles, role);
+}
+
+bool usp_access_banned(struct usp *usp, const struct controller *controller)
+{
+    const struct controller_trust *trust = trust_of(usp);
+    struct str name = str_of(trust ? trust->banned_role : NULL);
+    const struct dm_row *banned = name.len ? dm_row_find(usp->dm, name) : NULL;
+
+    return lists(usp, controller->assigned_role, banned) ||
+           lists(usp, usp_inherited_role(controller), banned);
+}
 
 /* Calls fn for each role row of a controller: assigned and inherited ones, else the untrusted role. */
 static void each_role(struct usp *usp, const struct controller *controller,
                       void (*fn)(void *ctx, struct dm_row *role), void *ctx)
 {
-    const char *lists[] = {controller->assigned_role, controller->inherited_role};
-    struct dm_row *trust_row = dm_row_find(usp->dm, STR("Device.LocalAgent.ControllerTrust."));
-    const struct controller_trust *trust = trust_row ? trust_row->data : NULL;
+    const char *sources[] = {controller->assigned_role, usp_inherited_role(controller)};
+    const struct controller_trust *trust = trust_of(usp);
     bool any = false;
 
     for (size_t i = 0; i <= 2; i++) {
@@ -24,7 +60,7 @@ static void each_role(struct usp *usp, const struct controller *controller,
 
         if (i == 2 && (any || !trust))
             break;
-        list = str_of(i == 2 ? trust->untrusted_role : lists[i]);
+        list = str_of(i == 2 ? trust->untrusted_role : sources[i]);
         while (list.len && str_next(&list, ',', &item)) {
             struct dm_row *row = dm_row_find(usp->dm, str_trim(item));
             const struct role *role = row ? row->data : NULL;
@@ -160,6 +196,12 @@ static bool names_instances(const struct dm_path *path)
     return false;
 }
 
+/* A secured role sees the secrets among what it may read. */
+static uint8_t with_secrets(uint8_t bits, bool secured)
+{
+    return secured && (bits & DM_MAY_READ) ? bits | DM_MAY_READ_SECRET : bits;
+}
+
 /* The next target of the list that this agent has; false at the end. */
 static bool next_target(struct usp *usp, struct arena *arena, struct str *list, struct dm_path *ret_path,
                         struct dm_target *ret)
@@ -193,12 +235,13 @@ static void compile_role(void *ctx, struct dm_row *role)
     struct compiling *compiling = ctx;
     struct dm_row **permissions;
     uint32_t count = permissions_of(role, &compiling->arena, &permissions);
+    bool secured = is_secured(compiling->usp, role);
 
     memset(compiling->role_bits, 0, compiling->count);
     for (uint32_t i = 0; i < count; i++)
         compile_permission(compiling, permissions[i]->data);
     for (uint32_t i = 0; i < compiling->count; i++)
-        compiling->bits[i] |= compiling->role_bits[i];
+        compiling->bits[i] |= with_secrets(compiling->role_bits[i], secured);
     arena_reset(&compiling->arena);
 }
 
@@ -239,7 +282,7 @@ static void ask_role(void *ctx, struct dm_row *role)
     asking->role_bits = 0;
     for (uint32_t i = 0; one && i < count; i++)
         ask_permission(asking, permissions[i]->data, one);
-    asking->bits |= asking->role_bits;
+    asking->bits |= with_secrets(asking->role_bits, is_secured(asking->usp, role));
     arena_reset(&asking->arena);
 }
 
@@ -278,6 +321,15 @@ const struct dm_access *usp_access(struct usp *usp, struct controller *controlle
     free(compiling.role_bits);
     arena_done(&compiling.arena);
     return &controller->access;
+}
+
+struct str usp_access_text(const struct dm_access *access, const struct dm_row *row, int param,
+                           char scratch[DM_SCRATCH_BYTES])
+{
+    if ((row->node->object->params[param].flags & DM_SECRET) &&
+        !dm_may(access, row, dm_id_param(row->node, param), DM_MAY_READ_SECRET))
+        return STR("");
+    return dm_get_text(row, param, scratch);
 }
 
 void usp_access_changed(struct usp *usp)

@@ -155,6 +155,8 @@ void usp_controller_done(struct dm_row *row)
 
     free(controller->access_bits);
     controller->access_bits = NULL;
+    free(controller->certificates);
+    controller->certificates = NULL;
     if (!controller->usp)
         return;
     timer_cancel(&controller->usp->loop->timers, &controller->periodic);

@@ -21,8 +21,7 @@ struct controller {
     char *controller_code;
     char *provisioning_code;
     char *assigned_role;
-    char *inherited_role;
-    char *credential;
+    char *credential; /* certificates that it may show */
     uint32_t periodic_interval; /* s; 0: no Periodic! */
     int64_t periodic_time;      /* s since 1970; phase of Periodic! */
     uint32_t retry_minimum;     /* s */
@@ -31,6 +30,7 @@ struct controller {
     uint32_t onboarding_restart; /* s; 0: never repeated */
 
     /* While it runs. */
+    char *certificates; /* that its newest record came with (usp/trust.h); NULL: none */
     struct usp *usp;
     struct dm_row *row;
     struct notification *first; /* waiting or unacknowledged, oldest first */

@@ -183,6 +183,7 @@ void usp_raise_for(struct controller *controller, struct dm_row *row, const char
 
 struct boot_values {
     struct usp *usp;
+    const struct dm_access *access;
     cJSON *map;
 };
 
@@ -199,7 +200,7 @@ static int add_value(void *ctx, const struct dm_target *target)
         return 0;
     len = dm_row_path(target->row, path);
     str_copy(path + len, sizeof(path) - len, target->node->object->params[target->member].name);
-    text = dm_get_text(target->row, target->member, scratch);
+    text = usp_access_text(values->access, target->row, target->member, scratch);
     copy = arena_strndup(&values->usp->feed_arena, text.data, text.len);
     if (copy)
         cJSON_AddStringToObject(values->map, path, copy);
@@ -211,10 +212,10 @@ static char *parameter_map(struct controller *controller)
 {
     struct usp *usp = controller->usp;
     struct dm_node *node = dm_node_child(controller->row->node, STR("BootParameter"));
-    struct boot_values values = {usp, cJSON_CreateObject()};
+    struct boot_values values = {usp, usp_access(usp, controller), cJSON_CreateObject()};
     struct dm_resolver resolver = {.dm = usp->dm,
                                    .arena = &usp->feed_arena,
-                                   .access = usp_access(usp, controller),
+                                   .access = values.access,
                                    .found = add_value,
                                    .ctx = &values};
     struct dm_row *const *rows;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Get (R-GET.*). */
 #include "base/limits.h"
+#include "usp/access.h"
 #include "usp/message.h"
 
 struct get {
@@ -25,7 +26,7 @@ static void write_param(struct get *get, const struct dm_row *row, int param)
 {
     const struct dm_param *declared = &row->node->object->params[param];
     char scratch[DM_SCRATCH_BYTES];
-    struct str text = declared->flags & DM_SECRET ? STR("") : dm_get_text(row, param, scratch);
+    struct str text = usp_access_text(get->request->access, row, param, scratch);
 
     pb_write_entry(get->request->out, USP_GET_RESP_RESOLVED_PATH_RESULT_RESULT_PARAMS, str_of(declared->name),
                    text);

@@ -111,6 +111,15 @@ static int save(const struct notification *notification, struct error *err)
 
 /* ---- sending ---- */
 
+/* Whom the BannedRole has is told nothing. */
+static bool reachable(struct controller *controller, struct usp_route *ret)
+{
+    struct usp *usp = controller->usp;
+
+    return controller->enable && !usp_access_banned(usp, controller) &&
+           usp->ops->route(usp->ctx, controller, ret) == 0;
+}
+
 static void send_one(struct notification *notification, const struct usp_route *route)
 {
     struct controller *controller = notification->controller;
@@ -152,7 +161,7 @@ static void on_retry(struct timer *timer, void *ctx)
         finish(notification);
         return;
     }
-    if (controller->enable && controller->usp->ops->route(controller->usp->ctx, controller, &route) == 0)
+    if (reachable(controller, &route))
         send_one(notification, &route);
     else
         mark_sent(notification, false); /* goes out when the controller can be reached */
@@ -163,9 +172,7 @@ void usp_notifications_send(struct controller *controller)
     struct notification *next;
     struct usp_route route;
 
-    if (!controller->unsent || !controller->enable)
-        return;
-    if (controller->usp->ops->route(controller->usp->ctx, controller, &route) < 0)
+    if (!controller->unsent || !reachable(controller, &route))
         return;
     for (struct notification *notification = controller->first; notification; notification = next) {
         next = notification->next;
@@ -291,7 +298,7 @@ int usp_notify(struct controller *controller, const struct notify_options *optio
     /* Usually it is the only one that was not sent: no walk past those that wait for their response. */
     if (controller->unsent > 1)
         usp_notifications_send(controller);
-    else if (controller->enable && usp->ops->route(usp->ctx, controller, &route) == 0)
+    else if (reachable(controller, &route))
         send_one(notification, &route);
     return 0;
 }

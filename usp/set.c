@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Set (R-SET.*). */
 #include "base/limits.h"
+#include "usp/access.h"
 #include "usp/message.h"
 
 /* What one UpdateObject came to. A path may match many rows: all of them change, or none (R-SET.2a). */
@@ -56,9 +57,7 @@ static void write_result(struct update *update, struct dm_row *row, const struct
         if (!owner || !dm_may(update->request->access, owner, dm_id_param(owner->node, param), DM_MAY_READ))
             continue;
         pb_write_entry(out, USP_SET_RESP_UPDATED_INSTANCE_RESULT_UPDATED_PARAMS, name,
-                       owner->node->object->params[param].flags & DM_SECRET
-                           ? STR("")
-                           : dm_get_text(owner, param, scratch));
+                       usp_access_text(update->request->access, owner, param, scratch));
     }
     pb_end(out, mark);
 }

@@ -10,6 +10,7 @@
 #include "usp/internal.h"
 #include "usp/message.h"
 #include "usp/record.h"
+#include "usp/trust.h"
 
 enum {
     REQUEST_ARENA_BYTES = 32 << 20, /* what answering one message may take besides the answer itself */
@@ -355,8 +356,17 @@ static enum usp_verdict take_payload(struct usp *usp, struct usp_channel *from, 
     struct message message;
     struct error reason;
 
+    if (!controller)
+        controller = usp_first_contact(usp, from, record->from_id);
     if (controller && !controller->enable)
         controller = NULL;
+    if (controller && !usp_credential_accepts(controller, from->certificates))
+        return ignore(usp, err, ERROR_REQUEST_DENIED, "not a certificate of this controller's Credential: ",
+                      record->from_id);
+    if (controller)
+        usp_controller_presented(controller, from->certificates);
+    if (controller && usp_access_banned(usp, controller))
+        return ignore(usp, err, ERROR_REQUEST_DENIED, "banned controller ", record->from_id);
     parse_message(record->payload, &message);
     if (way_back(usp, from, reply_topic, controller, &route) < 0)
         return ignore(usp, err, ERROR_REQUEST_DENIED, "no way to answer ", record->from_id);

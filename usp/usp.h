@@ -28,6 +28,10 @@ struct usp_channel {
     const struct usp_channel_ops *ops;
     void *ctx;
     const char *peer; /* Endpoint ID that the transport vouches for; NULL when it serves many (MQTT) */
+    /* Paths of the Device.LocalAgent.Certificate. rows in the peer's verified chain, its own first, "," between; NULL
+     * when it showed no certificate. */
+    const char *certificates;
+    bool named; /* the certificate names `peer` in its subjectAltName (R-SEC.0a) */
 };
 
 struct usp_route {

@@ -1,32 +1,67 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Device.LocalAgent.Certificate.{i}.: the CAs and the own certificate that the configuration names. */
+/*
+ * Device.LocalAgent.Certificate.{i}.: the CAs that the configuration names, and what controllers added. Each row is stored
+ * with its certificate, so that it keeps its number: references to it (Credential) must not come to mean another.
+ */
+#include "config.h"
+
+#include "datamodel/device/certificate.h"
+
 #include <openssl/bio.h>
+#include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 #include <openssl/x509.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/limits.h"
 #include "datamodel/device/model.h"
+#include "transports/tls.h"
+
+static const char LOCAL_AGENT[] = "Device.LocalAgent.";
+
+enum {
+    NAME_BYTES = 256,
+    SERIAL_BYTES = 64,
+    CERTIFICATE_BYTES = 65535, /* TR-181 AddCertificate() */
+};
 
 struct certificate {
     char *alias;
     char *serial_number;
     char *issuer;
+    char *content; /* DER, base64 */
+    bool added;    /* by a controller, not by the configuration */
+    bool found;    /* while the configuration is read: it names this one */
     X509 *x509;
 };
 
 static const struct dm_param params[] = {
     {.name = "Alias",
      .type = DM_STRING,
-     .flags = DM_WRITABLE | DM_ALIAS | DM_INDEXED | DM_VOLATILE,
+     .flags = DM_WRITABLE | DM_ALIAS | DM_INDEXED,
      .max = 64,
      .offset = DM_OFFSET(struct certificate, alias)},
     {.name = "SerialNumber",
      .type = DM_STRING,
-     .max = 64,
+     .flags = DM_STATE | DM_INDEXED,
+     .max = SERIAL_BYTES,
      .offset = DM_OFFSET(struct certificate, serial_number)},
-    {.name = "Issuer", .type = DM_STRING, .max = 256, .offset = DM_OFFSET(struct certificate, issuer)},
+    {.name = "Issuer",
+     .type = DM_STRING,
+     .flags = DM_STATE,
+     .max = NAME_BYTES,
+     .offset = DM_OFFSET(struct certificate, issuer)},
+    {.name = VENDOR_PREFIX "Content",
+     .type = DM_BASE64,
+     .flags = DM_STATE | DM_NO_NOTIFY,
+     .max = CERTIFICATE_BYTES,
+     .offset = DM_OFFSET(struct certificate, content)},
+    {.name = VENDOR_PREFIX "Added",
+     .type = DM_BOOLEAN,
+     .flags = DM_STATE,
+     .offset = DM_OFFSET(struct certificate, added)},
     DM_END_PARAMS,
 };
 
@@ -64,7 +99,26 @@ static int run_fingerprint(struct dm_call *call, struct error *err)
     return dm_call_output(call, "Fingerprint", hex);
 }
 
+/* ---- Delete() ---- */
+
+static int run_delete(struct dm_call *call, struct error *err)
+{
+    const struct certificate *certificate = call->row->data;
+
+    if (!certificate->added)
+        return error_set(err, ERROR_COMMAND_FAILURE, NULL,
+                         "the configuration of the agent names this certificate (tls_ca_file)");
+    dm_begin(call->dm, NULL);
+    if (dm_delete(call->dm, call->row, err) < 0) { /* references to it go with it */
+        dm_rollback(call->dm);
+        return -1;
+    }
+    call->row = NULL;
+    return dm_commit(call->dm, err);
+}
+
 static const struct dm_command commands[] = {
+    {.name = "Delete()", .run = run_delete},
     {.name = "GetFingerprint()",
      .inputs = fingerprint_inputs,
      .outputs = fingerprint_outputs,
@@ -72,10 +126,31 @@ static const struct dm_command commands[] = {
     {.name = NULL},
 };
 
-static bool never(const struct dm_row *row)
+/* Connections trust from now on what controllers added, and nothing that they deleted. */
+static void follow(struct dm *dm)
+{
+    struct dm_row *local_agent = dm_row_find(dm, STR(LOCAL_AGENT));
+    STACK_OF(X509) *added = sk_X509_new_null();
+    struct dm_row *const *rows;
+    uint32_t count = dm_rows(local_agent, dm_node_child(local_agent->node, STR("Certificate")), &rows);
+
+    for (uint32_t i = 0; added && i < count; i++) {
+        const struct certificate *certificate = rows[i]->data;
+
+        if (certificate->added && certificate->x509)
+            sk_X509_push(added, certificate->x509);
+    }
+    if (added && model_of(dm)->trust)
+        tls_trust_set(model_of(dm)->trust, added);
+    sk_X509_free(added);
+}
+
+static void applied(struct dm *dm, struct dm_row *row, enum dm_change_kind kind, uint64_t changed)
 {
     (void)row;
-    return false; /* the files are the truth: rows are made from them at each start */
+    (void)changed;
+    if (kind != DM_ROW_CHANGED)
+        follow(dm);
 }
 
 static void done(struct dm_row *row)
@@ -92,74 +167,247 @@ const struct dm_object model_certificate = {
     .params = params,
     .commands = commands,
     .keys = keys,
-    .max_rows = 512,
-    .persistent = never,
+    .max_rows = LIMIT_CERTIFICATES,
+    .applied = applied,
     .done = done,
 };
 
-/* ---- loading ---- */
+/* ---- rows from certificates ---- */
 
-/* RFC 2253 text of a name, malloc'ed. */
-static char *name_text(X509_NAME *name)
+/* RFC 2253 text of a name. */
+static void name_text(const X509_NAME *name, char to[NAME_BYTES + 1])
 {
     BIO *bio = BIO_new(BIO_s_mem());
-    char *text = NULL;
     char *data;
     long len;
 
+    to[0] = '\0';
     if (!bio)
-        return NULL;
+        return;
     if (X509_NAME_print_ex(bio, name, 0, XN_FLAG_RFC2253) >= 0) {
         len = BIO_get_mem_data(bio, &data);
-        text = str_dup(data, len > 256 ? 256 : (size_t)len);
+        if (len > NAME_BYTES)
+            len = NAME_BYTES;
+        memcpy(to, data, (size_t)len);
+        to[len] = '\0';
     }
     BIO_free(bio);
+}
+
+static void serial_text(const ASN1_INTEGER *number, char to[SERIAL_BYTES + 1])
+{
+    size_t len = (size_t)number->length;
+
+    str_to_hex(to, number->data, len > SERIAL_BYTES / 2 ? SERIAL_BYTES / 2 : len);
+}
+
+/* DER in base64, malloc'ed; NULL: no memory, or longer than a parameter may be. */
+static char *content_of(X509 *x509)
+{
+    unsigned char *der = NULL;
+    int len = i2d_X509(x509, &der);
+    char *text = len > 0 && len / 3 * 4 + 4 <= CERTIFICATE_BYTES ? malloc((size_t)len / 3 * 4 + 5) : NULL;
+
+    if (text)
+        EVP_EncodeBlock((unsigned char *)text, der, len);
+    OPENSSL_free(der);
     return text;
 }
 
-/* Takes over x509. */
-static int add_certificate(struct model *model, struct dm_row *local_agent, X509 *x509, struct error *err)
+/* The first certificate of a base64 text that is DER. */
+static X509 *from_content(const char *text)
 {
-    const ASN1_INTEGER *number = X509_get0_serialNumber(x509);
+    size_t len = strlen(text);
+    unsigned char *der = len && len <= CERTIFICATE_BYTES ? malloc(len / 4 * 3 + 4) : NULL;
+    const unsigned char *at = der;
+    X509 *x509 = NULL;
+    int size = der ? EVP_DecodeBlock(der, (const unsigned char *)text, (int)len) : -1;
+
+    if (size > 0)
+        x509 = d2i_X509(NULL, &at, size);
+    free(der);
+    return x509;
+}
+
+static int set(struct dm *dm, struct dm_row *row, const char *name, const char *value, struct error *err)
+{
+    return dm_set(dm, row, dm_node_param(row->node, name), str_of(value), err);
+}
+
+/* In an open transaction that may set read-only parameters. Takes over x509. */
+static int add_certificate(struct dm *dm, X509 *x509, const char *alias, bool added, struct error *err)
+{
+    struct dm_row *local_agent = dm_row_find(dm, STR(LOCAL_AGENT));
     struct dm_node *node = dm_node_child(local_agent->node, STR("Certificate"));
-    struct dm_row *row = dm_add(model->dm, local_agent, node, 0, err);
-    struct certificate *certificate;
+    struct dm_row *row = dm_add(dm, local_agent, node, 0, err);
+    char serial[SERIAL_BYTES + 1];
+    char issuer[NAME_BYTES + 1];
+    char *content;
+    int rc = -1;
 
     if (!row) {
         X509_free(x509);
         return -1;
     }
-    certificate = row->data;
-    certificate->x509 = x509;
-    certificate->issuer = name_text(X509_get_issuer_name(x509));
-    certificate->serial_number = malloc(2 * (size_t)number->length + 1);
-    if (!certificate->issuer || !certificate->serial_number)
-        return error_set(err, ERROR_RESOURCES_EXCEEDED, NULL, "out of memory");
-    str_to_hex(certificate->serial_number, number->data, (size_t)number->length);
-    if (strlen(certificate->serial_number) > 64)
-        certificate->serial_number[64] = '\0';
+    ((struct certificate *)row->data)->x509 = x509;
+    name_text(X509_get_issuer_name(x509), issuer);
+    serial_text(X509_get0_serialNumber(x509), serial);
+    content = content_of(x509);
+    if (!content)
+        error_set(err, ERROR_RESOURCES_EXCEEDED, NULL, "the certificate is too long");
+    else if ((!alias || !alias[0] || set(dm, row, "Alias", alias, err) == 0) &&
+             set(dm, row, "SerialNumber", serial, err) == 0 && set(dm, row, "Issuer", issuer, err) == 0 &&
+             set(dm, row, VENDOR_PREFIX "Content", content, err) == 0 &&
+             set(dm, row, VENDOR_PREFIX "Added", added ? "true" : "false", err) == 0)
+        rc = dm_add_done(dm, row, err);
+    free(content);
+    return rc;
+}
+
+/* ---- AddCertificate() ---- */
+
+/* Exactly one certificate, PEM or the base64 of DER. */
+static X509 *read_one(const char *text, struct error *err)
+{
+    BIO *bio = BIO_new_mem_buf(text, -1);
+    X509 *x509 = bio ? PEM_read_bio_X509(bio, NULL, NULL, NULL) : NULL;
+    X509 *more = x509 ? PEM_read_bio_X509(bio, NULL, NULL, NULL) : NULL;
+
+    BIO_free(bio);
+    if (!x509)
+        x509 = from_content(text);
+    ERR_clear_error();
+    if (x509 && !more)
+        return x509;
+    X509_free(x509);
+    X509_free(more);
+    error_set(err, ERROR_COMMAND_FAILURE, NULL, "Certificate: %s", more ? "more than one" : "not an X.509 certificate");
+    return NULL;
+}
+
+int model_add_certificate(struct dm_call *call, struct error *err)
+{
+    const struct dm_requester requester = {.factory = true};
+    X509 *x509 = read_one(dm_call_input(call, "Certificate"), err);
+
+    if (!x509)
+        return -1;
+    dm_begin(call->dm, &requester);
+    if (add_certificate(call->dm, x509, dm_call_input(call, "Alias"), true, err) < 0) {
+        dm_rollback(call->dm);
+        return -1;
+    }
+    return dm_commit(call->dm, err);
+}
+
+/* ---- chains ---- */
+
+static struct dm_row *row_of(struct dm_row *local_agent, const X509 *x509)
+{
+    struct dm_row *const *rows;
+    uint32_t count = dm_rows(local_agent, dm_node_child(local_agent->node, STR("Certificate")), &rows);
+
+    for (uint32_t i = 0; i < count; i++) {
+        const struct certificate *certificate = rows[i]->data;
+
+        if (certificate->x509 && X509_cmp(certificate->x509, x509) == 0)
+            return rows[i];
+    }
+    return NULL;
+}
+
+char *model_certificates_in(struct dm *dm, const STACK_OF(X509) * chain)
+{
+    struct dm_row *local_agent = dm_row_find(dm, STR(LOCAL_AGENT));
+    char path[DM_PATH_BYTES];
+    struct buf text;
+    char *copy;
+
+    buf_init(&text, LIMIT_VALUE_BYTES, 0);
+    for (int i = 0; i < sk_X509_num(chain); i++) {
+        struct dm_row *row = row_of(local_agent, sk_X509_value(chain, i));
+
+        if (row && dm_row_path(row, path))
+            buf_printf(&text, "%s%s", text.len ? "," : "", path);
+    }
+    copy = text.failed ? NULL : str_dup((const char *)buf_data(&text), text.len);
+    buf_done(&text);
+    return copy;
+}
+
+/* ---- loading ---- */
+
+/* The rows that were stored get their certificates back. One that cannot be read is deleted. */
+static int restore(struct dm *dm, struct dm_row *local_agent, struct error *err)
+{
+    struct dm_row *const *rows;
+    uint32_t i = dm_rows(local_agent, dm_node_child(local_agent->node, STR("Certificate")), &rows);
+
+    while (i-- > 0) {
+        struct certificate *certificate = rows[i]->data;
+
+        certificate->x509 = certificate->content ? from_content(certificate->content) : NULL;
+        if (!certificate->x509 && dm_delete(dm, rows[i], err) < 0)
+            return -1;
+        dm_rows(local_agent, dm_node_child(local_agent->node, STR("Certificate")), &rows);
+    }
+    ERR_clear_error();
     return 0;
+}
+
+/* Rows of the configuration that it names no more. */
+static int forget_others(struct dm *dm, struct dm_row *local_agent, struct error *err)
+{
+    struct dm_row *const *rows;
+    uint32_t i = dm_rows(local_agent, dm_node_child(local_agent->node, STR("Certificate")), &rows);
+
+    while (i-- > 0) {
+        const struct certificate *certificate = rows[i]->data;
+
+        if (!certificate->found && !certificate->added && dm_delete(dm, rows[i], err) < 0)
+            return -1;
+        dm_rows(local_agent, dm_node_child(local_agent->node, STR("Certificate")), &rows);
+    }
+    return 0;
+}
+
+static int read_file(struct dm *dm, struct dm_row *local_agent, const char *file, struct error *err)
+{
+    BIO *bio = BIO_new_file(file, "r");
+    int rc = 0;
+    X509 *x509;
+
+    if (!bio)
+        return error_set(err, ERROR_INVALID_CONFIGURATION, file, "cannot be read");
+    while (rc == 0 && (x509 = PEM_read_bio_X509(bio, NULL, NULL, NULL))) {
+        struct dm_row *row = row_of(local_agent, x509);
+
+        if (row)
+            X509_free(x509);
+        else if ((rc = add_certificate(dm, x509, NULL, false, err)) == 0)
+            row = row_of(local_agent, x509);
+        if (row)
+            ((struct certificate *)row->data)->found = true;
+    }
+    BIO_free(bio);
+    ERR_clear_error();
+    return rc;
 }
 
 int model_load_certificates(struct model *model, struct error *err)
 {
-    struct dm_row *local_agent = dm_row_find(model->dm, STR("Device.LocalAgent."));
-    BIO *bio;
-    X509 *x509;
-    int result = 0;
+    const struct dm_requester requester = {.factory = true};
+    struct dm_row *local_agent = dm_row_find(model->dm, STR(LOCAL_AGENT));
 
-    if (!model->tls_ca_file)
-        return 0;
-    bio = BIO_new_file(model->tls_ca_file, "r");
-    if (!bio)
-        return error_set(err, ERROR_INVALID_CONFIGURATION, model->tls_ca_file, "cannot be read");
-    dm_begin(model->dm, NULL);
-    while (result == 0 && (x509 = PEM_read_bio_X509(bio, NULL, NULL, NULL)))
-        result = add_certificate(model, local_agent, x509, err);
-    BIO_free(bio);
-    if (result < 0) {
+    dm_begin(model->dm, &requester);
+    if (restore(model->dm, local_agent, err) < 0 ||
+        (model->tls_ca_file && read_file(model->dm, local_agent, model->tls_ca_file, err) < 0) ||
+        forget_others(model->dm, local_agent, err) < 0) {
         dm_rollback(model->dm);
         return -1;
     }
-    return dm_commit(model->dm, err);
+    if (dm_commit(model->dm, err) < 0)
+        return -1;
+    follow(model->dm);
+    return 0;
 }

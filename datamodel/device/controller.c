@@ -4,6 +4,14 @@
 
 #include "base/limits.h"
 #include "datamodel/device/model.h"
+#include "usp/access.h"
+#include "usp/trust.h"
+
+static void get_inherited_role(const struct dm_row *row, struct dm_value *ret, char *scratch)
+{
+    (void)scratch;
+    ret->text = str_of(usp_inherited_role(row->data));
+}
 
 static const struct dm_param params[] = {
     {.name = "Alias",
@@ -40,7 +48,12 @@ static const struct dm_param params[] = {
      .type = DM_STRING,
      .flags = DM_LIST | DM_STRONG_REF,
      .refers = "Device.LocalAgent.ControllerTrust.Role.",
-     .offset = DM_OFFSET(struct controller, inherited_role)},
+     .get = get_inherited_role},
+    {.name = "Credential",
+     .type = DM_STRING,
+     .flags = DM_WRITABLE | DM_LIST | DM_STRONG_REF,
+     .refers = "Device.LocalAgent.Certificate.",
+     .offset = DM_OFFSET(struct controller, credential)},
     {.name = "PeriodicNotifInterval",
      .type = DM_UNSIGNED_INT,
      .flags = DM_WRITABLE,
@@ -114,6 +127,27 @@ static void applied(struct dm *dm, struct dm_row *row, enum dm_change_kind kind,
     model_mtp_applied(dm, row, kind, changed);
 }
 
+/* TR-181: the BannedRole is the only one of who has it. */
+static int check(struct dm *dm, struct dm_row *row, struct error *err)
+{
+    const struct controller *controller = row->data;
+    const struct dm_row *trust = dm_row_find(dm, STR("Device.LocalAgent.ControllerTrust."));
+    const char *banned = trust ? ((const struct controller_trust *)trust->data)->banned_role : NULL;
+    struct str roles = str_of(controller->assigned_role);
+    bool has_banned = false;
+    unsigned count = 0;
+    struct str one;
+
+    while (roles.len && str_next(&roles, ',', &one)) {
+        count++;
+        if (banned && banned[0] && dm_row_find(dm, str_trim(one)) == dm_row_find(dm, str_of(banned)))
+            has_banned = true;
+    }
+    if (has_banned && count > 1)
+        return error_set(err, ERROR_INVALID_VALUE, NULL, "AssignedRole: the BannedRole excludes all others");
+    return 0;
+}
+
 const struct dm_object model_controller = {
     .flags = DM_TABLE | DM_ADD | DM_DELETE,
     .data_size = sizeof(struct controller),
@@ -121,6 +155,7 @@ const struct dm_object model_controller = {
     .commands = commands,
     .keys = keys,
     .max_rows = LIMIT_CONTROLLERS,
+    .check = check,
     .check_delete = check_delete,
     .applied = applied,
     .done = usp_controller_done,

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Device.LocalAgent.ControllerTrust.: roles and their permissions. */
+/* Device.LocalAgent.ControllerTrust.: roles and their permissions, and the credentials that roles come from. */
+#include "base/limits.h"
 #include "datamodel/device/model.h"
 #include "usp/access.h"
+#include "usp/trust.h"
 
 static void applied(struct dm *dm, struct dm_row *row, enum dm_change_kind kind, uint64_t changed)
 {
@@ -17,7 +19,18 @@ static const struct dm_param trust_params[] = {
      .flags = DM_WRITABLE | DM_LIST | DM_STRONG_REF,
      .refers = "Device.LocalAgent.ControllerTrust.Role.",
      .offset = DM_OFFSET(struct controller_trust, untrusted_role)},
+    {.name = "BannedRole",
+     .type = DM_STRING,
+     .flags = DM_WRITABLE | DM_STRONG_REF,
+     .refers = "Device.LocalAgent.ControllerTrust.Role.",
+     .offset = DM_OFFSET(struct controller_trust, banned_role)},
+    {.name = "SecuredRoles",
+     .type = DM_STRING,
+     .flags = DM_WRITABLE | DM_LIST | DM_STRONG_REF,
+     .refers = "Device.LocalAgent.ControllerTrust.Role.",
+     .offset = DM_OFFSET(struct controller_trust, secured_roles)},
     {.name = "RoleNumberOfEntries", .type = DM_UNSIGNED_INT, .count_of = "Role"},
+    {.name = "CredentialNumberOfEntries", .type = DM_UNSIGNED_INT, .count_of = "Credential"},
     DM_END_PARAMS,
 };
 
@@ -120,6 +133,53 @@ const struct dm_object model_permission = {
     .params = permission_params,
     .keys = permission_keys,
     .max_rows = 1024,
+    .applied = applied,
+};
+
+/* ---- Credential ---- */
+
+/* MTP-and-broker is not offered: roles do not come from an MQTT broker's certificate here. */
+static const char *const uses[] = {
+    [CREDENTIAL_MTP_ONLY] = "MTP-only", [CREDENTIAL_MTP_AND_USP] = "MTP-and-USP", NULL};
+
+static const struct dm_param credential_params[] = {
+    {.name = "Alias",
+     .type = DM_STRING,
+     .flags = DM_AT_CREATION | DM_ALIAS | DM_INDEXED,
+     .max = 64,
+     .offset = DM_OFFSET(struct credential, alias)},
+    {.name = "Enable",
+     .type = DM_BOOLEAN,
+     .flags = DM_WRITABLE,
+     .default_value = "false",
+     .offset = DM_OFFSET(struct credential, enable)},
+    {.name = "Role",
+     .type = DM_STRING,
+     .flags = DM_WRITABLE | DM_LIST | DM_STRONG_REF,
+     .refers = "Device.LocalAgent.ControllerTrust.Role.",
+     .offset = DM_OFFSET(struct credential, role)},
+    {.name = "Credential",
+     .type = DM_STRING,
+     .flags = DM_WRITABLE | DM_STRONG_REF | DM_INDEXED,
+     .refers = "Device.LocalAgent.Certificate.",
+     .offset = DM_OFFSET(struct credential, credential)},
+    {.name = "AllowedUses",
+     .type = DM_ENUM,
+     .flags = DM_WRITABLE,
+     .values = uses,
+     .default_value = "MTP-only",
+     .offset = DM_OFFSET(struct credential, allowed_uses)},
+    DM_END_PARAMS,
+};
+
+static const struct dm_key credential_keys[] = {{{"Credential"}}, {{"Alias"}}, {{NULL}}};
+
+const struct dm_object model_credential = {
+    .flags = DM_TABLE | DM_ADD | DM_DELETE,
+    .data_size = sizeof(struct credential),
+    .params = credential_params,
+    .keys = credential_keys,
+    .max_rows = LIMIT_CREDENTIALS,
     .applied = applied,
 };
 

@@ -6,6 +6,7 @@
 
 #include <time.h>
 
+#include "datamodel/device/certificate.h"
 #include "datamodel/device/model.h"
 
 static void get_up_time(const struct dm_row *row, struct dm_value *ret, char *scratch)
@@ -95,8 +96,20 @@ static const struct dm_event_type events[] = {
     {.name = NULL},
 };
 
+static const struct dm_arg add_certificate_inputs[] = {
+    {.name = "Alias", .type = DM_STRING, .max = 64},
+    {.name = "Certificate", .type = DM_STRING, .required = true, .max = 65535},
+    {.name = NULL},
+};
+
+static const struct dm_command commands[] = {
+    {.name = "AddCertificate()", .inputs = add_certificate_inputs, .run = model_add_certificate},
+    {.name = NULL},
+};
+
 const struct dm_object model_local_agent = {
     .data_size = sizeof(struct local_agent),
     .params = params,
+    .commands = commands,
     .events = events,
 };

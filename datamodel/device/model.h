@@ -37,6 +37,7 @@ struct model {
     const char *software_version; /* of the agent */
     int64_t started;              /* monotonic ms */
     const char *tls_ca_file;      /* where Device.LocalAgent.Certificate. rows come from */
+    struct tls_trust *trust;      /* follows the rows that controllers added; may be NULL (tests) */
     void (*restart)(void *ctx, const struct model_restart *restart);
     void (*mqtt_reconnect)(void *ctx, struct dm_row *client);
     void *ctx; /* of the two functions */
@@ -66,7 +67,7 @@ extern const struct dm_object model_controller_mtp, model_controller_mtp_mqtt, m
 extern const struct dm_object model_subscription;
 extern const struct dm_object model_request;
 extern const struct dm_object model_certificate;
-extern const struct dm_object model_controller_trust, model_role, model_permission;
+extern const struct dm_object model_controller_trust, model_role, model_permission, model_credential;
 extern const struct dm_object model_mqtt, model_mqtt_capabilities, model_mqtt_client, model_mqtt_client_stats,
     model_mqtt_subscription;
 extern const struct dm_object model_unix_domain_sockets, model_unix_domain_socket;

@@ -1,12 +1,16 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """TP-469 section 2, authentication and access control: whose records are heard, and what a role allows."""
 
+from harness.controller import Controller
 from harness.messages import SUBSCRIPTIONS, add, delete, got_rows, got_values, set_, status_of, subscription
 from harness.registry import case
 from harness.steps import boot_parameter, flip, given, given_subscriptions
-from hptest import usp
+from hptest import transports, usp
+from hptest.pki import Pki
+from hptest.process import wait_until
 
-ROLES = "Device.LocalAgent.ControllerTrust.Role."
+CONTROLLERS, TRUST = "Device.LocalAgent.Controller.", "Device.LocalAgent.ControllerTrust."
+ROLES = TRUST + "Role."
 PERMISSION = ROLES + "{i}.Permission.{i}."
 DENIED = 7006
 NO_SESSIONS = "the agent has no session context (the case is conditional on it)"
@@ -91,6 +95,54 @@ def foreign_to_id(t):
 @case("2.8", "Expired certificate with known time", skip=NO_SESSIONS)
 def needs_sessions(_):
     raise AssertionError("never run")
+
+
+# -- 2.9: first contact
+
+def _tls_server(lane):
+    """The agent's WebSocket server asks for certificates of a CA of ours."""
+    pki = lane.keep["pki"] = Pki(lane.dir / "pki")
+    lane.agent.tls(pki.ca_file, *pki.issue("agent"))
+    lane.agent.put("Device.LocalAgent.MTP.1.", WebSocket__EnableEncryption=True)
+
+
+def newcomer(t, name, endpoint_id, certified=None):
+    """A controller that nobody configured, with a certificate for (another) Endpoint ID, connected."""
+    pki = t.lane.keep["pki"]
+    cert, key = pki.issue(name, uris=[f"urn:bbf:usp:id:{certified or endpoint_id}"])
+    port = int(t.lane.agent.factory["Device.LocalAgent.MTP.1.WebSocket.Port"])
+    transport = transports.WsClientTransport(port, endpoint_id=endpoint_id, tls=(pki.ca_file, cert, key))
+    controller = Controller(transport, endpoint_id, t.lane.endpoint_id)
+    t.undo(controller.stop)
+    controller.connect()
+    return controller
+
+
+def controllers(t):
+    """{Endpoint ID: row}"""
+    return {keys["EndpointID"]: row for row, keys in t.ctl.instances(CONTROLLERS, first_level_only=True).items()}
+
+
+def trusted_ca(t, **settings):
+    """The CA of the configuration may authenticate controllers. The Credential row."""
+    certificate, = t.ctl.instances("Device.LocalAgent.Certificate.")
+    return t.ctl.add(TRUST + "Credential.", Enable=True, Credential=certificate.rstrip("."), **settings)
+
+
+@case("2.9", "A new controller has the untrusted role", metrics=1, transports=("websocket",), fresh=True,
+      setup=_tls_server, supports=[TRUST + "Credential.{i}.AllowedUses", TRUST + "UntrustedRole"])
+def untrusted_role(t):
+    trusted_ca(t, AllowedUses="MTP-and-USP")
+    second = newcomer(t, "newcomer", "self::newcomer")
+    t.ok(1, second.request(usp.get("Device.DeviceInfo.")), "no answer")
+    row = controllers(t).get("self::newcomer")
+    t.need(1, row, f"the new controller is not in the table: {controllers(t)}")
+    got = got_values(t.response(1, t.ctl.request(usp.get(CONTROLLERS)), "get_resp"))
+    t.eq(1, row + "AssignedRole", got.get(row + "AssignedRole"), t.ctl.get(TRUST + "UntrustedRole")[TRUST + "UntrustedRole"])
+    # A certificate that names somebody else brings nobody in (R-SEC.0a).
+    other = newcomer(t, "impostor", "self::impostor", certified="self::newcomer")
+    wait_until(lambda: not other.transport.connected, 10, "the session with the wrong certificate ends")
+    t.ok(1, "self::impostor" not in controllers(t), "a controller was taken for another")
 
 
 # -- 2.10 to 2.20: what a permission allows
