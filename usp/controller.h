@@ -13,6 +13,10 @@
 
 struct notification;
 
+enum {
+    CHALLENGE_ID_BYTES = 33,
+};
+
 struct controller {
     /* Device.LocalAgent.Controller.{i}. */
     bool enable;
@@ -30,6 +34,11 @@ struct controller {
     uint32_t onboarding_restart; /* s; 0: never repeated */
 
     /* While it runs. */
+    struct {
+        uint32_t instance; /* of ControllerTrust.Challenge. that it asked for and did not answer yet; 0: none */
+        uint64_t expires;  /* monotonic ms; 0: never */
+        char id[CHALLENGE_ID_BYTES];
+    } challenge;
     char *certificates; /* that its newest record came with (usp/trust.h); NULL: none */
     struct usp *usp;
     struct dm_row *row;

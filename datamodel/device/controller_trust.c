@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Device.LocalAgent.ControllerTrust.: roles and their permissions, and the credentials that roles come from. */
 #include "base/limits.h"
+#include "datamodel/device/challenge.h"
 #include "datamodel/device/model.h"
 #include "usp/access.h"
 #include "usp/trust.h"
@@ -31,12 +32,25 @@ static const struct dm_param trust_params[] = {
      .offset = DM_OFFSET(struct controller_trust, secured_roles)},
     {.name = "RoleNumberOfEntries", .type = DM_UNSIGNED_INT, .count_of = "Role"},
     {.name = "CredentialNumberOfEntries", .type = DM_UNSIGNED_INT, .count_of = "Credential"},
+    {.name = "ChallengeNumberOfEntries", .type = DM_UNSIGNED_INT, .count_of = "Challenge"},
     DM_END_PARAMS,
+};
+
+static const struct dm_command trust_commands[] = {
+    {.name = "RequestChallenge()",
+     .inputs = model_request_challenge_inputs,
+     .outputs = model_request_challenge_outputs,
+     .run = model_request_challenge},
+    {.name = "ChallengeResponse()",
+     .inputs = model_challenge_response_inputs,
+     .run = model_challenge_response},
+    {.name = NULL},
 };
 
 const struct dm_object model_controller_trust = {
     .data_size = sizeof(struct controller_trust),
     .params = trust_params,
+    .commands = trust_commands,
     .applied = applied,
 };
 

@@ -67,7 +67,8 @@ extern const struct dm_object model_controller_mtp, model_controller_mtp_mqtt, m
 extern const struct dm_object model_subscription;
 extern const struct dm_object model_request;
 extern const struct dm_object model_certificate;
-extern const struct dm_object model_controller_trust, model_role, model_permission, model_credential;
+extern const struct dm_object model_controller_trust, model_role, model_permission, model_credential,
+    model_challenge;
 extern const struct dm_object model_mqtt, model_mqtt_capabilities, model_mqtt_client, model_mqtt_client_stats,
     model_mqtt_subscription;
 extern const struct dm_object model_unix_domain_sockets, model_unix_domain_socket;

@@ -26,6 +26,7 @@ const struct dm_mount model_mounts[] = {
     {"Device.LocalAgent.Certificate.{i}.", &model_certificate},
     {"Device.LocalAgent.ControllerTrust.", &model_controller_trust},
     {"Device.LocalAgent.ControllerTrust.Credential.{i}.", &model_credential},
+    {"Device.LocalAgent.ControllerTrust.Challenge.{i}.", &model_challenge},
     {"Device.LocalAgent.ControllerTrust.Role.{i}.", &model_role},
     {"Device.LocalAgent.ControllerTrust.Role.{i}.Permission.{i}.", &model_permission},
     {"Device.MQTT.", &model_mqtt},
