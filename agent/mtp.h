@@ -25,7 +25,7 @@ struct session {
     char *peer;           /* Endpoint ID; NULL until it is known */
     struct websocket *ws; /* one of the two */
     struct uds *uds;
-    void *server; /* of an incoming WebSocket, else NULL */
+    void *server;       /* of an incoming WebSocket, else NULL */
     X509 *certificate;  /* that the peer showed, or NULL */
     char *certificates; /* of the channel */
     bool refused;       /* it is not who it says: nothing is taken from it, and it closes */

@@ -15,7 +15,7 @@ enum dm_permission {
     DM_MAY_EXECUTE = 1 << 2,
     DM_MAY_NOTIFY = 1 << 3,
     DM_MAY_READ_SECRET = 1 << 4, /* a secured role (ControllerTrust.SecuredRoles) may read it */
-    DM_MAY_DEPENDS = 1 << 7, /* depends on the instance: ask `exact` */
+    DM_MAY_DEPENDS = 1 << 7,     /* depends on the instance: ask `exact` */
 };
 
 struct dm_access {

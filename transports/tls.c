@@ -139,8 +139,9 @@ static bool verify_with(X509_STORE_CTX *ctx, const struct tls_trust *trust)
     X509_STORE_CTX *own = X509_STORE_CTX_new();
     bool good = false;
 
-    if (own && X509_STORE_CTX_init(own, trust->store, X509_STORE_CTX_get0_cert(ctx),
-                                   X509_STORE_CTX_get0_untrusted(ctx)) == 1 &&
+    if (own &&
+        X509_STORE_CTX_init(own, trust->store, X509_STORE_CTX_get0_cert(ctx),
+                            X509_STORE_CTX_get0_untrusted(ctx)) == 1 &&
         X509_VERIFY_PARAM_set1(X509_STORE_CTX_get0_param(own), X509_STORE_CTX_get0_param(ctx)) == 1) {
         X509_STORE_CTX_set_flags(own, X509_V_FLAG_PARTIAL_CHAIN);
         good = X509_verify_cert(own) == 1;

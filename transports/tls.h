@@ -16,7 +16,8 @@ struct tls_settings {
     const char *certificate_file; /* own chain, PEM; NULL for none */
     const char *key_file;         /* own key, PEM */
     bool require_peer;            /* server: refuse clients without a certificate */
-    const struct tls_trust *trust; /* more that is trusted; must live as long as what is made with it; NULL: none */
+    const struct tls_trust
+        *trust; /* more that is trusted; must live as long as what is made with it; NULL: none */
 };
 
 /*

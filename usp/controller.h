@@ -25,7 +25,7 @@ struct controller {
     char *controller_code;
     char *provisioning_code;
     char *assigned_role;
-    char *credential; /* certificates that it may show */
+    char *credential;           /* certificates that it may show */
     uint32_t periodic_interval; /* s; 0: no Periodic! */
     int64_t periodic_time;      /* s since 1970; phase of Periodic! */
     uint32_t retry_minimum;     /* s */
@@ -35,8 +35,9 @@ struct controller {
 
     /* While it runs. */
     struct {
-        uint32_t instance; /* of ControllerTrust.Challenge. that it asked for and did not answer yet; 0: none */
-        uint64_t expires;  /* monotonic ms; 0: never */
+        uint32_t
+            instance; /* of ControllerTrust.Challenge. that it asked for and did not answer yet; 0: none */
+        uint64_t expires; /* monotonic ms; 0: never */
         char id[CHALLENGE_ID_BYTES];
     } challenge;
     char *certificates; /* that its newest record came with (usp/trust.h); NULL: none */

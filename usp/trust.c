@@ -33,10 +33,9 @@ static const struct credential *credential_of(struct usp *usp, const char *certi
 
 const char *usp_inherited_role(const struct controller *controller)
 {
-    const struct credential *credential =
-        controller->usp && controller->certificates
-            ? credential_of(controller->usp, controller->certificates)
-            : NULL;
+    const struct credential *credential = controller->usp && controller->certificates
+                                              ? credential_of(controller->usp, controller->certificates)
+                                              : NULL;
 
     return credential && credential->allowed_uses == CREDENTIAL_MTP_AND_USP && credential->role
                ? credential->role
@@ -45,7 +44,8 @@ const char *usp_inherited_role(const struct controller *controller)
 
 void usp_controller_presented(struct controller *controller, const char *certificates)
 {
-    if (strcmp(controller->certificates ? controller->certificates : "", certificates ? certificates : "") == 0)
+    if (strcmp(controller->certificates ? controller->certificates : "", certificates ? certificates : "") ==
+        0)
         return;
     /* Without memory for it there is no inherited role. */
     if (str_replace(&controller->certificates, certificates) < 0)
@@ -78,10 +78,12 @@ static int set(struct usp *usp, struct dm_row *row, const char *name, struct str
     return dm_set(usp->dm, row, dm_node_param(row->node, name), value, err);
 }
 
-struct controller *usp_first_contact(struct usp *usp, const struct usp_channel *channel, struct str endpoint_id)
+struct controller *usp_first_contact(struct usp *usp, const struct usp_channel *channel,
+                                     struct str endpoint_id)
 {
-    const struct credential *credential =
-        channel->named && channel->certificates ? credential_of(usp, channel->certificates) : NULL;
+    const struct credential *credential = channel->named && channel->certificates
+                                              ? credential_of(usp, channel->certificates)
+                                              : NULL;
     struct dm_row *trust_row = dm_row_find(usp->dm, STR(TRUST));
     const struct controller_trust *trust = trust_row ? trust_row->data : NULL;
     const char *role = trust && trust->untrusted_role ? trust->untrusted_role : "";

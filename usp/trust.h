@@ -35,6 +35,7 @@ bool usp_credential_accepts(const struct controller *controller, const char *cer
  * Credential row that may authenticate controllers vouches (R-SEC.3, R-SEC.4). Without an inherited role it is assigned
  * the UntrustedRole. NULL: it stays unknown.
  */
-struct controller *usp_first_contact(struct usp *usp, const struct usp_channel *channel, struct str endpoint_id);
+struct controller *usp_first_contact(struct usp *usp, const struct usp_channel *channel,
+                                     struct str endpoint_id);
 
 #endif

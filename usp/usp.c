@@ -361,8 +361,8 @@ static enum usp_verdict take_payload(struct usp *usp, struct usp_channel *from, 
     if (controller && !controller->enable)
         controller = NULL;
     if (controller && !usp_credential_accepts(controller, from->certificates))
-        return ignore(usp, err, ERROR_REQUEST_DENIED, "not a certificate of this controller's Credential: ",
-                      record->from_id);
+        return ignore(usp, err, ERROR_REQUEST_DENIED,
+                      "not a certificate of this controller's Credential: ", record->from_id);
     if (controller)
         usp_controller_presented(controller, from->certificates);
     if (controller && usp_access_banned(usp, controller))

@@ -281,7 +281,8 @@ static X509 *read_one(const char *text, struct error *err)
         return x509;
     X509_free(x509);
     X509_free(more);
-    error_set(err, ERROR_COMMAND_FAILURE, NULL, "Certificate: %s", more ? "more than one" : "not an X.509 certificate");
+    error_set(err, ERROR_COMMAND_FAILURE, NULL, "Certificate: %s",
+              more ? "more than one" : "not an X.509 certificate");
     return NULL;
 }
 

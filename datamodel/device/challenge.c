@@ -154,7 +154,8 @@ static struct challenge *challenge_of(struct dm *dm, uint32_t instance)
 
 static bool is_pending(const struct controller *controller, uint64_t now)
 {
-    return controller->challenge.instance && (!controller->challenge.expires || controller->challenge.expires > now);
+    return controller->challenge.instance &&
+           (!controller->challenge.expires || controller->challenge.expires > now);
 }
 
 /* ---- RequestChallenge() ---- */
@@ -166,8 +167,11 @@ const struct dm_arg model_request_challenge_inputs[] = {
 };
 
 const struct dm_arg model_request_challenge_outputs[] = {
-    {.name = "Instruction", .type = DM_BASE64}, {.name = "InstructionType"}, {.name = "ValueType"},
-    {.name = "ChallengeID"},                    {.name = NULL},
+    {.name = "Instruction", .type = DM_BASE64},
+    {.name = "InstructionType"},
+    {.name = "ValueType"},
+    {.name = "ChallengeID"},
+    {.name = NULL},
 };
 
 static int new_id(char to[CHALLENGE_ID_BYTES])
@@ -306,7 +310,8 @@ static int assign(struct dm *dm, struct controller *controller, const struct cha
 }
 
 /* R-SEC.16, R-SEC.17 */
-static int failed(struct dm *dm, struct controller *controller, struct challenge *challenge, struct error *err)
+static int failed(struct dm *dm, struct controller *controller, struct challenge *challenge,
+                  struct error *err)
 {
     challenge->failures++;
     if (challenge->failures >= challenge->retries) {

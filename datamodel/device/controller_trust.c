@@ -234,7 +234,8 @@ static int add_role(struct dm *dm, struct dm_row *trust, const char *name, const
         struct dm_row *row = dm_add(dm, role, dm_node_child(role->node, STR("Permission")), 0, err);
         char scratch[DM_SCRATCH_BYTES];
 
-        str_from_u64(scratch, order++); /* from 0: the orders that controllers use begin with 1 (TP-469 2.25) */
+        scratch[str_from_u64(scratch, order++)] =
+            '\0'; /* from 0: the orders that controllers use begin with 1 (TP-469 2.25) */
         if (!row || set(dm, row, "Enable", "true", err) < 0 || set(dm, row, "Order", scratch, err) < 0 ||
             set(dm, row, "Targets", grants->targets, err) < 0 ||
             set(dm, row, "Param", grants->param, err) < 0 || set(dm, row, "Obj", grants->obj, err) < 0 ||
