@@ -44,12 +44,16 @@ const char *usp_inherited_role(const struct controller *controller)
 
 void usp_controller_presented(struct controller *controller, const char *certificates)
 {
+    const char *before = usp_inherited_role(controller); /* of the Credential row: it stays */
+
     if (strcmp(controller->certificates ? controller->certificates : "", certificates ? certificates : "") ==
         0)
         return;
     /* Without memory for it there is no inherited role. */
     if (str_replace(&controller->certificates, certificates) < 0)
         str_replace(&controller->certificates, NULL);
+    if (strcmp(before, usp_inherited_role(controller)) == 0)
+        return;
     controller->access_generation = 0;
     dm_changed(controller->usp->dm, controller->row, dm_node_param(controller->row->node, "InheritedRole"));
 }

@@ -86,6 +86,27 @@ static bool names(struct fixture *f, const char *alternative, const char *endpoi
     return found;
 }
 
+static bool claims(struct fixture *f, const char *alternative, const char *endpoint_id)
+{
+    X509 *certificate = pki_certificate(f->pki.key, "x", alternative, f->pki.certificate, f->pki.key, -1, 1);
+    bool found = tls_certificate_claims(certificate, endpoint_id);
+
+    X509_free(certificate);
+    return found;
+}
+
+/* Who names nobody is nobody else either */
+static void test_claims(void **state)
+{
+    struct fixture *f = *state;
+
+    assert_true(claims(f, "URI:urn:bbf:usp:id:self::one", "self::two"));
+    assert_true(claims(f, "DNS:one.example", "fqdn::two.example"));
+    assert_false(claims(f, "DNS:one.example", "self::two"));
+    assert_false(claims(f, "URI:http://self::one", "self::two"));
+    assert_false(tls_certificate_claims(f->pki.certificate, "fqdn::two.example"));
+}
+
 /* R-SEC.0a */
 static void test_identity(void **state)
 {
@@ -109,6 +130,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_contexts, setup, teardown),
         cmocka_unit_test_setup_teardown(test_identity, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_claims, setup, teardown),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
