@@ -118,11 +118,11 @@ static int run_delete(struct dm_call *call, struct error *err)
 }
 
 static const struct dm_command commands[] = {
-    {.name = "Delete()", .run = run_delete},
     {.name = "GetFingerprint()",
      .inputs = fingerprint_inputs,
      .outputs = fingerprint_outputs,
      .run = run_fingerprint},
+    {.name = "Delete()", .run = run_delete},
     {.name = NULL},
 };
 
