@@ -14,9 +14,9 @@
 /* What goes up (http_post.c). */
 struct http_upload {
     const char *method;
-    struct buf *content; /* taken over when the fetch has begun */
+    struct buf *content;        /* taken over when the fetch has begun */
     const char *const *headers; /* lines, ended by NULL */
-    uint32_t timeout_s;  /* for all of it */
+    uint32_t timeout_s;         /* for all of it */
 };
 
 struct http_fetcher {
@@ -38,7 +38,7 @@ struct http_fetch {
     char *url; /* without credentials, for messages */
     uint64_t offset;
     uint64_t max_bytes;
-    uint64_t received; /* of this body */
+    uint64_t received;  /* of this body */
     struct buf content; /* of an upload */
     bool uploads;
     bool head_told;
