@@ -132,8 +132,14 @@ static const char *make_url(struct bulk_profile *profile, struct buf *url)
 static void on_failed(struct bulk_profile *profile)
 {
     struct loop *loop = profile->bulk->loop;
+    bool newer = profile->reports_count > profile->sending;
 
     profile->sending = 0;
+    if (newer) { /* the next interval began meanwhile */
+        bulk_keep(profile, 1);
+        bulk_deliver(profile);
+        return;
+    }
     if (!profile->retry)
         return;
     profile->retries++;
@@ -225,8 +231,9 @@ void bulk_deliver(struct bulk_profile *profile)
 
     if (!profile->reports || profile->post)
         return;
+    bulk_fit(profile);
     if (assemble(profile, &content) < 0) {
-        bulk_drop(profile, profile->reports_count); /* append_report() saw to it that they fit: no memory */
+        bulk_drop(profile, profile->reports_count); /* they fit, so this is memory */
         buf_done(&content);
         return;
     }

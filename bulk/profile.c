@@ -9,6 +9,7 @@
 
 enum {
     MS = 1000,
+    FRAME_BYTES = 64, /* what stands around reports in a message */
 };
 
 /* ---- reports that wait ---- */
@@ -49,16 +50,16 @@ void bulk_drop(struct bulk_profile *profile, uint32_t count)
     drop_after(profile, 0, count);
 }
 
-/* Reports go in the order they were made; those that are under way are not touched. */
-static void keep_failed(struct bulk_profile *profile)
+void bulk_keep(struct bulk_profile *profile, uint32_t current)
 {
     uint32_t idle = profile->reports_count - profile->sending;
-    uint32_t most = profile->retained < 0 ? LIMIT_BULK_REPORTS - 1 : (uint32_t)profile->retained;
+    uint32_t most = LIMIT_BULK_REPORTS - 1;
 
-    if (most >= LIMIT_BULK_REPORTS)
-        most = LIMIT_BULK_REPORTS - 1;
     if (profile->protocol == BULK_EVENT)
         most = 0; /* each is a notification of its own, with its own retries (TR-369, A.4) */
+    else if (profile->retained >= 0 && (uint32_t)profile->retained < most)
+        most = (uint32_t)profile->retained;
+    most += current;
     if (idle > most)
         drop_after(profile, profile->sending, idle - most);
 }
@@ -68,31 +69,42 @@ static bool same_bytes(const struct buf *a, const struct buf *b)
     return a->len == b->len && (!a->len || memcmp(buf_data(a), buf_data(b), a->len) == 0);
 }
 
-/* What cannot go into one message with the newest report gives way to it, the oldest first. */
-static void append_report(struct bulk_profile *profile, struct bulk_report *report)
+void bulk_fit(struct bulk_profile *profile)
+{
+    const struct bulk_report *newest = profile->reports;
+    size_t bytes = FRAME_BYTES;
+    uint32_t fit = 0;
+
+    while (newest->next)
+        newest = newest->next;
+    bytes += newest->header.len;
+    for (const struct bulk_report *report = profile->reports; report; report = report->next) {
+        /* CSV: rows under another header would be read as something else. */
+        if (!same_bytes(&report->header, &newest->header)) {
+            fit = 0;
+            bytes = FRAME_BYTES + newest->header.len;
+            continue;
+        }
+        bytes += report->body.len + 1;
+        fit++;
+    }
+    drop_after(profile, 0, profile->reports_count - fit);
+    while (fit > 1 && bytes > LIMIT_BULK_REPORT_BYTES) {
+        bytes -= profile->reports->body.len + 1;
+        drop_after(profile, 0, 1);
+        fit--;
+    }
+}
+
+/* Where memory for reports ends, the oldest give way. */
+static int append_report(struct bulk_profile *profile, struct bulk_report *report, struct error *err)
 {
     struct bulk *bulk = profile->bulk;
     struct bulk_report **at;
-    size_t bytes = report_bytes(report);
-    uint32_t old = 0;
 
-    for (struct bulk_report *other = profile->reports; other; other = other->next) {
-        bytes += report_bytes(other) + 1;
-        /* CSV: rows under another header would be read as something else. */
-        if (!same_bytes(&other->header, &report->header))
-            bytes += LIMIT_BULK_REPORT_BYTES;
-    }
-    while (profile->reports_count > profile->sending + old) {
-        struct bulk_report *oldest = profile->reports;
-
-        for (uint32_t i = 0; i < profile->sending; i++)
-            oldest = oldest->next;
-        if (bytes + 64 <= LIMIT_BULK_REPORT_BYTES &&
-            bulk->retained_bytes + report_bytes(report) <= LIMIT_BULK_RETAINED_BYTES)
-            break;
-        bytes -= report_bytes(oldest) + 1;
-        if (!same_bytes(&oldest->header, &report->header))
-            bytes -= LIMIT_BULK_REPORT_BYTES;
+    while (bulk->retained_bytes + report_bytes(report) > LIMIT_BULK_RETAINED_BYTES) {
+        if (profile->reports_count == profile->sending)
+            return error_set(err, ERROR_RESOURCES_EXCEEDED, NULL, "too many reports wait for delivery");
         drop_after(profile, profile->sending, 1);
     }
     for (at = &profile->reports; *at;)
@@ -100,6 +112,7 @@ static void append_report(struct bulk_profile *profile, struct bulk_report *repo
     *at = report;
     profile->reports_count++;
     bulk->retained_bytes += report_bytes(report);
+    return 0;
 }
 
 /* ---- one report ---- */
@@ -172,7 +185,8 @@ static int write_report(struct bulk_profile *profile, struct bulk_report *report
         bulk_write_csv_rows(&report->body, &items, &profile->csv, now);
     }
     arena_done(&arena);
-    if (report->header.failed || report->body.failed)
+    if (report->header.failed || report->body.failed ||
+        report_bytes(report) + FRAME_BYTES > LIMIT_BULK_REPORT_BYTES)
         return error_set(err, ERROR_RESOURCES_EXCEEDED, NULL, "the report is too large");
     return rc;
 }
@@ -183,12 +197,11 @@ static int collect(struct bulk_profile *profile, struct error *err)
 
     if (!report)
         return error_set(err, ERROR_RESOURCES_EXCEEDED, NULL, "out of memory");
-    if (write_report(profile, report, err) < 0) {
+    bulk_keep(profile, 0);
+    if (write_report(profile, report, err) < 0 || append_report(profile, report, err) < 0) {
         report_free(report);
         return -1;
     }
-    keep_failed(profile);
-    append_report(profile, report);
     profile->reports_encoding = profile->encoding;
     timer_cancel(&profile->bulk->loop->timers, &profile->again);
     bulk_deliver(profile);

@@ -149,5 +149,9 @@ void bulk_cancel(struct bulk_profile *profile);
 bool bulk_may_see(struct bulk_profile *profile, const struct dm_access **ret);
 /* The oldest reports are delivered or given up; profile.c. */
 void bulk_drop(struct bulk_profile *profile, uint32_t count);
+/* Of the reports that are not under way, keeps NumberOfRetainedFailedReports and `current` more: the oldest go. */
+void bulk_keep(struct bulk_profile *profile, uint32_t current);
+/* Nothing is under way: what cannot go into one message with the newest report gives way to it. */
+void bulk_fit(struct bulk_profile *profile);
 
 #endif

@@ -588,6 +588,15 @@ static void retained(void **state)
     expect(bench, "");
     answer(bench, HTTP_DONE);
     expect(bench, POSTED("http://c/x?" QUERY) "{\"Report\":[{\"A\":5}]}\n");
+    pass(
+        bench,
+        10); /* the answer takes longer than an interval, and is no: what was gathered meanwhile goes at once */
+    answer(bench, HTTP_TRANSIENT);
+    expect(bench, POSTED("http://c/x?" QUERY) "{\"Report\":[{\"A\":5},{\"A\":5}]}\n");
+    put(bench, PROFILE "NumberOfRetainedFailedReports", "0");
+    pass(bench, 10);
+    answer(bench, HTTP_TRANSIENT);
+    expect(bench, POSTED("http://c/x?" QUERY) "{\"Report\":[{\"A\":5}]}\n");
     answer(bench, HTTP_TRANSIENT);
     put(bench, PROFILE "EncodingType", "CSV"); /* reports of the other encoding are gone */
     put(bench, PROFILE "CSVEncoding.RowTimestamp", "None");
@@ -653,6 +662,42 @@ static void bad_values(void **state)
            PROFILE "HTTP.URL\n" PROFILE "HTTP.URL\n" PROFILE "ReportingInterval\n" PROFILE "Controller\n");
 }
 
+/* A report has a ceiling, and so has what one message carries: the oldest reports give way */
+static void large(void **state)
+{
+    struct bench *bench = *state;
+    struct dm_row *row = dm_row_find(bench->dm, STR(PROFILE));
+    char *text = malloc(65001);
+    struct error err;
+
+    memset(text, 'x', 65000);
+    text[65000] = '\0';
+    put(bench, "Device.Thing.1.Inside.Title", text);
+    put(bench, PROFILE "NumberOfRetainedFailedReports", "-1");
+    use_http(bench);
+    for (int i = 0; i < 100; i++) {
+        char name[4];
+
+        snprintf(name, sizeof(name), "%d", i);
+        parameter(bench, name, "Device.Thing.1.Inside.Title");
+    }
+    for (int i = 0; i < 3; i++) {
+        pass(bench, 10);
+        assert_non_null(bench->ops);
+        answer(bench, HTTP_TRANSIENT);
+    }
+    assert_int_equal(bench->bulk->retained_bytes / 6500000, 1);
+    for (int i = 100; i < 150; i++) {
+        char name[4];
+
+        snprintf(name, sizeof(name), "%d", i);
+        parameter(bench, name, "Device.Thing.1.Inside.Title");
+    }
+    assert_int_equal(bulk_force(bench->bulk, row, &err), -1);
+    assert_int_equal(err.code, ERROR_RESOURCES_EXCEEDED);
+    free(text);
+}
+
 /* A profile that goes takes its timers and its post along */
 static void deleted(void **state)
 {
@@ -683,6 +728,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(retained, set_up, tear_down),
         cmocka_unit_test_setup_teardown(mqtt, set_up, tear_down),
         cmocka_unit_test_setup_teardown(bad_values, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(large, set_up, tear_down),
         cmocka_unit_test_setup_teardown(deleted, set_up, tear_down),
     };
 
