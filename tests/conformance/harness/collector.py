@@ -6,6 +6,7 @@ import http.server
 import io
 import json
 import ssl
+import sys
 import threading
 import time
 import urllib.parse
@@ -47,6 +48,15 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     do_POST = do_PUT = _take
 
 
+class _Server(http.server.ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request, client_address):
+        """A connection that the agent resets is no news."""
+        if not isinstance(sys.exc_info()[1], OSError):
+            super().handle_error(request, client_address)
+
+
 class Collector:
     """`status` is what it answers; change it at any time."""
 
@@ -54,8 +64,7 @@ class Collector:
         self.status = 200
         self.transfers = []
         self.changed = threading.Condition()
-        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
-        self._server.daemon_threads = True
+        self._server = _Server(("127.0.0.1", 0), _Handler)
         self._server.collector = self
         if tls:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
