@@ -374,7 +374,8 @@ static void tell_recovery(struct agent *agent)
 /* From here on the agent is seen. version: of the gateway's firmware, for FirmwareUpdated in Boot!. */
 static int begin(struct agent *agent, const char *version, struct error *err)
 {
-    struct tls_settings tls = tls_of(agent->config);
+    /* R-BULK.6: the collector is not shown a certificate of ours, it has the profile's credentials. */
+    struct tls_settings tls = {.ca_file = agent->config->tls_ca_file};
 
     /* Boot! is queued before anything can raise another event. */
     if (boot_load(&agent->boot, agent->store, version, err) < 0)
