@@ -76,7 +76,7 @@ struct bulk_profile {
     struct bulk_report *reports;
     uint32_t reports_count;
     uint32_t sending; /* of the oldest: are under way */
-    uint32_t retries;
+    uint32_t retries; /* in a row; a restart begins at none (R-BULK.5) */
     struct http_fetch *post;
 };
 
