@@ -378,6 +378,9 @@ static void tell_recovery(struct agent *agent)
 /* From here on the agent is seen. version: of the gateway's firmware, for FirmwareUpdated in Boot!. */
 static int begin(struct agent *agent, const char *version, struct error *err)
 {
+    /* R-BULK.6: the collector is not shown a certificate of ours, it has the profile's credentials. */
+    struct tls_settings tls = {.ca_file = agent->config->tls_ca_file};
+
     /* Boot! is queued before anything can raise another event. */
     if (boot_load(&agent->boot, agent->store, version, err) < 0)
         return -1;
@@ -385,6 +388,8 @@ static int begin(struct agent *agent, const char *version, struct error *err)
         agent->boot.why.reason = "The database was damaged and was made anew";
     if (restore_home(agent, err) < 0 || usp_start(agent->usp, &agent->boot.why, err) < 0 ||
         open_home(agent, err) < 0)
+        return -1;
+    if (agent_bulk_start(&agent->bulk, &agent->model, &tls, err) < 0)
         return -1;
     tell_recovery(agent);
     usp_requests_abandon(agent->usp); /* what no job goes on with ended with the last life */
@@ -449,6 +454,7 @@ void agent_done(struct agent *agent)
     websocket_context_free(agent->websockets);
     if (agent->dm)
         dm_flush(agent->dm, NULL);
+    agent_bulk_done(&agent->bulk, &agent->model);
     dm_free(agent->dm);
     usp_free(agent->usp);
     store_close(agent->store);

@@ -12,6 +12,10 @@
 #define LIMIT_VALUE_BYTES 65536u       /* one parameter value */
 #define LIMIT_CONFIG_LINE_BYTES 66560u /* one line of a configuration file: a path, a value and the rest */
 #define LIMIT_CONFIG_BYTES (4u << 20)  /* one configuration file */
+#define LIMIT_BULK_REPORT_BYTES (8u << 20)  /* one bulk data report as it is sent, retained ones included */
+#define LIMIT_BULK_GATHER_BYTES (64u << 20) /* names and values of one report while it is written */
+#define LIMIT_BULK_RETAINED_BYTES \
+    (32u << 20) /* bulk data reports that were not delivered yet, of all profiles */
 #define LIMIT_LAN_FRAME_BYTES (256u << 10) /* one message from a LAN device */
 #define LIMIT_IMAGE_BYTES (512ull << 20)   /* one firmware image */
 
@@ -36,6 +40,10 @@
 #define LIMIT_JOBS 65536u             /* firmware jobs that have not ended */
 #define LIMIT_JSON_DEPTH 32u          /* nesting of JSON from the LAN */
 #define LIMIT_JSON_VALUES 8192u       /* members and items in one JSON message from the LAN */
+#define LIMIT_BULK_PROFILES 64u       /* rows of Device.BulkData.Profile */
+#define LIMIT_BULK_PARAMETERS 256u    /* rows of one profile's Parameter and RequestURIParameter */
+#define LIMIT_BULK_ITEMS 262144u      /* parameters in one bulk data report */
+#define LIMIT_BULK_REPORTS 1024u      /* reports of one profile that were not delivered yet */
 #define LIMIT_LAN_CANDIDATES 4096u    /* peers on the LAN that spoke but did not say yet who they are */
 #define LIMIT_LAN_ADDRESSES 4096u     /* addresses of LAN peers with an allowance of their own */
 #define LIMIT_LAN_SESSIONS 16u        /* WebSockets from one address of the LAN, other than this machine */

@@ -31,6 +31,7 @@ void http_fetch_free(struct http_fetch *fetch)
         curl_easy_cleanup(fetch->curl);
     }
     curl_slist_free_all(fetch->headers);
+    buf_done(&fetch->content);
     free(fetch->url);
     free(fetch->etag);
     free(fetch->last_modified);
@@ -126,11 +127,11 @@ static int describe_body(struct http_fetch *fetch, struct http_head *head)
     head->length = length;
     /* A weak ETag does not promise the same bytes (RFC 9110, 13.1.5). */
     head->validator = fetch->etag && strncmp(fetch->etag, "W/", 2) != 0 ? fetch->etag : fetch->last_modified;
-    if (status == STATUS_PARTIAL) {
+    if (status == STATUS_PARTIAL && !fetch->uploads) {
         head->offset = fetch->offset;
         if (!fetch->offset || check_range(fetch, &head->length) < 0)
             return refuse(fetch, HTTP_PERMANENT, "the server sends another part than it was asked for");
-    } else if (status != 200) {
+    } else if (status != 200 && !(fetch->uploads && status > 200 && status < 300)) {
         fetch->refused = HTTP_PERMANENT;
         return error_set(&fetch->why, ERROR_OPERATION_ERROR, fetch->url,
                          "the server answers with HTTP status %ld", status);
@@ -359,7 +360,25 @@ static void set_options(struct http_fetch *fetch, const struct http_request *req
     set_tls(curl, &request->tls);
 }
 
-static int begin(struct http_fetch *fetch, const struct http_request *request, struct error *err)
+/* The content stays where it is: curl sends it again after a redirect or a request for credentials. */
+static int set_upload(struct http_fetch *fetch, const struct http_upload *upload)
+{
+    CURL *curl = fetch->curl;
+
+    for (const char *const *line = upload->headers; *line; line++)
+        if (add_header(fetch, *line) < 0)
+            return -1;
+    buf_move(&fetch->content, upload->content);
+    fetch->uploads = true;
+    curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)fetch->content.len);
+    curl_easy_setopt(curl, CURLOPT_POSTFIELDS, fetch->content.len ? (char *)buf_data(&fetch->content) : "");
+    curl_easy_setopt(curl, CURLOPT_POSTREDIR, (long)CURL_REDIR_POST_ALL);
+    curl_easy_setopt(curl, CURLOPT_TIMEOUT, (long)upload->timeout_s);
+    return curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, upload->method) == CURLE_OK ? 0 : -1;
+}
+
+static int begin(struct http_fetch *fetch, const struct http_request *request,
+                 const struct http_upload *upload, struct error *err)
 {
     bool usable = strncasecmp(request->url, "http://", 7) == 0 ||
                   strncasecmp(request->url, "https://", 8) == 0;
@@ -370,6 +389,7 @@ static int begin(struct http_fetch *fetch, const struct http_request *request, s
     fetch->url = public_url(request->url);
     fetch->curl = curl_easy_init();
     if (!fetch->url || !fetch->curl || ask_for_rest(fetch, request) < 0 ||
+        (upload && set_upload(fetch, upload) < 0) ||
         curl_easy_setopt(fetch->curl, CURLOPT_URL, request->url) != CURLE_OK)
         return error_set(err, ERROR_RESOURCES_EXCEEDED, fetch->url, "out of memory");
     set_options(fetch, request);
@@ -379,8 +399,9 @@ static int begin(struct http_fetch *fetch, const struct http_request *request, s
     return 0;
 }
 
-struct http_fetch *http_fetch_start(struct http_fetcher *fetcher, const struct http_request *request,
-                                    const struct http_fetch_ops *ops, void *ctx, struct error *err)
+struct http_fetch *http_fetch_begin(struct http_fetcher *fetcher, const struct http_request *request,
+                                    const struct http_upload *upload, const struct http_fetch_ops *ops,
+                                    void *ctx, struct error *err)
 {
     struct http_fetch *fetch = calloc(1, sizeof(*fetch));
 
@@ -398,11 +419,17 @@ struct http_fetch *http_fetch_start(struct http_fetcher *fetcher, const struct h
         fetch->next->self = &fetch->next;
     fetch->self = &fetcher->first;
     fetcher->first = fetch;
-    if (begin(fetch, request, err) < 0) {
+    if (begin(fetch, request, upload, err) < 0) {
         http_fetch_free(fetch);
         return NULL;
     }
     return fetch;
+}
+
+struct http_fetch *http_fetch_start(struct http_fetcher *fetcher, const struct http_request *request,
+                                    const struct http_fetch_ops *ops, void *ctx, struct error *err)
+{
+    return http_fetch_begin(fetcher, request, NULL, ops, ctx, err);
 }
 
 void http_fetch_cancel(struct http_fetch *fetch)

@@ -9,6 +9,7 @@
 #include "datamodel/dm.h"
 #include "datamodel/path.h"
 
+struct bulk;
 struct firmware;
 struct home;
 struct usp;
@@ -33,6 +34,7 @@ struct model {
     struct usp *usp;
     struct firmware *firmware;    /* may be NULL (tests) */
     struct home *home;            /* may be NULL (tests) */
+    struct bulk *bulk;            /* may be NULL (tests, and until the agent begins) */
     struct observers mtp;         /* struct model_mtp_event: who carries records listens */
     const char *software_version; /* of the agent */
     int64_t started;              /* monotonic ms */
@@ -69,6 +71,8 @@ extern const struct dm_object model_request;
 extern const struct dm_object model_certificate;
 extern const struct dm_object model_controller_trust, model_role, model_permission, model_credential,
     model_challenge;
+extern const struct dm_object model_bulk_data, model_bulk_profile, model_bulk_parameter, model_bulk_csv,
+    model_bulk_json, model_bulk_http, model_bulk_uri_parameter, model_bulk_mqtt;
 extern const struct dm_object model_mqtt, model_mqtt_capabilities, model_mqtt_client, model_mqtt_client_stats,
     model_mqtt_subscription;
 extern const struct dm_object model_unix_domain_sockets, model_unix_domain_socket;

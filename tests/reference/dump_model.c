@@ -37,6 +37,17 @@ static const char *or_empty(const char *text)
     return text ? text : "";
 }
 
+/* Line ends escaped: each parameter is one line here. */
+static void print_default(const char *text)
+{
+    for (; text && *text; text++) {
+        if (*text == '\r' || *text == '\n')
+            fputs(*text == '\r' ? "\\r" : "\\n", stdout);
+        else
+            putchar(*text);
+    }
+}
+
 static void print_param(const char *object, const struct dm_param *param)
 {
     printf("%s%s\tparam\t%s\t%s\t", object, param->name,
@@ -45,7 +56,9 @@ static void print_param(const char *object, const struct dm_param *param)
            param->flags & DM_WEAK_REF ? "weak " : "", param->flags & DM_SECRET ? "secret " : "");
     printf("%" PRId64 "\t%" PRId64 "\t", param->min, param->max);
     print_values(param->values);
-    printf("\t%s\t%s\n", or_empty(param->default_value), or_empty(param->refers));
+    putchar('\t');
+    print_default(param->default_value);
+    printf("\t%s\n", or_empty(param->refers));
 }
 
 static void print_args(const char *object, const char *owner, const char *kind, const struct dm_arg *arg)

@@ -106,9 +106,22 @@ static void answer(struct http_script *server, const char *path, const char *req
         answer_text(server, path + 7, "", "no");
     } else if (strcmp(path, "/empty") == 0) {
         answer_text(server, "200 OK", "", "");
+    } else if (strcmp(path, "/echo") == 0) {
+        say(server, "HTTP/1.1 201 Created\r\nContent-Length: %zu\r\n\r\n", strlen(request));
+        put(server, request, strlen(request));
     } else if (strcmp(path, "/garbage") == 0) {
         say(server, "220 mail.example.com ESMTP\r\n");
     }
+}
+
+/* All of its head, and of its content if it has some. */
+static bool is_whole(const char *request, size_t have)
+{
+    const char *end = strstr(request, "\r\n\r\n");
+    const char *length = strstr(request, "Content-Length: ");
+
+    return end &&
+           have >= (size_t)(end + 4 - request) + (length && length < end ? (size_t)atol(length + 16) : 0);
 }
 
 static void converse(struct http_script *server)
@@ -117,7 +130,7 @@ static void converse(struct http_script *server)
     char path[300] = "";
     size_t have = 0;
 
-    while (have + 1 < sizeof(request) && !strstr(request, "\r\n\r\n")) {
+    while (have + 1 < sizeof(request) && !is_whole(request, have)) {
         ssize_t n = server->ssl ? SSL_read(server->ssl, request + have, (int)(sizeof(request) - 1 - have))
                                 : read(server->fd, request + have, sizeof(request) - 1 - have);
 
@@ -126,7 +139,7 @@ static void converse(struct http_script *server)
         have += (size_t)n;
         request[have] = '\0';
     }
-    if (sscanf(request, "GET %299s", path) == 1)
+    if (sscanf(request, "%*s %299s", path) == 1)
         answer(server, path, request);
 }
 
