@@ -36,7 +36,7 @@ static bool is_secured(struct usp *usp, const struct dm_row *role)
     return trust && lists(usp, trust->secured_roles, role);
 }
 
-bool usp_access_banned(struct usp *usp, const struct controller *controller)
+static bool has_banned_role(struct usp *usp, const struct controller *controller)
 {
     const struct controller_trust *trust = trust_of(usp);
     struct str name = str_of(trust ? trust->banned_role : NULL);
@@ -304,6 +304,7 @@ const struct dm_access *usp_access(struct usp *usp, struct controller *controlle
 
     if (controller->access_bits && controller->access_generation == usp->access_generation)
         return &controller->access;
+    controller->banned = has_banned_role(usp, controller);
     free(controller->access_bits);
     controller->access_bits = calloc(compiling.count, 1);
     controller->access = (struct dm_access){.bits = usp->no_access, .ctx = controller};
@@ -321,6 +322,12 @@ const struct dm_access *usp_access(struct usp *usp, struct controller *controlle
     free(compiling.role_bits);
     arena_done(&compiling.arena);
     return &controller->access;
+}
+
+bool usp_access_banned(struct usp *usp, struct controller *controller)
+{
+    usp_access(usp, controller); /* made with the table, and as seldom */
+    return controller->banned;
 }
 
 struct str usp_access_text(const struct dm_access *access, const struct dm_row *row, int param,

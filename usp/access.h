@@ -37,7 +37,7 @@ struct permission {
 /* What the controller may do; never NULL. Valid until the next change of roles. */
 const struct dm_access *usp_access(struct usp *usp, struct controller *controller);
 /* Whether the BannedRole is among the controller's roles: it is neither heard nor told anything. */
-bool usp_access_banned(struct usp *usp, const struct controller *controller);
+bool usp_access_banned(struct usp *usp, struct controller *controller);
 /* A parameter as this access may see it: a secret is "" for who has no secured role. access NULL: as it is. */
 struct str usp_access_text(const struct dm_access *access, const struct dm_row *row, int param,
                            char scratch[DM_SCRATCH_BYTES]);

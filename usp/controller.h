@@ -52,6 +52,7 @@ struct controller {
     struct dm_access access;
     uint8_t *access_bits;
     uint32_t access_generation; /* of usp's, when access_bits were made */
+    bool banned;                /* by BannedRole, as of then */
 };
 
 /* The controller with this Endpoint ID, enabled or not, or NULL. */
