@@ -212,7 +212,7 @@ static void large(void **state)
     put(bench, PROFILE "NumberOfRetainedFailedReports", "-1");
     use_http(bench);
     for (int i = 0; i < 100; i++) {
-        char name[4];
+        char name[16];
 
         snprintf(name, sizeof(name), "%d", i);
         parameter(bench, name, "Device.Thing.1.Inside.Title");
@@ -224,7 +224,7 @@ static void large(void **state)
     }
     assert_int_equal(bench->bulk->retained_bytes / 6500000, 1);
     for (int i = 100; i < 150; i++) {
-        char name[4];
+        char name[16];
 
         snprintf(name, sizeof(name), "%d", i);
         parameter(bench, name, "Device.Thing.1.Inside.Title");
