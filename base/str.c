@@ -259,36 +259,56 @@ static int days_of(int year, int month)
     return days[month - 1] + (month == 2 && leap ? 1 : 0);
 }
 
+/* "2026-01-31T12:00:00" with an optional fraction of a second, which is dropped; tm_mon is 1 to 12, tm_year the year. */
+static bool date_and_time(struct str a, size_t *at, struct tm *ret)
+{
+    const struct {
+        size_t digits;
+        char before; /* what stands in front */
+        int *value;
+    } parts[] = {{4, 0, &ret->tm_year},   {2, '-', &ret->tm_mon}, {2, '-', &ret->tm_mday},
+                 {2, 'T', &ret->tm_hour}, {2, ':', &ret->tm_min}, {2, ':', &ret->tm_sec}};
+    int fraction;
+
+    for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
+        if ((parts[i].before && !literal(a, at, parts[i].before)) ||
+            !digits(a, at, parts[i].digits, parts[i].value))
+            return false;
+    if (!literal(a, at, '.'))
+        return true;
+    if (!digits(a, at, 1, &fraction))
+        return false;
+    while (digits(a, at, 1, &fraction))
+        ;
+    return true;
+}
+
+/* A moment that exists; 24:00:00 and a leap second do. */
+static bool in_calendar(const struct tm *tm)
+{
+    if (tm->tm_year < 1 || tm->tm_mon < 1 || tm->tm_mon > 12)
+        return false;
+    if (tm->tm_mday < 1 || tm->tm_mday > days_of(tm->tm_year, tm->tm_mon))
+        return false;
+    if (tm->tm_hour == 24)
+        return tm->tm_min == 0 && tm->tm_sec == 0;
+    return tm->tm_hour < 24 && tm->tm_min < 60 && tm->tm_sec <= 60;
+}
+
 int str_to_time(struct str a, int64_t *ret)
 {
     struct tm tm = {0};
     size_t at = 0;
-    int year;
-    int month;
     int offset;
-    int fraction;
 
-    if (!digits(a, &at, 4, &year) || !literal(a, &at, '-') || !digits(a, &at, 2, &month) ||
-        !literal(a, &at, '-') || !digits(a, &at, 2, &tm.tm_mday) || !literal(a, &at, 'T') ||
-        !digits(a, &at, 2, &tm.tm_hour) || !literal(a, &at, ':') || !digits(a, &at, 2, &tm.tm_min) ||
-        !literal(a, &at, ':') || !digits(a, &at, 2, &tm.tm_sec))
+    if (!date_and_time(a, &at, &tm) || !zone(a, &at, &offset) || !in_calendar(&tm))
         return -1;
-    if (literal(a, &at, '.')) {
-        if (!digits(a, &at, 1, &fraction))
-            return -1;
-        while (digits(a, &at, 1, &fraction))
-            ;
-    }
-    if (!zone(a, &at, &offset) || year < 1 || month < 1 || month > 12 || tm.tm_mday < 1 ||
-        tm.tm_mday > days_of(year, month) || tm.tm_hour > 24 || tm.tm_min > 59 || tm.tm_sec > 60 ||
-        (tm.tm_hour == 24 && (tm.tm_min || tm.tm_sec)))
-        return -1;
-    if (year == 1 && month == 1 && tm.tm_mday == 1) {
+    if (tm.tm_year == 1 && tm.tm_mon == 1 && tm.tm_mday == 1) {
         *ret = 0; /* TR-106: the unknown time */
         return 0;
     }
-    tm.tm_year = year - 1900;
-    tm.tm_mon = month - 1;
+    tm.tm_year -= 1900;
+    tm.tm_mon -= 1;
     *ret = (int64_t)timegm(&tm) - offset;
     return 0;
 }

@@ -16,65 +16,10 @@
 #include <signal.h>
 #include <unistd.h>
 
-static char store_path[64];
-
-static void remove_store(void)
-{
-    static const char *const suffixes[] = {"", "-wal", "-shm"};
-
-    for (size_t i = 0; i < 3; i++) {
-        char path[80];
-
-        snprintf(path, sizeof(path), "%s%s", store_path, suffixes[i]);
-        unlink(path);
-    }
-}
-
-static int set_up(void **state)
-{
-    static struct usp_bench bench;
-
-    snprintf(store_path, sizeof(store_path), "/tmp/homepatch-notify-%d.db", (int)getpid());
-    remove_store();
-    usp_bench_init(&bench, store_path);
-    *state = &bench;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    usp_bench_done(*state);
-    remove_store();
-    return 0;
-}
-
-/* The agent ends and starts again on the same store; `down` s later, with self::one out of reach if `away`. */
-static void restart(struct usp_bench *bench, unsigned down, bool away)
-{
-    int64_t now = clock_wall(&bench->loop.clock) + down;
-
-    usp_bench_done(bench);
-    usp_bench_open(bench, store_path);
-    clock_fake(&bench->loop.clock, now);
-    bench->channels[0].up = !away;
-    assert_int_equal(dm_load(bench->dm, NULL, NULL), 0);
-    bench_turn(bench);
-    usp_bench_start(bench);
-    bench_turn(bench);
-}
-
-static void subscribe(struct usp_bench *bench, const char *settings)
-{
-    char text[512];
-
-    snprintf(text, sizeof(text), "Device.LocalAgent.Subscription.: Enable=true %s", settings);
-    assert_non_null(strstr(bench_add(bench, false, text), "ok{"));
-}
-
 static void things(struct usp_bench *bench, const char *more)
 {
     bench_add(bench, false, "Device.Thing.: Name=a Device.Thing.: Name=b");
-    subscribe(bench, more);
+    bench_subscribe(bench, more);
 }
 
 static void reachable(struct usp_bench *bench)
@@ -214,27 +159,27 @@ static void survives_restart(void **state)
     struct usp_bench *bench = *state;
 
     things(bench, WATCH "NotifRetry=true Persistent=true");
-    subscribe(
+    bench_subscribe(
         bench,
         "ID=e NotifType=ValueChange ReferenceList=Device.Thing.1. NotifRetry=true NotifExpiration=100 Persistent=true");
-    subscribe(bench, "ID=o NotifType=ValueChange ReferenceList=Device.Thing.1. Persistent=true");
+    bench_subscribe(bench, "ID=o NotifType=ValueChange ReferenceList=Device.Thing.1. Persistent=true");
     bench->channels[0].up = false;
     bench->as = 1;
     bench_set(bench, false, "Device.Thing.1.: Number=1");
     bench_set(bench, false, "Device.Thing.2.: Number=2");
-    restart(bench, 10, true);
+    bench_restart(bench, 10, true);
     bench_expect(bench_sent(bench), "");
     bench->channels[0].up = true;
     reachable(bench);
     bench_expect(bench_sent(bench), "self::one NOTIFY e resp:1 value{Device.Thing.1.Number =1}\n"
                                     "self::one NOTIFY s resp:1 value{Device.Thing.1.Number =1}\n"
                                     "self::one NOTIFY s resp:1 value{Device.Thing.2.Number =2}");
-    restart(bench, 200, false);
+    bench_restart(bench, 200, false);
     reachable(bench);
     bench_expect(bench_sent(bench), "self::one NOTIFY s resp:1 value{Device.Thing.1.Number =1}\n"
                                     "self::one NOTIFY s resp:1 value{Device.Thing.2.Number =2}");
     bench_acknowledge(bench);
-    restart(bench, 1, false);
+    bench_restart(bench, 1, false);
     reachable(bench);
     bench_expect(bench_sent(bench), "self::one NOTIFY s resp:1 value{Device.Thing.1.Number =1}");
     bench_expect(bench_get(bench, 0, "Device.LocalAgent.Subscription.*.ID"),
@@ -249,15 +194,15 @@ static void boot_first(void **state)
     struct usp_bench *bench = *state;
 
     things(bench, WATCH "NotifRetry=true Persistent=true");
-    subscribe(bench, "ID=boot NotifType=Event ReferenceList=Device.Boot! Persistent=true");
-    subscribe(bench, "ID=short NotifType=Event ReferenceList=Device.Boot!");
+    bench_subscribe(bench, "ID=boot NotifType=Event ReferenceList=Device.Boot! Persistent=true");
+    bench_subscribe(bench, "ID=short NotifType=Event ReferenceList=Device.Boot!");
     bench_add(bench, false,
               "Device.LocalAgent.Controller.1.BootParameter.: Enable=1 ParameterName=Device.Thing.*.Name "
               "Device.LocalAgent.Controller.1.BootParameter.: ParameterName=Device.Box.Name");
     bench->channels[0].up = false;
     bench->as = 1;
     bench_set(bench, false, "Device.Thing.1.: Number=1");
-    restart(bench, 1, true);
+    bench_restart(bench, 1, true);
     bench->channels[0].up = true;
     reachable(bench);
     bench_expect(bench_sent(bench),
@@ -331,7 +276,7 @@ static void onboard(void **state)
                  "out{}}");
     assert_true(wait_for_sent(bench, 100000) >= 5000);
     bench_expect(bench_sent(bench), "self::one NOTIFY resp:1 onboard{012345 Gateway S1 1.3,1.4}");
-    restart(bench, 1, false);
+    bench_restart(bench, 1, false);
     reachable(bench);
     bench_expect(bench_sent(bench), "self::one NOTIFY resp:1 onboard{012345 Gateway S1 1.3,1.4}");
     bench_acknowledge(bench);
@@ -355,9 +300,9 @@ static void periodic(void **state)
 {
     struct usp_bench *bench = *state;
 
-    subscribe(bench, "ID=p NotifType=Event ReferenceList=Device.LocalAgent.Periodic!");
+    bench_subscribe(bench, "ID=p NotifType=Event ReferenceList=Device.LocalAgent.Periodic!");
     bench->as = 1;
-    subscribe(bench, "ID=q NotifType=Event ReferenceList=Device.LocalAgent.Periodic!");
+    bench_subscribe(bench, "ID=q NotifType=Event ReferenceList=Device.LocalAgent.Periodic!");
     bench->as = 0;
     /* 1700000000 is 2023-11-14T22:13:20Z: the next hour's 10th minute is 56 min 40 s away. */
     bench_set(
@@ -390,7 +335,7 @@ static void forgotten(void **state)
     bench_delete(bench, false, "Device.LocalAgent.Subscription.1.");
     bench_advance(bench, 100000);
     bench_expect(bench_sent(bench), "");
-    subscribe(bench, WATCH "NotifRetry=true");
+    bench_subscribe(bench, WATCH "NotifRetry=true");
     bench->channels[0].up = false;
     bench->as = 1;
     bench_set(bench, false, "Device.Thing.1.: Number=2");
@@ -400,7 +345,7 @@ static void forgotten(void **state)
     bench_expect(bench_sent(bench), "");
     bench_expect(bench_get(bench, 0, "Device.LocalAgent.Subscription.*.ID"),
                  "self::two GET_RESP m1 {Device.LocalAgent.Subscription.*.ID}");
-    restart(bench, 1, false);
+    bench_restart(bench, 1, false);
     reachable(bench);
     bench_expect(bench_sent(bench), "");
 }
@@ -425,19 +370,19 @@ static void full_queue(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(once, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(back_off, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(back_off_settings, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(expires, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(comes_back, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(survives_restart, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(boot_first, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(durable_before_told, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(lost_batch, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(onboard, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(periodic, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(forgotten, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(full_queue, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(once, usp_bench_set_up, usp_bench_tear_down),
+        cmocka_unit_test_setup_teardown(back_off, usp_bench_set_up, usp_bench_tear_down),
+        cmocka_unit_test_setup_teardown(back_off_settings, usp_bench_set_up, usp_bench_tear_down),
+        cmocka_unit_test_setup_teardown(expires, usp_bench_set_up, usp_bench_tear_down),
+        cmocka_unit_test_setup_teardown(comes_back, usp_bench_set_up, usp_bench_tear_down),
+        cmocka_unit_test_setup_teardown(survives_restart, usp_bench_set_up, usp_bench_tear_down),
+        cmocka_unit_test_setup_teardown(boot_first, usp_bench_set_up, usp_bench_tear_down),
+        cmocka_unit_test_setup_teardown(durable_before_told, usp_bench_set_up, usp_bench_tear_down),
+        cmocka_unit_test_setup_teardown(lost_batch, usp_bench_set_up, usp_bench_tear_down),
+        cmocka_unit_test_setup_teardown(onboard, usp_bench_set_up, usp_bench_tear_down),
+        cmocka_unit_test_setup_teardown(periodic, usp_bench_set_up, usp_bench_tear_down),
+        cmocka_unit_test_setup_teardown(forgotten, usp_bench_set_up, usp_bench_tear_down),
+        cmocka_unit_test_setup_teardown(full_queue, usp_bench_set_up, usp_bench_tear_down),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

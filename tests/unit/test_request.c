@@ -15,67 +15,12 @@
 
 #include <unistd.h>
 
-static char store_path[64];
-
-static void remove_store(void)
-{
-    static const char *const suffixes[] = {"", "-wal", "-shm"};
-
-    for (size_t i = 0; i < 3; i++) {
-        char path[80];
-
-        snprintf(path, sizeof(path), "%s%s", store_path, suffixes[i]);
-        unlink(path);
-    }
-}
-
-static int set_up(void **state)
-{
-    static struct usp_bench bench;
-
-    snprintf(store_path, sizeof(store_path), "/tmp/homepatch-request-%d.db", (int)getpid());
-    remove_store();
-    usp_bench_init(&bench, store_path);
-    *state = &bench;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    usp_bench_done(*state);
-    remove_store();
-    return 0;
-}
-
-/* The agent ends and starts again on the same store; `down` s later, with self::one out of reach if `away`. */
-static void restart(struct usp_bench *bench, unsigned down, bool away)
-{
-    int64_t now = clock_wall(&bench->loop.clock) + down;
-
-    usp_bench_done(bench);
-    usp_bench_open(bench, store_path);
-    clock_fake(&bench->loop.clock, now);
-    bench->channels[0].up = !away;
-    assert_int_equal(dm_load(bench->dm, NULL, NULL), 0);
-    bench_turn(bench);
-    usp_bench_start(bench);
-    bench_turn(bench);
-}
-
-static void subscribe(struct usp_bench *bench, const char *settings)
-{
-    char text[512];
-
-    snprintf(text, sizeof(text), "Device.LocalAgent.Subscription.: Enable=true %s", settings);
-    assert_non_null(strstr(bench_add(bench, false, text), "ok{"));
-}
-
 /* A Request for each matched object, gone with its end (R-OPR.0, R-OPR.2) */
 static void one_row_each(void **state)
 {
     struct usp_bench *bench = *state;
 
-    subscribe(bench, "ID=o NotifType=OperationComplete ReferenceList=Device.");
+    bench_subscribe(bench, "ID=o NotifType=OperationComplete ReferenceList=Device.");
     bench_expect(bench_operate(bench, "Device.Slow()", "one", "", true),
                  "self::one OPERATE_RESP m1 {Device.Slow() request:Device.LocalAgent.Request.1.}");
     struct dm_call *first = bench->slow;
@@ -153,7 +98,7 @@ static void at_once(void **state)
 {
     struct usp_bench *bench = *state;
 
-    subscribe(bench, "ID=o NotifType=OperationComplete ReferenceList=Device.");
+    bench_subscribe(bench, "ID=o NotifType=OperationComplete ReferenceList=Device.");
     bench_expect(bench_operate(bench, "Device.Refuse()", "k", "", true),
                  "self::one OPERATE_RESP m1 {Device.Refuse() fail{#7022}}");
     bench_expect(bench_operate(bench, "Device.Quick()", "k", "", true),
@@ -168,7 +113,7 @@ static void cancel(void **state)
 {
     struct usp_bench *bench = *state;
 
-    subscribe(bench, "ID=o NotifType=OperationComplete ReferenceList=Device.");
+    bench_subscribe(bench, "ID=o NotifType=OperationComplete ReferenceList=Device.");
     for (unsigned i = 0; i < 5; i++)
         bench_operate(bench, "Device.Slow()", "k", "", false);
     bench_expect(bench_operate(bench, "Device.LocalAgent.Request.2.Cancel()", "", "", true),
@@ -199,11 +144,11 @@ static void abandoned(void **state)
 {
     struct usp_bench *bench = *state;
 
-    subscribe(bench,
-              "ID=o NotifType=OperationComplete ReferenceList=Device. NotifRetry=true Persistent=true");
+    bench_subscribe(bench,
+                    "ID=o NotifType=OperationComplete ReferenceList=Device. NotifRetry=true Persistent=true");
     bench_operate(bench, "Device.Slow()", "one", "", false);
     bench_operate(bench, "Device.Slow()", "two", "", false);
-    restart(bench, 5, false);
+    bench_restart(bench, 5, false);
     bench_expect(bench_get(bench, 0, "Device.LocalAgent.Request."),
                  "self::one GET_RESP m1 {Device.LocalAgent.Request. {Device.LocalAgent.Request.1. "
                  "Alias=cpe-1 Originator=self::one Command=Device.Slow() CommandKey=one "
@@ -215,7 +160,7 @@ static void abandoned(void **state)
                                     "self::one NOTIFY o resp:1 complete{Device. Slow() key:one fail{#7022}}");
     bench_expect(bench_get(bench, 0, "Device.LocalAgent.Request."),
                  "self::one GET_RESP m1 {Device.LocalAgent.Request.}");
-    restart(bench, 5, true);
+    bench_restart(bench, 5, true);
     bench_expect(bench_get(bench, 0, "Device.LocalAgent.Request."),
                  "self::one GET_RESP m1 {Device.LocalAgent.Request.}");
 }
@@ -225,11 +170,12 @@ static void resumed(void **state)
 {
     struct usp_bench *bench = *state;
 
-    subscribe(bench,
-              "ID=o NotifType=OperationComplete ReferenceList=Device.Slow() NotifRetry=true Persistent=true");
+    bench_subscribe(
+        bench,
+        "ID=o NotifType=OperationComplete ReferenceList=Device.Slow() NotifRetry=true Persistent=true");
     bench_operate(bench, "Device.Slow()", "one", "", false);
     bench_operate(bench, "Device.Slow()", "two", "", false);
-    restart(bench, 5, false);
+    bench_restart(bench, 5, false);
     struct dm_call *call = usp_request_resume(bench->usp, 1);
     assert_non_null(call);
     assert_null(usp_request_resume(bench->usp, 1)); /* only once */
@@ -277,14 +223,14 @@ static void table_full(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(one_row_each, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(arguments, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(silent, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(at_once, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(cancel, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(abandoned, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(resumed, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(table_full, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(one_row_each, usp_bench_set_up, usp_bench_tear_down),
+        cmocka_unit_test_setup_teardown(arguments, usp_bench_set_up, usp_bench_tear_down),
+        cmocka_unit_test_setup_teardown(silent, usp_bench_set_up, usp_bench_tear_down),
+        cmocka_unit_test_setup_teardown(at_once, usp_bench_set_up, usp_bench_tear_down),
+        cmocka_unit_test_setup_teardown(cancel, usp_bench_set_up, usp_bench_tear_down),
+        cmocka_unit_test_setup_teardown(abandoned, usp_bench_set_up, usp_bench_tear_down),
+        cmocka_unit_test_setup_teardown(resumed, usp_bench_set_up, usp_bench_tear_down),
+        cmocka_unit_test_setup_teardown(table_full, usp_bench_set_up, usp_bench_tear_down),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

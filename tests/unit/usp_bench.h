@@ -53,6 +53,14 @@ void usp_bench_open(struct usp_bench *bench, const char *store);
 void usp_bench_populate(struct usp_bench *bench);
 void usp_bench_start(struct usp_bench *bench);
 
+/* cmocka's set-up and tear-down for tests that restart the agent: the bench on a store in a file of this process. */
+int usp_bench_set_up(void **state);
+int usp_bench_tear_down(void **state);
+/* The agent ends and starts again on that store; `down` s later, with self::one out of reach if `away`. */
+void bench_restart(struct usp_bench *bench, unsigned down, bool away);
+/* Adds an enabled subscription; settings as in bench_add(). */
+void bench_subscribe(struct usp_bench *bench, const char *settings);
+
 /* Ends the iteration. */
 void bench_turn(struct usp_bench *bench);
 /* Lets time pass; timers fire at their time. */
