@@ -74,6 +74,8 @@ void *dm_ctx(const struct dm *dm);
 struct dm_row *dm_root(const struct dm *dm); /* "Device." */
 size_t dm_nodes(const struct dm *dm, struct dm_node *const **ret);
 uint32_t dm_access_ids(const struct dm *dm); /* how many access ids there are */
+/* Another number after each change of a row in a transaction, and after each that is undone. */
+uint64_t dm_generation(const struct dm *dm);
 struct dm_node *dm_node_child(const struct dm_node *node, struct str name);
 /* The place of a supported path ("Device.LocalAgent.Subscription.{i}." or without {i}), or NULL. */
 struct dm_node *dm_node_find(const struct dm *dm, const char *path);

@@ -74,6 +74,7 @@ struct dm {
     size_t changes_count;
     size_t changes_cap;
     size_t marks[DM_NESTING];
+    uint64_t generation;
     unsigned depth;
     bool waiting; /* the batch's end will be told */
     bool failed;  /* a change could not be recorded: the transaction must be rolled back */

@@ -26,7 +26,13 @@ int dm_change_push(struct dm *dm, const struct dm_change *change)
         dm->changes_cap = cap;
     }
     dm->changes[dm->changes_count++] = *change;
+    dm->generation++;
     return 0;
+}
+
+uint64_t dm_generation(const struct dm *dm)
+{
+    return dm->generation;
 }
 
 void dm_row_dirty(struct dm_row *row)
@@ -57,6 +63,7 @@ static void undo_to(struct dm *dm, size_t mark)
     while (dm->changes_count > mark) {
         struct dm_change *change = &dm->changes[--dm->changes_count];
 
+        dm->generation++;
         switch (change->kind) {
         case CHANGE_SET:
             undo_set(dm, change);

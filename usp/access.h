@@ -6,6 +6,7 @@
 #ifndef USP_ACCESS_H
 #define USP_ACCESS_H
 
+#include "datamodel/access.h"
 #include "usp/controller.h"
 
 /* Device.LocalAgent.ControllerTrust. */

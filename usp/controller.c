@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/limits.h"
+#include "usp/access_table.h"
 #include "usp/internal.h"
 #include "usp/message.h"
 
@@ -153,8 +154,8 @@ void usp_controller_done(struct dm_row *row)
 {
     struct controller *controller = row->data;
 
-    free(controller->access_bits);
-    controller->access_bits = NULL;
+    access_table_free(controller->access);
+    controller->access = NULL;
     free(controller->certificates);
     controller->certificates = NULL;
     if (!controller->usp)

@@ -8,9 +8,9 @@
 #define USP_CONTROLLER_H
 
 #include "base/timer.h"
-#include "datamodel/access.h"
 #include "usp/usp.h"
 
+struct access_table;
 struct notification;
 
 enum {
@@ -49,10 +49,9 @@ struct controller {
     uint32_t unsent; /* of these, not sent since the controller was last reachable */
     struct timer periodic;
     struct timer onboarding;
-    struct dm_access access;
-    uint8_t *access_bits;
-    uint32_t access_generation; /* of usp's, when access_bits were made */
-    bool banned;                /* by BannedRole, as of then */
+    struct access_table *access; /* made when it is first asked for */
+    uint32_t access_generation;  /* of usp's, when it was made */
+    bool banned;                 /* by BannedRole, as of then */
 };
 
 /* The controller with this Endpoint ID, enabled or not, or NULL. */

@@ -47,7 +47,7 @@ struct usp {
     struct subscription_ref **refs; /* by index of the object in dm_nodes() */
     uint64_t changes;               /* of the feed, counted */
     uint32_t access_generation;
-    uint8_t *no_access; /* for when a controller's own table cannot be made */
+    struct dm_access no_access; /* for when a controller's own table cannot be made */
 
     uint64_t boot;              /* makes message ids differ from those before a restart */
     uint64_t next_notification; /* key in the store: order survives a restart */

@@ -52,7 +52,7 @@ struct usp *usp_new(struct dm *dm, const struct usp_ops *ops, void *ctx, struct 
     usp->ctx = ctx;
     usp->held_last = &usp->held;
     usp->access_generation = 1;
-    usp->no_access = calloc(dm_access_ids(dm), 1);
+    usp->no_access.bits = calloc(dm_access_ids(dm), 1);
     usp->controllers = dm_node_find(dm, "Device.LocalAgent.Controller.{i}.");
     usp->subscriptions = dm_node_find(dm, "Device.LocalAgent.Subscription.{i}.");
     usp->requests = dm_node_find(dm, "Device.LocalAgent.Request.{i}.");
@@ -61,7 +61,7 @@ struct usp *usp_new(struct dm *dm, const struct usp_ops *ops, void *ctx, struct 
     arena_init(&usp->feed_arena, REQUEST_ARENA_BYTES);
     if (getrandom(&usp->boot, sizeof(usp->boot), GRND_NONBLOCK) != (ssize_t)sizeof(usp->boot))
         usp->boot = (uint64_t)clock_wall_ms(&usp->loop->clock);
-    if (usp->no_access && usp->controllers && usp->subscriptions && usp->requests && usp->local_agent)
+    if (usp->no_access.bits && usp->controllers && usp->subscriptions && usp->requests && usp->local_agent)
         return usp;
     error_set(err, ERROR_INTERNAL, "Device.LocalAgent.", "the data model lacks the objects that USP needs");
     usp_free(usp);
@@ -94,7 +94,7 @@ void usp_free(struct usp *usp)
         usp->held = next;
     }
     free(usp->refs);
-    free(usp->no_access);
+    free((void *)usp->no_access.bits);
     free(usp->endpoint_id);
     arena_done(&usp->arena);
     arena_done(&usp->feed_arena);

@@ -5,7 +5,7 @@ import os
 import shutil
 import time
 
-from hptest import Process, build_dir, free_port, usp, wait_until
+from hptest import Controller, Process, UdsTransport, build_dir, free_port, usp, wait_until
 from rig import Rig, cpu_seconds, generate, median, memory
 from wire import TAG, Mqtt, Uds, WebSocket
 
@@ -249,6 +249,100 @@ def devices(directory, options):
     rig.stop()
 
 
+ROLES = "Device.LocalAgent.ControllerTrust.Role."
+# What an operator's controllers are given in practice: the whole in reading, parts in writing, some things not at all.
+BY_OBJECT = [
+    ("Device.", "r--n", "r--n", "r-xn"),
+    ("Device.DeviceInfo.", "rw-n", "r--n", "----"),
+    ("Device.LocalAgent.Subscription.", "rw-n", "rw-n", "----"),
+    ("Device.LocalAgent.Certificate.", "----", "----", "----"),
+    ("Device.ProxiedDevice.", "r--n", "r--n", "r-xn"),
+    ("Device.ProxiedDevice.{i}.DeviceInfo.FirmwareImage.{i}.", "rw-n", "r--n", "r-xn"),
+]
+# Rights that hold for some rows of a table only, so that each row has to be asked.
+BY_ROW = [
+    ("Device.ProxiedDevice.[Online==false].", "r---", "r---", "----"),
+    ("Device.ProxiedDevice.1.,Device.ProxiedDevice.2.DeviceInfo.", "rw-n", "r--n", "r-xn"),
+]
+
+
+def _role(rig, permissions, controllers):
+    """A new role of these permissions for those controllers, and for nobody else."""
+    role = rig.ctl.add(ROLES, Enable=True)
+    for order, (targets, param, instance, command) in enumerate(permissions, 1):
+        rig.ctl.add(
+            role + "Permission.",
+            Enable=True,
+            Order=order,
+            Targets=targets,
+            Param=param,
+            Obj=param,
+            InstantiatedObj=instance,
+            CommandEvent=command,
+        )
+    for endpoint_id in controllers:
+        rig.ctl.set(rig.agent.controller(endpoint_id), AssignedRole=role.rstrip("."))
+
+
+def access(directory, options):
+    """Messages as an operator has them: roles with permissions, a hundred subscriptions, a thousand devices."""
+    count = 1000 // options.divide
+    rig = Rig(directory, devices=count)
+    rig.cleanup.add(rig.sim.start())
+    online = "Device.ProxiedDevice.*.Online"
+    wait_until(lambda: sum(v == "true" for v in rig.ctl.get(online, timeout=60).values()) == count, 120, interval=0.1)
+    rig.ctl.must(_rows(0, 50), timeout=60)
+    for n in range(50):
+        rig.ctl.subscribe(f"d{n}", "ValueChange", "Device.ProxiedDevice.*.DeviceInfo.SoftwareVersion")
+    info, whole = usp.get("Device.DeviceInfo."), usp.get("Device.ProxiedDevice.")
+    for title, permissions in ("full access", None), ("6 permissions", BY_OBJECT), ("and by row", BY_OBJECT + BY_ROW):
+        if permissions:
+            _role(rig, permissions, ["self::load-uds", "self::load-ws", "self::load-mqtt"])
+        for transport in ("uds", "websocket", "mqtt"):
+            figures = rig.load(transport, info, 40000 // options.divide, 64, options.runs)
+            yield f"DeviceInfo over {transport}, {title}", figures["rate"], "1/s"
+            yield f"DeviceInfo over {transport}, {title}, CPU each", figures["cpu_us"], "us"
+        figures = rig.load("uds", whole, 10, 1, options.runs)
+        yield f"Get of {count} devices, {title}", figures["p50_us"] / 1e3, "ms"
+        yield f"Get of {count} devices, {title}, answer", figures["bytes"] / 10 / 1024, "kB"
+    rig.stop()
+
+
+def latency(directory, options):
+    """From a change to the Notify at the controller's socket."""
+    rig = Rig(directory, devices=10)
+    rig.cleanup.add(rig.sim.start())
+    rig.sim.wait_online()
+    watcher = Controller(UdsTransport(rig.where["uds"]["path"], "self::load-uds"), "self::load-uds")
+    watcher.connect()
+    for name, path in ("change", "Device.DeviceInfo.ProvisioningCode"), ("online", "Device.ProxiedDevice.*.Online"):
+        watcher.subscribe(name, "ValueChange", path)
+    watcher.stop()
+    connection, endpoint_id = rig.open("uds")
+    connection.sock.settimeout(20)
+    took = {"change": [], "online": []}
+
+    def until_notified(name, change):
+        begin = time.monotonic()
+        change()
+        while name.encode() not in connection.receive():
+            pass
+        took[name].append(time.monotonic() - begin)
+
+    for n in range(400 // options.divide):
+        msg = usp.set_({"Device.DeviceInfo.": {"ProvisioningCode": f"run{n}"}})
+        frame = connection.frame(usp.wrap(msg, rig.agent.endpoint_id, endpoint_id).SerializeToString())
+        until_notified("change", lambda: connection.sock.sendall(frame))
+    device = next(d["id"] for d in rig.sim.devices() if d["transport"] == "mqtt")
+    for _ in range(40 // options.divide):
+        until_notified("online", lambda: rig.sim.command("offline", device))
+        until_notified("online", lambda: rig.sim.command("online", device))
+    yield "Set (with its fsync) to ValueChange on the wire", median(took["change"]) * 1e3, "ms"
+    yield "a device comes or goes (MQTT) to ValueChange on the wire", median(took["online"]) * 1e3, "ms"
+    connection.sock.close()
+    rig.stop()
+
+
 def fan_out(directory, options):
     """One change that many subscriptions want: until the last Notify is there."""
     rig = Rig(directory)
@@ -267,4 +361,4 @@ def fan_out(directory, options):
     rig.stop()
 
 
-ALL = [start, idle, messages, tables, changes, memory_per_row, devices, fan_out]
+ALL = [start, idle, messages, tables, changes, memory_per_row, devices, access, latency, fan_out]

@@ -36,8 +36,11 @@ class Uds:
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.sock.connect(str(path))
         self.sock.sendall(self.frame(endpoint_id.encode(), kind=1))
-        head = _exact(self.sock, 8)
-        self.handshake = head + _exact(self.sock, struct.unpack(">I", head[4:])[0])
+        self.receive()
+
+    def receive(self):
+        """The next frame that comes, without its head."""
+        return _exact(self.sock, struct.unpack(">4sI", _exact(self.sock, 8))[1])
 
     @staticmethod
     def frame(payload, kind=3):

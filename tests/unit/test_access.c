@@ -289,6 +289,45 @@ static void instances(void **state)
                  "self::none GET_RESP m1 {Device.Thing.*.Number {Device.Thing.2. Number=1}}");
 }
 
+/* More targets than are remembered for a row; what is remembered ends with each change, in one message too */
+static void many_instances(void **state)
+{
+    struct usp_bench *bench = *state;
+    char targets[8192] = "Device.Thing.1.Number";
+    char text[9000];
+
+    static const char *const none[] = {NULL};
+
+    limited(bench, none);
+    bench->as = 0;
+    for (unsigned i = 0; i < 80; i++) {
+        char one[64];
+
+        snprintf(one, sizeof(one), ",Device.Thing.[Name~=\"x%u\"].", i);
+        strcat(targets, one);
+    }
+    snprintf(
+        text, sizeof(text),
+        "Device.LocalAgent.ControllerTrust.Role.3.Permission.: Enable=1 Order=1 Targets=%s Param=rw-- Obj=r---",
+        targets);
+    assert_non_null(strstr(bench_add(bench, false, text), "ok{"));
+    bench->as = 2;
+    bench_expect(bench_get(bench, 0, "Device.Thing."),
+                 "self::none GET_RESP m1 {Device.Thing. {Device.Thing.1. Number=7}}");
+    bench->as = 0;
+    bench_set(bench, false, "Device.Thing.2.: Name=x79");
+    bench->as = 2;
+    bench_expect(bench_get(bench, 0, "Device.Thing.*.Name"),
+                 "self::none GET_RESP m1 {Device.Thing.*.Name {Device.Thing.2. Name=x79}}");
+    bench->as = 0;
+    bench_set(bench, false, "Device.Thing.2.: Name=x5");
+    bench->as = 2;
+    /* The first object's change takes the right to the second away. */
+    bench_expect(bench_set(bench, true, "Device.Thing.2.: Name=y Device.Thing.2.: Number!=1"),
+                 "self::none SET_RESP m1 {Device.Thing.2. ok{{Device.Thing.2.}}} {Device.Thing.2. fail{#7006 "
+                 "{Device.Thing.2. perr{Number #7006}}}}");
+}
+
 /* A later Order overrides an earlier one; a disabled permission or role grants nothing */
 static void order(void **state)
 {
@@ -387,6 +426,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(commands, set_up, tear_down),
         cmocka_unit_test_setup_teardown(notifications, set_up, tear_down),
         cmocka_unit_test_setup_teardown(instances, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(many_instances, set_up, tear_down),
         cmocka_unit_test_setup_teardown(order, set_up, tear_down),
         cmocka_unit_test_setup_teardown(several_roles, set_up, tear_down),
         cmocka_unit_test_setup_teardown(permission_syntax, set_up, tear_down),
