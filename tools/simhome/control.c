@@ -11,7 +11,6 @@
 #include "tools/simhome/device.h"
 #include "tools/simhome/fault.h"
 #include "tools/simhome/home.h"
-#include "tools/simhome/link.h"
 
 enum {
     LINE_BYTES = 4096,
@@ -124,8 +123,7 @@ static cJSON *do_online(struct home *home, char *words[WORDS_MAX])
 static void reboot_one(struct device *device, void *ctx)
 {
     (void)ctx;
-    if (device->state == DEVICE_RUNNING)
-        device_reboot(device, 0);
+    device->family->reboot(device);
 }
 
 static cJSON *do_reboot(struct home *home, char *words[WORDS_MAX])
@@ -137,12 +135,12 @@ static void offer_one(struct device *device, void *ctx)
 {
     char **words = ctx;
 
-    device_set_offer(device, strcmp(words[2], "none") ? words[2] : "", words[3]);
+    device->family->set_offer(device, strcmp(words[2], "none") ? words[2] : "", words[3]);
 }
 
 static cJSON *do_offer(struct home *home, char *words[WORDS_MAX])
 {
-    if (!*words[2] || strlen(words[2]) >= IMAGE_VERSION_BYTES || strlen(words[3]) >= DEVICE_URL_BYTES)
+    if (!*words[2] || strlen(words[2]) >= DEVICE_VERSION_BYTES || strlen(words[3]) >= DEVICE_URL_BYTES)
         return wrong("bad version or URL");
     return each(home, words, offer_one);
 }
@@ -151,12 +149,12 @@ static void version_one(struct device *device, void *ctx)
 {
     char **words = ctx;
 
-    device_set_version(device, words[2]);
+    device->family->set_version(device, words[2]);
 }
 
 static cJSON *do_version(struct home *home, char *words[WORDS_MAX])
 {
-    if (!*words[2] || strlen(words[2]) >= IMAGE_VERSION_BYTES)
+    if (!*words[2] || strlen(words[2]) >= DEVICE_VERSION_BYTES)
         return wrong("bad version");
     return each(home, words, version_one);
 }
@@ -188,7 +186,7 @@ const char *control_help(void)
            "  offer DEVICE VERSION [URL]   the maker has this version for it; none takes it back\n"
            "  version DEVICE VERSION       somebody else updates it: it reboots with that version\n"
            "  quit\n"
-           "DEVICE is an id, an index from 0, mqtt, websocket or all.\n";
+           "DEVICE is an id, an index from 0, a family, mqtt, websocket or all.\n";
 }
 
 static cJSON *run(struct home *home, char *line)

@@ -5,12 +5,10 @@
 
 #include <stddef.h>
 
-#include "base/buf.h"
-
 enum fault {
     FAULT_OFFLINE = 1 << 0,      /* not there */
-    FAULT_REFUSES = 1 << 1,      /* answers Shelly.Update with an error */
-    FAULT_FAILS = 1 << 2,        /* ota_error at 40 % */
+    FAULT_REFUSES = 1 << 1,      /* answers the request to update with an error */
+    FAULT_FAILS = 1 << 2,        /* the update fails at 40 % */
     FAULT_NO_RETURN = 1 << 3,    /* stays away after the reboot of an update */
     FAULT_OLD_VERSION = 1 << 4,  /* comes back with the version it had */
     FAULT_WRONG_MODEL = 1 << 5,  /* comes back as another product */
@@ -26,7 +24,5 @@ enum fault {
 unsigned fault_find(const char *name);
 /* Names in order of their bits; NULL past the last. */
 const char *fault_name(size_t bit);
-/* One of several kinds of garbage, chosen by `turn`, in the name of the device `id`. */
-void fault_garbage(struct buf *out, unsigned turn, const char *id);
 
 #endif

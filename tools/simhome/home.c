@@ -9,7 +9,6 @@
 #include "tools/simhome/device.h"
 #include "tools/simhome/fault.h"
 #include "tools/simhome/fetch.h"
-#include "tools/simhome/link.h"
 
 uint64_t home_random(uint64_t *state)
 {
@@ -20,36 +19,39 @@ uint64_t home_random(uint64_t *state)
     return z ^ z >> 31;
 }
 
-/* The n-th device of a mixed home: both transports in turn while both have devices left. */
-static const struct link_ops *transport_of(size_t index, size_t mqtt, size_t websocket)
+static int add_devices(struct home *home, const struct family_option *option, uint64_t *seed,
+                       struct error *err)
 {
-    size_t both = mqtt < websocket ? mqtt : websocket;
-
-    if (index < 2 * both)
-        return index % 2 ? &link_websocket : &link_mqtt;
-    return mqtt > websocket ? &link_mqtt : &link_websocket;
-}
-
-static int add_devices(struct home *home, struct error *err)
-{
-    const struct options *options = home->options;
-    size_t count = options->mqtt_devices + options->ws_devices;
-    uint64_t seed = options->seed;
-
-    home->devices = calloc(count ? count : 1, sizeof(*home->devices));
-    while (home->devices && home->device_count < count) {
-        size_t index = home->device_count;
-        const struct link_ops *ops = transport_of(index, options->mqtt_devices, options->ws_devices);
-        struct device *device = device_new(home, index, ops, &seed);
+    for (size_t nth = 0; nth < option->count; nth++) {
+        struct device *device = option->family->create(home, home->device_count, nth, seed);
 
         if (!device || map_put(&home->by_id, str_of(device->id), device)) {
             device_free(device);
-            break;
+            return error_set(err, ERROR_RESOURCES_EXCEEDED, option->family->name, "out of memory");
         }
         home->devices[home->device_count++] = device;
     }
-    if (home->device_count < count)
+    return 0;
+}
+
+static int add_families(struct home *home, struct error *err)
+{
+    const struct options *options = home->options;
+    uint64_t seed = options->seed;
+    size_t count = 0;
+
+    for (size_t i = 0; i < options->family_count; i++)
+        count += options->families[i].count;
+    home->devices = calloc(count + 1, sizeof(*home->devices));
+    if (!home->devices)
         return error_set(err, ERROR_RESOURCES_EXCEEDED, NULL, "out of memory");
+    for (size_t i = 0; i < options->family_count; i++) {
+        const struct family *family = options->families[i].family;
+
+        if ((family->setup && family->setup(home, err) < 0) ||
+            add_devices(home, &options->families[i], &seed, err) < 0)
+            return -1;
+    }
     return 0;
 }
 
@@ -77,9 +79,7 @@ int home_start(struct home *home, const struct options *options, struct error *e
     if (loop_init(&home->loop, err))
         return -1;
     home->fetcher = fetcher_new(&home->loop, err);
-    if (!home->fetcher || add_devices(home, err) || apply_faults(home, err))
-        return -1;
-    if (options->ws_devices && link_websocket_setup(home, err))
+    if (!home->fetcher || add_families(home, err) || apply_faults(home, err))
         return -1;
     if (options->control && !(home->control = control_new(home, options->control, err)))
         return -1;
@@ -96,7 +96,9 @@ void home_done(struct home *home)
     map_done(&home->by_id);
     control_free(home->control);
     fetcher_free(home->fetcher);
-    link_websocket_cleanup(home);
+    for (size_t i = 0; i < home->options->family_count; i++)
+        if (home->options->families[i].family->cleanup)
+            home->options->families[i].family->cleanup(home);
     loop_done(&home->loop);
     mosquitto_lib_cleanup();
 }
@@ -112,7 +114,7 @@ struct device *home_find(const struct home *home, const char *name)
 
 static bool belongs(const struct device *device, const char *name)
 {
-    return !strcmp(name, "all") || !strcmp(name, device->ops->name);
+    return !strcmp(name, "all") || !strcmp(name, device->transport) || !strcmp(name, device->family->name);
 }
 
 size_t home_each(struct home *home, const char *name, void (*fn)(struct device *device, void *ctx), void *ctx)

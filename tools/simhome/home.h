@@ -12,22 +12,29 @@
 #include "base/error.h"
 #include "base/loop.h"
 #include "base/map.h"
-#include "tools/simhome/models.h"
 
 struct control;
 struct device;
+struct family;
 struct fetcher;
 struct lws_context;
+struct model;
 
 enum {
     HOME_DEVICES_MAX = 20000,
     HOME_FAULTS_MAX = 256, /* --fault options */
     HOME_MODELS_MAX = 64,  /* names in --models */
+    HOME_FAMILIES_MAX = 16,
 };
 
 struct fault_option {
-    const char *device; /* id, index, "all", "mqtt" or "websocket" */
+    const char *device; /* as home_each() takes it */
     unsigned faults;
+};
+
+struct family_option {
+    const struct family *family;
+    size_t count;
 };
 
 struct options {
@@ -37,12 +44,14 @@ struct options {
     char ws_host[256];
     char ws_path[256];
     int ws_port;
-    size_t devices, mqtt_devices, ws_devices;
+    size_t devices, mqtt_devices, ws_devices; /* of family shelly */
+    struct family_option families[HOME_FAMILIES_MAX];
+    size_t family_count;
     uint64_t seed;
-    const struct model *models[HOME_MODELS_MAX];
+    const struct model *models[HOME_MODELS_MAX]; /* of family shelly; none: all */
     size_t model_count;
-    const char *version;
-    const char *offer; /* version that every device knows to be available; NULL: none */
+    const char *version; /* NULL: what the family says */
+    const char *offer;   /* version that every device knows to be available; NULL: none */
     struct fault_option faults[HOME_FAULTS_MAX];
     size_t fault_count;
     uint64_t reboot_ms;
@@ -59,7 +68,9 @@ struct home {
     size_t device_count;
     struct map by_id;
     struct fetcher *fetcher;
-    struct lws_context *websockets; /* NULL when no device uses it */
+    struct lws_context *websockets; /* of family shelly; NULL when no device uses it */
+    void *families
+        [HOME_FAMILIES_MAX]; /* what a family keeps for all its devices; in order of options->families */
     struct control *control;
 };
 
@@ -69,7 +80,7 @@ void home_done(struct home *home);
 
 /* By id or by index from 0; NULL when there is none. */
 struct device *home_find(const struct home *home, const char *name);
-/* Calls fn for each device that `name` means: an id, an index, "all", "mqtt" or "websocket". Returns how many. */
+/* Calls fn for each device that `name` means: an id, an index, "all", a family or a transport. Returns how many. */
 size_t home_each(struct home *home, const char *name, void (*fn)(struct device *device, void *ctx),
                  void *ctx);
 

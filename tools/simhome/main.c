@@ -7,8 +7,8 @@
 #include <sys/resource.h>
 
 #include "tools/simhome/home.h"
-#include "tools/simhome/image.h"
 #include "tools/simhome/options.h"
+#include "tools/simhome/shelly/image.h"
 
 enum {
     EXIT_USAGE = 2,

@@ -9,11 +9,15 @@
 #include <string.h>
 
 #include "tools/simhome/control.h"
+#include "tools/simhome/device.h"
 #include "tools/simhome/fault.h"
-#include "tools/simhome/image.h"
+#include "tools/simhome/shelly/image.h"
+#include "tools/simhome/shelly/models.h"
+#include "tools/simhome/shelly/shelly.h"
 
 enum {
     DEFAULT_DEVICES = 4,
+    DEVICES_DEFAULT = HOME_DEVICES_MAX + 1, /* --devices was not given */
     DEFAULT_REBOOT_MS = 2000,
     DEFAULT_FLOOD_RATE = 2000,
     DEFAULT_IMAGE_BYTES = 262144,
@@ -23,16 +27,17 @@ enum {
 static const char usage[] =
     "Usage: homepatch-simhome [OPTION]...\n"
     "       homepatch-simhome make-image --model MODEL --version VERSION [--size BYTES] FILE\n"
-    "Simulates a home of Shelly Gen2+ devices for tests and demonstrations.\n\n"
+    "Simulates a home full of devices for tests and demonstrations.\n\n"
     "  --mqtt HOST:PORT             LAN broker of the devices that use MQTT\n"
     "  --mqtt-username NAME, --mqtt-password PASSWORD\n"
     "  --websocket ws://HOST:PORT/PATH\n"
     "                               gateway that the other devices connect to\n"
-    "  --devices N                  how many, on both transports in turn [4]\n"
+    "  --devices N                  how many Shelly devices, on both transports in turn [4; 0 beside --with]\n"
     "  --mqtt-devices N, --websocket-devices N\n"
     "                               how many on each, in place of --devices\n"
-    "  --models LIST                products, comma-separated, in turn [all known]\n"
-    "  --version VERSION            firmware that they start with [1.4.4]\n"
+    "  --models LIST                Shelly products, comma-separated, in turn [all known]\n"
+    "  --with FAMILY=N              N devices of another family too; repeatable\n"
+    "  --version VERSION            firmware that all start with [as the family says]\n"
     "  --offer VERSION              firmware that their maker offers\n"
     "  --seed N                     same seed, same addresses and keys [1]\n"
     "  --fault DEVICE:FAULT[,FAULT] repeatable; DEVICE as on the control socket\n"
@@ -52,6 +57,7 @@ static const struct option long_options[] = {
     {"mqtt-devices", required_argument, NULL, 'M'},
     {"websocket-devices", required_argument, NULL, 'W'},
     {"models", required_argument, NULL, 'l'},
+    {"with", required_argument, NULL, 't'},
     {"version", required_argument, NULL, 'v'},
     {"offer", required_argument, NULL, 'o'},
     {"seed", required_argument, NULL, 's'},
@@ -71,7 +77,10 @@ static int print_usage(void)
     printf("%s\nFaults:", usage);
     for (size_t bit = 0; fault_name(bit); bit++)
         printf(" %s", fault_name(bit));
-    printf("\nModels:");
+    printf("\nFamilies:\n");
+    for (size_t i = 0; family_at(i); i++)
+        printf("  %-14s %s, from %s\n", family_at(i)->name, family_at(i)->text, family_at(i)->version);
+    printf("Models:");
     for (size_t i = 0; i < model_count(); i++)
         printf(" %s (%s)", model_at(i)->code, model_at(i)->app);
     printf("\n\nControl commands, one per line; each is answered by one line of JSON:\n%s", control_help());
@@ -145,6 +154,26 @@ static int model_list(char *text, struct options *options, struct error *err)
     return options->model_count ? 0 : bad(err, "--models", text);
 }
 
+/* FAMILY=N */
+static int with_family(char *text, struct options *options, struct error *err)
+{
+    struct family_option *option = &options->families[options->family_count];
+    char *equals = strchr(text, '=');
+
+    if (!equals || options->family_count == HOME_FAMILIES_MAX - 1)
+        return bad(err, "--with", text);
+    *equals = '\0';
+    option->family = family_find(text);
+    /* Shelly devices have options of their own. */
+    if (!option->family || option->family == &shelly_family)
+        return bad(err, "--with", text);
+    for (size_t i = 0; i < options->family_count; i++)
+        if (options->families[i].family == option->family)
+            return bad(err, "--with", text);
+    options->family_count++;
+    return count(equals + 1, "--with", &option->count, err);
+}
+
 static int fault_option(char *text, struct options *options, struct error *err)
 {
     struct fault_option *option = &options->faults[options->fault_count];
@@ -191,6 +220,8 @@ static int one_option(int letter, char *arg, struct options *options, struct err
         return count(arg, "--websocket-devices", &options->ws_devices, err);
     case 'l':
         return model_list(arg, options, err);
+    case 't':
+        return with_family(arg, options, err);
     case 'v':
         return set_text(arg, "--version", IMAGE_VERSION_BYTES, &options->version, err);
     case 'o':
@@ -222,6 +253,8 @@ static int settle(struct options *options, struct error *err)
 
     if (!mqtt && !websocket)
         return error_set(err, ERROR_INVALID_VALUE, NULL, "name at least one of --mqtt and --websocket");
+    if (options->devices == DEVICES_DEFAULT)
+        options->devices = options->family_count ? 0 : DEFAULT_DEVICES;
     if (!options->mqtt_devices && !options->ws_devices) {
         options->ws_devices = mqtt && websocket ? options->devices / 2 : websocket ? options->devices : 0;
         options->mqtt_devices = options->devices - options->ws_devices;
@@ -229,10 +262,9 @@ static int settle(struct options *options, struct error *err)
     if ((options->mqtt_devices && !mqtt) || (options->ws_devices && !websocket))
         return error_set(err, ERROR_INVALID_VALUE, NULL,
                          "--mqtt-devices needs --mqtt, --websocket-devices --websocket");
-    if (!options->model_count) {
-        for (size_t i = 0; i < model_count(); i++)
-            options->models[options->model_count++] = model_at(i);
-    }
+    if (options->mqtt_devices + options->ws_devices)
+        options->families[options->family_count++] = (struct family_option){
+            &shelly_family, options->mqtt_devices + options->ws_devices};
     return 0;
 }
 
@@ -240,9 +272,8 @@ enum options_result options_parse(int argc, char **argv, struct options *ret, st
 {
     int letter;
 
-    *ret = (struct options){.devices = DEFAULT_DEVICES,
+    *ret = (struct options){.devices = DEVICES_DEFAULT,
                             .seed = 1,
-                            .version = "1.4.4",
                             .reboot_ms = DEFAULT_REBOOT_MS,
                             .flood_rate = DEFAULT_FLOOD_RATE};
     while ((letter = getopt_long(argc, argv, "h", long_options, NULL)) != -1) {

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The RPC methods of a device: one table, a function each. Results are cJSON values that the caller frees. */
-#ifndef TOOLS_SIMHOME_RPC_H
-#define TOOLS_SIMHOME_RPC_H
+#ifndef TOOLS_SIMHOME_SHELLY_RPC_H
+#define TOOLS_SIMHOME_SHELLY_RPC_H
 
 #include <cjson/cJSON.h>
 
-struct device;
+struct shelly;
 
 /* The codes that the devices' documentation names. */
 enum {
@@ -22,9 +22,9 @@ struct rpc_error {
 };
 
 /* The result (maybe a JSON null), or NULL and *ret_error. params may be NULL. */
-cJSON *rpc_call(struct device *device, const char *method, const cJSON *params, struct rpc_error *ret_error);
+cJSON *rpc_call(struct shelly *device, const char *method, const cJSON *params, struct rpc_error *ret_error);
 /* Every component's status: the result of Shelly.GetStatus and the content of NotifyFullStatus. */
-cJSON *rpc_status(const struct device *device);
-cJSON *rpc_sys_status(const struct device *device);
+cJSON *rpc_status(const struct shelly *device);
+cJSON *rpc_sys_status(const struct shelly *device);
 
 #endif

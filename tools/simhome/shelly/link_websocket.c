@@ -3,14 +3,14 @@
  * A device's outbound WebSocket: it connects to the gateway, says who it is with NotifyFullStatus, and then both
  * sides send JSON text frames. libwebsockets runs on the home's loop; one context for all devices.
  */
-#include "tools/simhome/link.h"
+#include "tools/simhome/shelly/link.h"
 
 #include <libwebsockets.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/buf.h"
-#include "tools/simhome/device.h"
+#include "tools/simhome/shelly/shelly.h"
 #include "tools/simhome/home.h"
 
 enum {
@@ -23,8 +23,8 @@ struct frame {
     unsigned char data[]; /* LWS_PRE bytes of room, then the text */
 };
 
-struct link {
-    struct device *device;
+struct shelly_link {
+    struct shelly *device;
     struct lws *wsi;
     struct timer retry;
     struct buf incoming;
@@ -34,12 +34,12 @@ struct link {
     bool closed; /* the device has let go; freed when libwebsockets has, too */
 };
 
-static struct timers *timers_of(const struct link *link)
+static struct timers *timers_of(const struct shelly_link *link)
 {
-    return &link->device->home->loop.timers;
+    return &link->device->base.home->loop.timers;
 }
 
-static void forget_frames(struct link *link)
+static void forget_frames(struct shelly_link *link)
 {
     while (link->first) {
         struct frame *next = link->first->next;
@@ -51,18 +51,18 @@ static void forget_frames(struct link *link)
     link->queued = 0;
 }
 
-static void link_free(struct link *link)
+static void link_free(struct shelly_link *link)
 {
     forget_frames(link);
     buf_done(&link->incoming);
     free(link);
 }
 
-static void connect_gateway(struct link *link)
+static void connect_gateway(struct shelly_link *link)
 {
-    const struct options *options = link->device->home->options;
+    const struct options *options = link->device->base.home->options;
     struct lws_client_connect_info info = {
-        .context = link->device->home->websockets,
+        .context = link->device->base.home->websockets,
         .address = options->ws_host,
         .port = options->ws_port,
         .path = options->ws_path,
@@ -82,7 +82,7 @@ static void on_retry(struct timer *timer, void *ctx)
     connect_gateway(ctx);
 }
 
-static void on_end(struct link *link)
+static void on_end(struct shelly_link *link)
 {
     link->wsi = NULL;
     link->up = false;
@@ -94,19 +94,19 @@ static void on_end(struct link *link)
     buf_clear(&link->incoming, 0);
     timer_arm(timers_of(link), &link->retry, LINK_RETRY_MS);
     if (link->device->linked)
-        device_link_down(link->device);
+        shelly_link_down(link->device);
 }
 
-static void on_receive(struct link *link, struct lws *wsi, const void *data, size_t len)
+static void on_receive(struct shelly_link *link, struct lws *wsi, const void *data, size_t len)
 {
     if (buf_append(&link->incoming, data, len) == 0 && lws_is_final_fragment(wsi) &&
         !lws_remaining_packet_payload(wsi)) {
-        device_receive(link->device, (const char *)buf_data(&link->incoming), link->incoming.len);
+        shelly_receive(link->device, (const char *)buf_data(&link->incoming), link->incoming.len);
         buf_clear(&link->incoming, 0);
     }
 }
 
-static int on_writable(struct link *link, struct lws *wsi)
+static int on_writable(struct shelly_link *link, struct lws *wsi)
 {
     struct frame *frame = link->first;
     int rc;
@@ -128,7 +128,7 @@ static int on_writable(struct link *link, struct lws *wsi)
 
 static int on_event(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, size_t len)
 {
-    struct link *link = lws_get_opaque_user_data(wsi);
+    struct shelly_link *link = lws_get_opaque_user_data(wsi);
 
     (void)user;
     if (!link)
@@ -138,7 +138,7 @@ static int on_event(struct lws *wsi, enum lws_callback_reasons reason, void *use
         if (link->closed)
             return -1;
         link->up = true;
-        device_link_up(link->device);
+        shelly_link_up(link->device);
         return 0;
     case LWS_CALLBACK_CLIENT_RECEIVE:
         if (!link->closed)
@@ -174,6 +174,8 @@ int link_websocket_setup(struct home *home, struct error *err)
     };
 
     lws_set_log_level(LLL_ERR, NULL);
+    if (!home->options->ws_devices)
+        return 0;
     home->websockets = lws_create_context(&info);
     if (!home->websockets)
         return error_set(err, ERROR_INTERNAL, NULL, "cannot set up libwebsockets");
@@ -191,9 +193,9 @@ void link_websocket_cleanup(struct home *home)
     home->websockets = NULL;
 }
 
-static struct link *websocket_open(struct device *device)
+static struct shelly_link *websocket_open(struct shelly *device)
 {
-    struct link *link = calloc(1, sizeof(*link));
+    struct shelly_link *link = calloc(1, sizeof(*link));
 
     if (!link)
         return NULL;
@@ -205,7 +207,7 @@ static struct link *websocket_open(struct device *device)
     return link;
 }
 
-static void websocket_close(struct link *link)
+static void websocket_close(struct shelly_link *link)
 {
     timer_cancel(timers_of(link), &link->retry);
     link->closed = true;
@@ -215,7 +217,8 @@ static void websocket_close(struct link *link)
         link_free(link);
 }
 
-static void websocket_send(struct link *link, const char *peer, const char *text, size_t len, bool firm)
+static void websocket_send(struct shelly_link *link, const char *peer, const char *text, size_t len,
+                           bool firm)
 {
     struct frame *frame;
 
@@ -234,5 +237,5 @@ static void websocket_send(struct link *link, const char *peer, const char *text
     lws_callback_on_writable(link->wsi);
 }
 
-const struct link_ops link_websocket = {
+const struct shelly_link_ops link_websocket = {
     .name = "websocket", .open = websocket_open, .close = websocket_close, .send = websocket_send};

@@ -8,8 +8,8 @@
  * then app.bin, which is noise. The reader takes the file as a device does: byte by byte while it arrives, holding
  * nothing but the manifest. The caller owns the struct; image_reader_done() frees what it holds.
  */
-#ifndef TOOLS_SIMHOME_IMAGE_H
-#define TOOLS_SIMHOME_IMAGE_H
+#ifndef TOOLS_SIMHOME_SHELLY_IMAGE_H
+#define TOOLS_SIMHOME_SHELLY_IMAGE_H
 
 #include <openssl/types.h>
 #include <stdbool.h>
@@ -18,7 +18,7 @@
 
 #include "base/buf.h"
 #include "base/error.h"
-#include "tools/simhome/models.h"
+#include "tools/simhome/shelly/models.h"
 
 enum {
     IMAGE_VERSION_BYTES = 64,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The products that the simulated home can hold: constant facts, nothing to free. */
-#ifndef TOOLS_SIMHOME_MODELS_H
-#define TOOLS_SIMHOME_MODELS_H
+#ifndef TOOLS_SIMHOME_SHELLY_MODELS_H
+#define TOOLS_SIMHOME_SHELLY_MODELS_H
 
 #include <stddef.h>
 

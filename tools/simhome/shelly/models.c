@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "tools/simhome/models.h"
+#include "tools/simhome/shelly/models.h"
 
 #include <strings.h>
 

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "tools/simhome/rpc.h"
+#include "tools/simhome/shelly/rpc.h"
 
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
-#include "tools/simhome/device.h"
+#include "tools/simhome/shelly/shelly.h"
 #include "tools/simhome/fault.h"
 #include "tools/simhome/home.h"
 
 struct call {
-    struct device *device;
+    struct shelly *device;
     const cJSON *params;
     struct rpc_error *error;
 };
@@ -44,7 +44,7 @@ static const cJSON *param(const struct call *call, const char *name)
 
 /* ---- status ----------------------------------------------------------------------------------------------- */
 
-static cJSON *offered(const struct device *device)
+static cJSON *offered(const struct shelly *device)
 {
     cJSON *updates = cJSON_CreateObject();
 
@@ -59,9 +59,9 @@ static cJSON *offered(const struct device *device)
     return updates;
 }
 
-cJSON *rpc_sys_status(const struct device *device)
+cJSON *rpc_sys_status(const struct shelly *device)
 {
-    const struct clock *clock = &device->home->loop.clock;
+    const struct clock *clock = &device->base.home->loop.clock;
     uint64_t uptime = (clock_monotonic(clock) - device->booted_at) / 1000;
     cJSON *sys = cJSON_CreateObject();
 
@@ -79,7 +79,7 @@ cJSON *rpc_sys_status(const struct device *device)
     return sys;
 }
 
-cJSON *rpc_status(const struct device *device)
+cJSON *rpc_status(const struct shelly *device)
 {
     bool mqtt = device->ops == &link_mqtt;
     cJSON *all = cJSON_CreateObject();
@@ -101,27 +101,27 @@ cJSON *rpc_status(const struct device *device)
     cJSON_AddItemToObject(all, "sys", rpc_sys_status(device));
     part = cJSON_AddObjectToObject(all, "wifi");
     cJSON_AddStringToObject(part, "status", "got ip");
-    cJSON_AddNumberToObject(part, "rssi", -40 - (double)(device->index % 40));
+    cJSON_AddNumberToObject(part, "rssi", -40 - (double)(device->base.index % 40));
     part = cJSON_AddObjectToObject(all, "ws");
     cJSON_AddBoolToObject(part, "connected", !mqtt && device->linked);
     return all;
 }
 
-static cJSON *shelly_get_status(struct call *call)
+static cJSON *on_get_status(struct call *call)
 {
     return rpc_status(call->device);
 }
 
-static cJSON *sys_get_status(struct call *call)
+static cJSON *on_sys_get_status(struct call *call)
 {
     return rpc_sys_status(call->device);
 }
 
 /* ---- identity and configuration ------------------------------------------------------------------------------ */
 
-static cJSON *shelly_get_device_info(struct call *call)
+static cJSON *on_get_device_info(struct call *call)
 {
-    const struct device *device = call->device;
+    const struct shelly *device = call->device;
     const cJSON *ident = param(call, "ident");
     cJSON *info;
 
@@ -129,7 +129,7 @@ static cJSON *shelly_get_device_info(struct call *call)
         return bad_argument(call, "ident");
     info = cJSON_CreateObject();
     cJSON_AddNullToObject(info, "name");
-    cJSON_AddStringToObject(info, "id", device->id);
+    cJSON_AddStringToObject(info, "id", device->base.id);
     cJSON_AddStringToObject(info, "mac", device->mac);
     cJSON_AddNumberToObject(info, "slot", device->count.updates_done % 2);
     if (cJSON_IsTrue(ident)) {
@@ -149,9 +149,9 @@ static cJSON *shelly_get_device_info(struct call *call)
     return info;
 }
 
-static cJSON *sys_get_config(struct call *call)
+static cJSON *on_sys_get_config(struct call *call)
 {
-    const struct device *device = call->device;
+    const struct shelly *device = call->device;
     cJSON *config = cJSON_CreateObject();
     cJSON *part = cJSON_AddObjectToObject(config, "device");
 
@@ -170,9 +170,9 @@ static cJSON *sys_get_config(struct call *call)
     return config;
 }
 
-static cJSON *mqtt_get_config(struct call *call)
+static cJSON *on_mqtt_get_config(struct call *call)
 {
-    const struct options *options = call->device->home->options;
+    const struct options *options = call->device->base.home->options;
     bool used = call->device->ops == &link_mqtt;
     cJSON *config = cJSON_CreateObject();
     char server[300];
@@ -180,12 +180,12 @@ static cJSON *mqtt_get_config(struct call *call)
     snprintf(server, sizeof(server), "%s:%d", options->mqtt_host, options->mqtt_port);
     cJSON_AddBoolToObject(config, "enable", used);
     cJSON_AddItemToObject(config, "server", used ? cJSON_CreateString(server) : cJSON_CreateNull());
-    cJSON_AddStringToObject(config, "client_id", call->device->id);
+    cJSON_AddStringToObject(config, "client_id", call->device->base.id);
     cJSON_AddItemToObject(config, "user",
                           options->mqtt_username ? cJSON_CreateString(options->mqtt_username)
                                                  : cJSON_CreateNull());
     cJSON_AddNullToObject(config, "ssl_ca");
-    cJSON_AddStringToObject(config, "topic_prefix", call->device->id);
+    cJSON_AddStringToObject(config, "topic_prefix", call->device->base.id);
     cJSON_AddBoolToObject(config, "rpc_ntf", true);
     cJSON_AddBoolToObject(config, "status_ntf", false);
     cJSON_AddBoolToObject(config, "use_client_cert", false);
@@ -194,9 +194,9 @@ static cJSON *mqtt_get_config(struct call *call)
     return config;
 }
 
-static cJSON *ws_get_config(struct call *call)
+static cJSON *on_ws_get_config(struct call *call)
 {
-    const struct options *options = call->device->home->options;
+    const struct options *options = call->device->base.home->options;
     bool used = call->device->ops == &link_websocket;
     cJSON *config = cJSON_CreateObject();
     char server[600];
@@ -208,17 +208,17 @@ static cJSON *ws_get_config(struct call *call)
     return config;
 }
 
-static cJSON *shelly_get_config(struct call *call)
+static cJSON *on_get_config(struct call *call)
 {
     cJSON *all = cJSON_CreateObject();
 
-    cJSON_AddItemToObject(all, "mqtt", mqtt_get_config(call));
-    cJSON_AddItemToObject(all, "sys", sys_get_config(call));
-    cJSON_AddItemToObject(all, "ws", ws_get_config(call));
+    cJSON_AddItemToObject(all, "mqtt", on_mqtt_get_config(call));
+    cJSON_AddItemToObject(all, "sys", on_sys_get_config(call));
+    cJSON_AddItemToObject(all, "ws", on_ws_get_config(call));
     return all;
 }
 
-static cJSON *schedule_list(struct call *call)
+static cJSON *on_schedule_list(struct call *call)
 {
     cJSON *result = cJSON_CreateObject();
 
@@ -230,7 +230,7 @@ static cJSON *schedule_list(struct call *call)
 
 /* ---- firmware ----------------------------------------------------------------------------------------------- */
 
-static cJSON *shelly_check_for_update(struct call *call)
+static cJSON *on_check_for_update(struct call *call)
 {
     return offered(call->device);
 }
@@ -242,9 +242,9 @@ static bool is_url(const char *text)
     return len < DEVICE_URL_BYTES && (!strncmp(text, "http://", 7) || !strncmp(text, "https://", 8));
 }
 
-static cJSON *shelly_update(struct call *call)
+static cJSON *on_update(struct call *call)
 {
-    struct device *device = call->device;
+    struct shelly *device = call->device;
     const cJSON *url = param(call, "url");
     const cJSON *stage = param(call, "stage");
     const char *stage_name = stage ? cJSON_GetStringValue(stage) : "stable";
@@ -256,52 +256,52 @@ static cJSON *shelly_update(struct call *call)
         return bad_argument(call, "stage");
     if (url && stage)
         return fail(call, RPC_INVALID_ARGUMENT, "Either 'stage' or 'url'!");
-    if (device->faults & FAULT_REFUSES)
+    if (device->base.faults & FAULT_REFUSES)
         return fail(call, RPC_FAILED_PRECONDITION, "Precondition failed: Update refused!");
-    if (device->state != DEVICE_RUNNING)
+    if (device->state != SHELLY_RUNNING)
         return fail(call, RPC_UNAVAILABLE, "Resource unavailable: Update in progress!");
     if (!url && (!device->offer.version[0] || strcmp(stage_name, "stable")))
         return fail(call, RPC_UNAVAILABLE, "Resource unavailable: No update info!");
-    device_update(device, url ? url->valuestring : NULL);
+    shelly_update(device, url ? url->valuestring : NULL);
     return cJSON_CreateNull();
 }
 
-static cJSON *shelly_reboot(struct call *call)
+static cJSON *on_reboot(struct call *call)
 {
     const cJSON *delay = param(call, "delay_ms");
 
     if (delay && (!cJSON_IsNumber(delay) || delay->valuedouble < 0 || delay->valuedouble > 3600e3))
         return bad_argument(call, "delay_ms");
-    if (call->device->state != DEVICE_RUNNING)
+    if (call->device->state != SHELLY_RUNNING)
         return fail(call, RPC_FAILED_PRECONDITION, "Precondition failed: Update in progress!");
-    device_reboot(call->device, delay ? (uint64_t)delay->valuedouble : 1000);
+    shelly_reboot(call->device, delay ? (uint64_t)delay->valuedouble : 1000);
     return cJSON_CreateNull();
 }
 
 /* ---- the table ------------------------------------------------------------------------------------------------ */
 
-static cJSON *shelly_list_methods(struct call *call);
+static cJSON *on_list_methods(struct call *call);
 
 static const struct method methods[] = {
-    {"Mqtt.GetConfig", mqtt_get_config},
-    {"Schedule.List", schedule_list},
-    {"Shelly.CheckForUpdate", shelly_check_for_update},
-    {"Shelly.GetConfig", shelly_get_config},
-    {"Shelly.GetDeviceInfo", shelly_get_device_info},
-    {"Shelly.GetStatus", shelly_get_status},
-    {"Shelly.ListMethods", shelly_list_methods},
-    {"Shelly.Reboot", shelly_reboot},
-    {"Shelly.Update", shelly_update},
-    {"Sys.GetConfig", sys_get_config},
-    {"Sys.GetStatus", sys_get_status},
-    {"Ws.GetConfig", ws_get_config},
+    {"Mqtt.GetConfig", on_mqtt_get_config},
+    {"Schedule.List", on_schedule_list},
+    {"Shelly.CheckForUpdate", on_check_for_update},
+    {"Shelly.GetConfig", on_get_config},
+    {"Shelly.GetDeviceInfo", on_get_device_info},
+    {"Shelly.GetStatus", on_get_status},
+    {"Shelly.ListMethods", on_list_methods},
+    {"Shelly.Reboot", on_reboot},
+    {"Shelly.Update", on_update},
+    {"Sys.GetConfig", on_sys_get_config},
+    {"Sys.GetStatus", on_sys_get_status},
+    {"Ws.GetConfig", on_ws_get_config},
 };
 
 enum {
     METHOD_COUNT = sizeof(methods) / sizeof(methods[0]),
 };
 
-static cJSON *shelly_list_methods(struct call *call)
+static cJSON *on_list_methods(struct call *call)
 {
     cJSON *result = cJSON_CreateObject();
     cJSON *list = cJSON_AddArrayToObject(result, "methods");
@@ -312,7 +312,7 @@ static cJSON *shelly_list_methods(struct call *call)
     return result;
 }
 
-cJSON *rpc_call(struct device *device, const char *method, const cJSON *params, struct rpc_error *ret_error)
+cJSON *rpc_call(struct shelly *device, const char *method, const cJSON *params, struct rpc_error *ret_error)
 {
     struct call call = {device, params, ret_error};
     char text[160];

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "tools/simhome/image.h"
+#include "tools/simhome/shelly/image.h"
 
 #include <cjson/cJSON.h>
 #include <openssl/evp.h>
