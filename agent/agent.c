@@ -272,6 +272,9 @@ static int make_firmware(struct agent *agent, struct error *err)
         .retry_wait_s = (uint32_t)config->install_retry_wait,
         .transfer_stall_s = (uint32_t)config->transfer_timeout,
         .reboot_s = (uint32_t)config->reboot_timeout,
+        .canary_soak_s = (uint32_t)config->canary_soak,
+        .battery_minimum = (uint32_t)config->battery_minimum,
+        .allow_downgrade = config->allow_downgrade,
     };
     char scratch[DM_SCRATCH_BYTES];
     struct firmware_gateway_settings gateway = {
@@ -308,8 +311,10 @@ static int serve_images(struct agent *agent, struct error *err)
     return agent->images ? 0 : -1;
 }
 
-static struct home_settings home_settings(const struct agent_config *config)
+static struct home_settings home_settings(const struct agent *agent)
 {
+    const struct agent_config *config = agent->config;
+
     return (struct home_settings){
         .mqtt_broker = config->lan_mqtt_broker,
         .mqtt_username = config->lan_mqtt_username,
@@ -317,13 +322,14 @@ static struct home_settings home_settings(const struct agent_config *config)
         .websocket_listen = config->lan_websocket_listen,
         .tls = tls_of(config),
         .device_credentials = config->lan_device_credentials,
+        .gateway = agent->gateway ? firmware_gateway_target(agent->gateway) : NULL,
     };
 }
 
 /* The rows that the last life knew come back: that is no news, so nobody listens yet. */
 static int restore_home(struct agent *agent, struct error *err)
 {
-    struct home_settings settings = home_settings(agent->config);
+    struct home_settings settings = home_settings(agent);
 
     agent->home = home_new(&agent->loop, agent->store, agent->firmware, &settings, err);
     if (!agent->home)
@@ -341,7 +347,7 @@ static int restore_home(struct agent *agent, struct error *err)
 /* Jobs of the last life go on, and devices are listened to. */
 static int open_home(struct agent *agent, struct error *err)
 {
-    struct home_settings settings = home_settings(agent->config);
+    struct home_settings settings = home_settings(agent);
 
     if (agent->gateway && firmware_gateway_start(agent->gateway, agent->firmware, err) < 0)
         return -1;

@@ -34,6 +34,9 @@ struct agent_config {
     uint64_t open_files; /* descriptors of the process: each device connection is one */
     uint64_t parallel_fetches;
     uint64_t parallel_installs;
+    uint64_t canary_soak;     /* s */
+    uint64_t battery_minimum; /* percent */
+    bool allow_downgrade;
     uint64_t install_retries;
     uint64_t install_retry_wait; /* s; 0: the dialect's own, as the two below */
     uint64_t transfer_timeout;   /* s */

@@ -146,6 +146,8 @@ struct home *home_new(struct loop *loop, struct store *store, struct firmware *f
         home->mqtt = lan_mqtt_new(loop, &mqtt_ops, home);
         home->websocket = lan_websocket_new(loop, &websocket_ops, home);
     }
+    if (home && home->registry)
+        home->registry->hub = settings->gateway;
     if (!home || !home->registry || !home->mqtt || !home->websocket || create_dialects(home, settings) < 0) {
         home_free(home);
         error_set(err, ERROR_INTERNAL, NULL, "out of memory");

@@ -24,7 +24,8 @@ struct home_settings {
     const char *websocket_listen; /* "address:port", "port 0: any"; NULL or "": not used */
     bool websocket_tls;
     struct tls_settings tls;
-    const char *source;      /* our name towards devices; NULL: "homepatch" */
+    struct firmware_target *gateway; /* as a target of firmware itself; NULL: it is not updated here */
+    const char *source;              /* our name towards devices; NULL: "homepatch" */
     bool device_credentials; /* the broker holds each device to its own topics (its ACL): identity grade B */
 };
 

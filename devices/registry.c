@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "devices/dialects/dialect.h"
 #include "devices/device_record.h"
+#include "devices/device_target.h"
 
 enum {
     /* New devices: from one address of the LAN, and from a peer that speaks for many (a broker, this machine). */
@@ -221,13 +222,7 @@ static int enter(struct registry *registry, struct device *device, struct error 
     if (!device->path || make_room(registry) < 0)
         return error_set(err, ERROR_INTERNAL, device->key, "out of memory");
     device->registry = registry;
-    device->target.key = device->key;
-    device->target.path = device->path;
-    device->target.ops = device->dialect->firmware;
-    device->target.ctx = device;
-    device->target.active = -1;
-    device->target.blocked = device->quarantined;
-    device->target.blocked_reason = device->quarantined ? device_text(device, DEVICE_REASON) : NULL;
+    device_target_init(device);
     if (map_put(&registry->by_key, str_of(device->key), device) < 0)
         return error_set(err, ERROR_INTERNAL, device->key, "out of memory");
     memmove(registry->devices + place + 1, registry->devices + place,
@@ -365,8 +360,8 @@ int registry_load(struct registry *registry, const struct dialect *(*find)(const
 
 int registry_resume(struct registry *registry, struct error *err)
 {
-    for (uint32_t i = 0; registry->firmware && i < registry->count; i++)
-        if (firmware_target_add(registry->firmware, &registry->devices[i]->target, err) < 0)
+    for (uint32_t i = 0; i < registry->count; i++)
+        if (device_target_add(registry->devices[i], registry->firmware, registry->hub, err) < 0)
             return -1;
     return 0;
 }
@@ -408,7 +403,7 @@ struct device *registry_add(struct registry *registry, const struct dialect *dia
         device_free(device);
         return NULL;
     }
-    if (registry->firmware && firmware_target_add(registry->firmware, &device->target, err) < 0) {
+    if (device_target_add(device, registry->firmware, registry->hub, err) < 0) {
         leave(device);
         device_free(device);
         return NULL;
@@ -496,6 +491,8 @@ void registry_announce(struct device *device)
     }
     if ((added || left || (changed & stored_fields)) && registry_save(device, &err) < 0)
         log_failure(LOG_LEVEL_ERROR, "cannot store a device", &err);
+    if (changed & DEVICE_KIND)
+        device_target_kind(device);
     if (added)
         notify(device, DEVICE_ADDED, 0);
     else if (changed)

@@ -40,6 +40,8 @@ struct registry {
     struct store *store; /* NULL: nothing is kept (tests) */
     const struct clock *clock;
     struct firmware *firmware; /* NULL: no targets (tests) */
+    struct firmware_target
+        *hub; /* what all devices hang on: the gateway itself. Set before registry_resume() */
     struct map by_key;
     struct device **devices; /* in order of instance */
     uint32_t count, cap;

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "firmware/manager.h"
+#include "firmware/turn.h"
 
 enum {
     REPAIR_MS = 5 * 1000,
@@ -172,6 +172,7 @@ int firmware_target_add(struct firmware *firmware, struct firmware_target *targe
     if (target->next)
         target->next->previous = target;
     firmware->targets = target;
+    target->since = clock_monotonic(&firmware->loop->clock);
     for (struct firmware_job *job = target->jobs, *next; job; job = next) {
         next = job->target_next;
         firmware_tell(firmware, FIRMWARE_JOB_RESUMED, target, job->slot, job);
@@ -183,6 +184,8 @@ int firmware_target_add(struct firmware *firmware, struct firmware_target *targe
 
 static void unlink_target(struct firmware_target *target)
 {
+    turn_leave_cohort(target);
+    turn_leave_hub(target);
     *(target->previous ? &target->previous->next : &target->firmware->targets) = target->next;
     if (target->next)
         target->next->previous = target->previous;
@@ -231,7 +234,8 @@ void firmware_target_online(struct firmware_target *target, bool online)
         return;
     if (target->job)
         install_online(target->job, online);
-    if (online && target->jobs)
+    /* Its own jobs, and those of its kind that wait for it as their canary. */
+    if (target->jobs || (target->cohort && target->firmware->job_count))
         firmware_reconsider(target->firmware);
 }
 
@@ -257,6 +261,8 @@ void firmware_target_failed(struct firmware_target *target, bool transient, cons
     if (job->state != JOB_TRANSFERRING && (job->state != JOB_REBOOTING || job->was_offline))
         return;
     job->unsure = false;
+    if (!transient)
+        turn_failed(job, reason);
     activate_failed(job, transient && job->state == JOB_TRANSFERRING, reason);
 }
 
@@ -409,12 +415,16 @@ struct firmware *firmware_new_from(struct loop *loop, struct store *store,
         .retry_wait_s = settings->retry_wait_s ? settings->retry_wait_s : DEFAULT_RETRY_WAIT_S,
         .transfer_stall_s = settings->transfer_stall_s,
         .reboot_s = settings->reboot_s,
+        .canary_soak_s = settings->canary_soak_s,
+        .battery_minimum = settings->battery_minimum,
+        .allow_downgrade = settings->allow_downgrade,
         .policy = default_policy,
         .reconsider = {.fn = on_reconsider, .ctx = firmware},
         .resume = {.fn = on_resume, .ctx = firmware},
         .waiter = {.fn = on_batch, .ctx = firmware},
     };
     timer_init(&firmware->repair, on_repair, firmware);
+    map_init(&firmware->cohorts);
     serve_init(&firmware->serve);
     firmware->next_id = jobs_next_id(store);
     if (timer_arm(&loop->timers, &firmware->repair, UINT64_MAX) < 0 ||
@@ -451,6 +461,7 @@ void firmware_free(struct firmware *firmware)
     fetches_free(firmware->fetches);
     http_fetcher_free(firmware->fetcher);
     cache_free(firmware->cache);
+    map_done(&firmware->cohorts);
     serve_done(&firmware->serve);
     free(firmware->serve_url);
     free(firmware->ca_file);

@@ -109,7 +109,12 @@ struct firmware_target_ops {
      */
     bool (*restart)(struct firmware_target *target);
     /* How long the steps may take, s. 0: a default of this module. */
-    bool takes_file;           /* installs from install->path: gets no URL */
+    bool takes_file; /* installs from install->path: gets no URL */
+    /*
+     * The order of this family's versions: below 0, 0 or above 0 as a is older, the same or newer than b. -1 (and
+     * *ret untouched) when one of them cannot be told apart. NULL: versions have no order here.
+     */
+    int (*compare)(const char *a, const char *b, int *ret);
     uint32_t transfer_stall_s; /* no progress for this long while transferring */
     uint32_t reboot_s;         /* from "transferred" to back online with a version */
 };
@@ -125,7 +130,9 @@ struct firmware_target {
     const char *address; /* only this peer may fetch the image ("192.168.1.7"); NULL: whoever has the URL */
     const char *blocked_reason; /* set while blocked */
     bool online;
-    bool blocked;  /* quarantined: no job starts, those that run fail */
+    bool blocked;    /* quarantined: no job starts, those that run fail */
+    bool on_battery; /* set by firmware_target_battery(), with its percentage */
+    uint8_t battery;
     int8_t active; /* index of the Active slot, -1 unknown; set to -1 before firmware_target_add() */
     struct firmware_slot slots[FIRMWARE_SLOTS];
     /* private */
@@ -134,6 +141,10 @@ struct firmware_target {
     struct firmware_job *jobs; /* that have not ended, newest first */
     struct firmware_target *next;
     struct firmware_target *previous;
+    struct firmware_cohort *cohort;
+    struct firmware_target *hub;
+    uint32_t dependents; /* whose hub it is */
+    uint64_t since;      /* monotonic ms: it runs its version since then, or is known since then */
 };
 
 /* ---- the manager ---- */
@@ -147,6 +158,13 @@ struct firmware_settings {
     struct tls_settings tls; /* for fetching over https */
     uint32_t retries;        /* tries of a transient failure before it is final */
     uint32_t retry_wait_s;   /* before the first retry; 0: 10 s. It doubles, up to ten minutes */
+    /*
+     * Of devices that are alike one is updated first, and the others when it has run the new version for so long.
+     * 0: no canary.
+     */
+    uint32_t canary_soak_s;
+    uint32_t battery_minimum; /* percent below which a device on battery is not updated */
+    bool allow_downgrade;     /* of images whose version is only guessed; see firmware_target_ops.compare */
     /* Instead of what the target's ops say; 0: theirs. */
     uint32_t transfer_stall_s;
     uint32_t reboot_s;
@@ -224,6 +242,15 @@ void firmware_target_failed(struct firmware_target *target, bool transient, cons
 void firmware_target_version(struct firmware_target *target, const char *name, const char *version);
 /* What the manufacturer offers (NULL version: nothing): fills a free slot as Available, or clears it. */
 void firmware_target_offer(struct firmware_target *target, const char *offer, const char *version);
+/* Devices of the same name are alike: manufacturer, model and hardware. Copied; NULL: unlike any other. */
+void firmware_target_cohort(struct firmware_target *target, const char *name);
+/*
+ * What hangs on a hub (a bridge, the gateway) is never updated together with it, and after it when both are due. NULL:
+ * on nothing. Ends when either is removed.
+ */
+void firmware_target_hub(struct firmware_target *target, struct firmware_target *hub);
+/* It runs on a battery, which has so much left. */
+void firmware_target_battery(struct firmware_target *target, unsigned percent);
 /* Quarantine on or off (reason NULL: off). reason is kept by the owner and must stay valid while blocked. */
 void firmware_target_block(struct firmware_target *target, const char *reason);
 
@@ -310,7 +337,8 @@ struct firmware_job_info {
     unsigned progress; /* percent of the present step */
     uint32_t tries;
     struct firmware_origin origin;
-    const char *waits_for; /* JOB_WAITING: "window", "device", "turn", "idle", "consent", "retry"; else "" */
+    const char *waits_for; /* JOB_WAITING: "window", "device", "turn", "idle", "consent", "retry", "battery",
+                              "hub", "canary"; else "" */
     const char *url;       /* Download; else "" */
     const char *checksum_algorithm; /* of what was fetched, as the command named it or SHA-256; "" not yet */
     const char *checksum;           /* hexadecimal */

@@ -378,9 +378,10 @@ int firmware_job_cancel(struct firmware_job *job, struct error *err)
 void firmware_job_info(const struct firmware_job *job, struct firmware_job_info *ret)
 {
     static const char *const waits[] = {
-        [WAITS_NOT] = "",        [WAITS_WINDOW] = "window", [WAITS_CONSENT] = "consent",
-        [WAITS_RETRY] = "retry", [WAITS_DEVICE] = "device", [WAITS_IDLE] = "idle",
-        [WAITS_TURN] = "turn",
+        [WAITS_NOT] = "",          [WAITS_WINDOW] = "window",   [WAITS_CONSENT] = "consent",
+        [WAITS_RETRY] = "retry",   [WAITS_DEVICE] = "device",   [WAITS_IDLE] = "idle",
+        [WAITS_TURN] = "turn",     [WAITS_BATTERY] = "battery", [WAITS_HUB] = "hub",
+        [WAITS_CANARY] = "canary",
     };
 
     *ret = (struct firmware_job_info){

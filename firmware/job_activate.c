@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* An activation: accepted, and waiting for its window, consent, the device, idleness, its turn. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "firmware/manager.h"
+#include "firmware/turn.h"
 
 enum {
     IDLE_POLL_MS = 10 * 1000,
     RETRY_MULTIPLIER = 2000,
     RETRY_CAP_S = 600,
+    OBJECTION_BYTES = 256,
 };
 
 static void on_timer(struct timer *timer, void *ctx)
@@ -43,6 +45,12 @@ static const char *what_was_missing(enum waits_for what)
         return "the device was never idle";
     case WAITS_TURN:
         return "its turn did not come; raise parallel_installs or give more time";
+    case WAITS_BATTERY:
+        return "the device's battery stayed too low";
+    case WAITS_HUB:
+        return "what the device is connected through, or what is connected through it, was being updated";
+    case WAITS_CANARY:
+        return "the first device of its kind to be updated has not run the new version for long enough";
     case WAITS_CONSENT:
         return "nobody agreed";
     case WAITS_RETRY:
@@ -64,6 +72,40 @@ static void expire(struct firmware_job *job)
     else
         job_end(job, JOB_EXPIRED, ERROR_COMMAND_FAILURE, "all time windows have passed: %s",
                 what_was_missing(job->waits_for));
+}
+
+/* The image seems to be older than what the device runs. A version that somebody stands for is not judged here. */
+static bool is_downgrade(const struct firmware_job *job)
+{
+    const struct firmware_target *target = job->target;
+    const struct firmware_slot *slot = &target->slots[job->slot];
+    int order;
+
+    return slot->version && !slot->proven && !job->firmware->allow_downgrade && target->ops->compare &&
+           target->ops->compare(slot->version, slot_version(target, target->active), &order) == 0 &&
+           order < 0;
+}
+
+/* Why this image is not to be installed here at all; NULL: nothing speaks against it. */
+static const char *objection(const struct firmware_job *job, char text[OBJECTION_BYTES])
+{
+    const struct firmware_target *target = job->target;
+    const char *held_back = turn_held_back(job);
+
+    if (target->blocked)
+        return target->blocked_reason ? target->blocked_reason : "it is quarantined";
+    if (target->slots[job->slot].status == FIRMWARE_ACTIVE)
+        return NULL; /* the device got there by itself */
+    if (held_back)
+        return held_back;
+    if (!is_downgrade(job))
+        return NULL;
+    snprintf(
+        text, OBJECTION_BYTES,
+        "by its name the image is version \"%s\", older than \"%s\" that the device runs; allow_downgrade = true "
+        "lets it through",
+        slot_version(target, job->slot), slot_version(target, target->active));
+    return text;
 }
 
 /* True when the open window may be used now. Ends the job when the answer was no. */
@@ -92,26 +134,13 @@ static bool has_consent(struct firmware_job *job, int open, const struct window_
     return false;
 }
 
-static bool has_turn(const struct firmware_job *job)
-{
-    const struct firmware *firmware = job->firmware;
-    const char *group = job->target->group;
-
-    if (job->target->job || firmware->installs >= firmware->parallel_installs)
-        return false;
-    if (!group)
-        return true;
-    for (const struct firmware_job *other = firmware->jobs; other; other = other->next)
-        if (other->installing && other->target->group && strcmp(other->target->group, group) == 0)
-            return false;
-    return true;
-}
-
 /* True when the job ended or waits for something other than its window. */
 static bool is_held_up(struct firmware_job *job, const struct window_now *now)
 {
     struct firmware_target *target = job->target;
     uint64_t mono = clock_monotonic(&job->firmware->loop->clock);
+    enum waits_for turn;
+    uint64_t ms;
 
     if (!has_consent(job, now->open, now))
         return true;
@@ -122,10 +151,11 @@ static bool is_held_up(struct firmware_job *job, const struct window_now *now)
     } else if (job->windows[now->open].mode == MODE_WHEN_IDLE && target->ops->idle &&
                !target->ops->idle(target)) {
         wait_for(job, WAITS_IDLE, IDLE_POLL_MS, now);
-    } else if (!has_turn(job)) {
-        wait_for(job, WAITS_TURN, UINT64_MAX, now);
     } else {
-        return false;
+        turn = turn_of(job, &ms);
+        if (turn == WAITS_NOT)
+            return false;
+        wait_for(job, turn, ms, now);
     }
     return true;
 }
@@ -133,17 +163,19 @@ static bool is_held_up(struct firmware_job *job, const struct window_now *now)
 void activate_consider(struct firmware_job *job)
 {
     struct firmware_slot *slot = &job->target->slots[job->slot];
+    char text[OBJECTION_BYTES];
     struct window_now now;
+    const char *why;
 
     if (job->state != JOB_WAITING || job->ended)
         return;
-    if (job->target->blocked) {
-        activate_failed(job, false,
-                        job->target->blocked_reason ? job->target->blocked_reason : "it is quarantined");
+    why = objection(job, text);
+    if (why) {
+        activate_failed(job, false, why);
         return;
     }
     if (slot->status == FIRMWARE_ACTIVE) {
-        job_end(job, JOB_DONE, ERROR_NONE, "%s", ""); /* the device got there by itself */
+        job_end(job, JOB_DONE, ERROR_NONE, "%s", "");
         return;
     }
     if (!slot->image && !slot->offer) {

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "firmware/fetch_check.h"
-#include "firmware/manager.h"
+#include "firmware/turn.h"
 
 enum {
     STALL_S = 180,
@@ -47,6 +47,7 @@ void install_leave(struct firmware_job *job)
         return;
     job->installing = false;
     job->firmware->installs--;
+    turn_changed(job->target);
     if (job->target->job == job)
         job->target->job = NULL;
 }
@@ -55,6 +56,7 @@ static void take(struct firmware_job *job)
 {
     job->installing = true;
     job->firmware->installs++;
+    turn_changed(job->target);
     job->target->job = job;
 }
 
@@ -256,6 +258,8 @@ static void give_up(struct firmware_job *job)
         snprintf(reason, sizeof(reason), "the device did not come back within %u s %s", reboot_s(target),
                  job->handed ? "after it took the image"
                              : "after the gateway restarted in the middle of the transfer");
+    if (job->handed)
+        turn_failed(job, reason);
     activate_failed(job, false, reason);
 }
 
@@ -361,6 +365,7 @@ static void came_back_old(struct firmware_job *job)
     snprintf(reason, sizeof(reason),
              "the device took the image but came back with the version it had before, \"%s\"",
              job->old_version ? job->old_version : "");
+    turn_failed(job, reason);
     install_leave(job);
     slot_set_status(target, job->slot, FIRMWARE_ACTIVATION_FAILED, reason);
     job_end(job, JOB_ROLLED_BACK, ERROR_COMMAND_FAILURE, "%s", reason);
@@ -372,6 +377,7 @@ static void came_back_other(struct firmware_job *job, const char *name, const ch
 
     snprintf(reason, sizeof(reason), "the device runs version \"%s\" and not \"%s\"", version,
              slot_version(job->target, job->slot));
+    turn_failed(job, reason);
     slot_running(job->target, name, version);
     activate_failed(job, false, reason);
 }

@@ -9,10 +9,12 @@
  *   job_download.c  Requested, Fetching, Verifying
  *   job_activate.c  Waiting
  *   job_install.c   Transferring, Rebooting, Confirming
+ *   turn.c          whose turn it is
  */
 #ifndef FIRMWARE_MANAGER_H
 #define FIRMWARE_MANAGER_H
 
+#include "base/map.h"
 #include "firmware/cache.h"
 #include "firmware/fetch.h"
 #include "firmware/firmware.h"
@@ -28,6 +30,9 @@ enum waits_for {
     WAITS_DEVICE,
     WAITS_IDLE,
     WAITS_TURN,
+    WAITS_BATTERY,
+    WAITS_HUB,
+    WAITS_CANARY,
 };
 
 struct firmware_job {
@@ -120,6 +125,10 @@ struct firmware {
     uint32_t retry_wait_s;
     uint32_t transfer_stall_s; /* 0: the target's */
     uint32_t reboot_s;         /* 0: the target's */
+    uint32_t canary_soak_s;    /* 0: no canary */
+    uint32_t battery_minimum;  /* percent */
+    bool allow_downgrade;
+    struct map cohorts; /* by name */
     struct firmware_policy policy;
     struct observers observers;
     struct firmware_target *targets;

@@ -2,8 +2,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "firmware/manager.h"
 #include "firmware/record.h"
+#include "firmware/turn.h"
 
 enum {
     SLOTS_VERSION = 1,
@@ -320,6 +320,8 @@ void slot_activate(struct firmware_target *target, int index, const char *name, 
     str_replace(&slot->boot_failure_log, NULL);
     str_replace(&slot->offer, NULL);
     target->active = (int8_t)index;
+    target->since = clock_monotonic(&target->firmware->loop->clock);
+    turn_changed(target);
     if (old >= 0 && old != index) {
         if (target->slots[old].image)
             target->slots[old].status = FIRMWARE_AVAILABLE;

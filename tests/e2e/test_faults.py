@@ -215,3 +215,44 @@ def one_failure_among_many(directory):
     assert [r is None for r in results] == [d != 5 for d in range(12)], results
     assert [d["version"] for d in home.sim.devices()] == [OLD if d == 5 else NEW for d in range(12)]
     home.stop()
+
+
+def _canary_home(directory, soak):
+    home = Home(directory, 2, 2)
+    home.agent.conf.update(canary_soak=soak)
+    home.mqtt_controller()
+    home.start()
+    home.subscribe()
+    return home
+
+
+@scenario(needs=NEEDS)
+def canary_first_then_the_rest(directory):
+    """Of devices that are alike one is updated first; the rest follow when it has run the new version for a while."""
+    home = _canary_home(directory, soak=4)
+    slots = [home.downloaded(d) for d in range(4)]
+    keys = [home.activate(s) for s in slots]
+    wait_until(lambda: any(d["version"] == NEW for d in home.sim.devices()), 30, "the canary is updated")
+    states = home.ctl.get(PROXIED + "*.X_HOMEPATCH_Update.JobState")
+    assert sorted(states.values())[-3:] == ["Waiting"] * 3, states
+    assert [d["version"] for d in home.sim.devices()].count(NEW) == 1
+    assert [home.wait_done(k, 60) for k in keys] == [None] * 4
+    assert {d["version"] for d in home.sim.devices()} == {NEW}
+    home.stop()
+
+
+@scenario(needs=NEEDS)
+def canary_that_fails_saves_the_rest(directory):
+    """The image comes to nothing on the first device: the others are not given it, and their results say why."""
+    home = _canary_home(directory, soak=600)
+    for d in range(4):
+        home.sim.fault(d, "old-version")
+    slots = [home.downloaded(d) for d in range(4)]
+    keys = [home.activate(s) for s in slots]
+    results = [home.wait_done(k, 60) for k in keys]
+    assert all(results), results
+    assert sum("held back, because it failed on" in text for _, text in results) == 3, results
+    devices = home.sim.devices()
+    assert {d["version"] for d in devices} == {OLD}
+    assert sum(d["count"]["update_requests"] for d in devices) == 1, devices
+    home.stop()

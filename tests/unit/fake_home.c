@@ -47,6 +47,17 @@ int firmware_target_add(struct firmware *firmware, struct firmware_target *targe
     return 0;
 }
 
+void firmware_target_cohort(struct firmware_target *target, const char *name)
+{
+    (void)target;
+    (void)name;
+}
+
+void firmware_target_hub(struct firmware_target *target, struct firmware_target *hub)
+{
+    target->hub = hub;
+}
+
 void firmware_target_remove(struct firmware_target *target)
 {
     note(log_of(target), "remove; ");

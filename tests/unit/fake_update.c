@@ -200,11 +200,21 @@ static bool device_idle(struct firmware_target *target)
     return !device->busy;
 }
 
+/* "1.2.3": by its first number. */
+static int device_compare(const char *a, const char *b, int *ret)
+{
+    if (*a < '0' || *a > '9' || *b < '0' || *b > '9')
+        return -1;
+    *ret = *a - *b;
+    return 0;
+}
+
 const struct firmware_target_ops bench_device_ops = {
     .install = device_install,
     .abort = device_abort,
     .read_version = device_read_version,
     .idle = device_idle,
+    .compare = device_compare,
     .transfer_stall_s = 60,
     .reboot_s = 120,
 };
@@ -333,6 +343,7 @@ static void begin_life(struct bench *bench)
                                                   .group = device->target.group,
                                                   .active = -1};
         assert_int_equal(firmware_target_add(bench->firmware, &device->target, &err), 0);
+        firmware_target_cohort(&device->target, device->cohort);
     }
     bench_settle(bench);
 }

@@ -35,6 +35,7 @@ struct bench_device {
     char key[32];
     char path[64];
     char version[32];
+    const char *cohort; /* NULL: none */
     enum bench_fault fault;
     unsigned fault_times; /* the fault goes away after so many installations; 0: never */
     bool keeps_offline;   /* does not come online */

@@ -23,6 +23,7 @@ DEVICES = 12
 NEW_VERSION, NEXT_VERSION = "2.1.0", "2.2.0"
 IMAGE_BYTES = 1 << 20
 FETCH_RATE = 400_000        # bytes per second of each transfer, so that there is progress to see
+CANARY_SOAK_S = 3           # of each model one device goes first; minutes in a real home
 # Now, and once: the device that will fail is not tried again.
 WINDOW = {"TimeWindow.1.Start": 0, "TimeWindow.1.End": 3600, "TimeWindow.1.Mode": "Immediately",
           "TimeWindow.1.MaxRetries": 0}
@@ -94,6 +95,7 @@ class Home:
         self.agent.tls(self.ca, *self.gateway)
         self.agent.lan(self.lan_broker.port)
         self.agent.conf["parallel_installs"] = DEVICES // 2
+        self.agent.conf["canary_soak"] = CANARY_SOAK_S
         self.cleanup.add(self.agent.start())
         tls = (self.ca, *self.operator)
         self.a = self.cleanup.add(Controller(

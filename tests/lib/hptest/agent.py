@@ -34,6 +34,7 @@ class Agent(Process):
             "lan_mqtt_broker": "",
             "lan_websocket_listen": "",
             "lan_http_listen": "",
+            "canary_soak": 0,
         }
         self.factory = {
             "Device.LocalAgent.EndpointID": endpoint_id,
