@@ -40,11 +40,18 @@ static void stop(struct agent *agent)
     timer_arm(&agent->loop.timers, &agent->grace, GRACE_MS);
 }
 
-/* Whoever runs the program wants it to end: also when it was about to start anew by itself. */
+/* SIGHUP: read again what may change. Else whoever runs the program wants it to end: also when it was about to start anew
+ * by itself. */
 static void on_signal(uv_signal_t *handle, int number)
 {
     struct agent *agent = handle->data;
+    struct error err;
 
+    if (number == SIGHUP) {
+        if (firmware_reload(agent->firmware, &err) < 0)
+            log_failure(LOG_LEVEL_ERROR, "the list of withdrawn images stays as it was", &err);
+        return;
+    }
     log_info("signal %d: the agent stops", number);
     agent->restart = false;
     stop(agent);
@@ -275,6 +282,7 @@ static int make_firmware(struct agent *agent, struct error *err)
         .canary_soak_s = (uint32_t)config->canary_soak,
         .battery_minimum = (uint32_t)config->battery_minimum,
         .allow_downgrade = config->allow_downgrade,
+        .withdrawn_file = config->withdrawn_file,
     };
     char scratch[DM_SCRATCH_BYTES];
     struct firmware_gateway_settings gateway = {
@@ -358,7 +366,7 @@ static int open_home(struct agent *agent, struct error *err)
 
 static int watch_signals(struct agent *agent, struct error *err)
 {
-    static const int numbers[] = {SIGTERM, SIGINT};
+    static const int numbers[] = {SIGTERM, SIGINT, SIGHUP};
 
     for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
         uv_signal_init(&agent->loop.uv, &agent->signals[i]);
@@ -466,7 +474,7 @@ void agent_done(struct agent *agent)
     store_close(agent->store);
     boot_done(&agent->boot);
     timer_cancel(&agent->loop.timers, &agent->grace);
-    for (size_t i = 0; agent->signals_open && i < 2; i++)
+    for (size_t i = 0; agent->signals_open && i < sizeof(agent->signals) / sizeof(agent->signals[0]); i++)
         uv_close((uv_handle_t *)&agent->signals[i], NULL);
     loop_done(&agent->loop);
     tls_trust_free(agent->trust);

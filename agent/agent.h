@@ -29,7 +29,7 @@ struct agent {
     struct agent_bulk bulk;
     struct boot boot;
     struct boot_image boot_image;
-    uv_signal_t signals[2];
+    uv_signal_t signals[3];
     struct timer grace;
     char *serve_url;
     bool signals_open;

@@ -37,6 +37,7 @@ struct agent_config {
     uint64_t canary_soak;     /* s */
     uint64_t battery_minimum; /* percent */
     bool allow_downgrade;
+    const char *withdrawn_file;
     uint64_t install_retries;
     uint64_t install_retry_wait; /* s; 0: the dialect's own, as the two below */
     uint64_t transfer_timeout;   /* s */

@@ -172,6 +172,7 @@ int firmware_target_add(struct firmware *firmware, struct firmware_target *targe
     if (target->next)
         target->next->previous = target;
     firmware->targets = target;
+    slots_drop_withdrawn(target);
     target->since = clock_monotonic(&firmware->loop->clock);
     for (struct firmware_job *job = target->jobs, *next; job; job = next) {
         next = job->target_next;
@@ -360,6 +361,20 @@ int firmware_serve_at(struct firmware *firmware, const char *url)
     return str_replace(&firmware->serve_url, url);
 }
 
+/* ---- the list of withdrawn images ---- */
+
+int firmware_reload(struct firmware *firmware, struct error *err)
+{
+    if (!firmware->withdrawn_file)
+        return 0;
+    if (withdrawn_read(&firmware->withdrawn, firmware->withdrawn_file, err) < 0)
+        return -1;
+    for (struct firmware_target *target = firmware->targets; target; target = target->next)
+        slots_drop_withdrawn(target);
+    firmware_reconsider(firmware);
+    return 0;
+}
+
 /* ---- start and end ---- */
 
 static const struct cache_ops cache_ops = {
@@ -376,8 +391,11 @@ static int init_parts(struct firmware *firmware, const struct firmware_settings 
     if (str_replace(&firmware->serve_url, settings->serve_url) < 0 ||
         str_replace(&firmware->ca_file, tls.ca_file) < 0 ||
         str_replace(&firmware->certificate_file, tls.certificate_file) < 0 ||
-        str_replace(&firmware->key_file, tls.key_file) < 0)
+        str_replace(&firmware->key_file, tls.key_file) < 0 ||
+        str_replace(&firmware->withdrawn_file, settings->withdrawn_file) < 0)
         return error_set(err, ERROR_RESOURCES_EXCEEDED, NULL, "out of memory");
+    if (firmware_reload(firmware, err) < 0)
+        return -1;
     tls.ca_file = firmware->ca_file;
     tls.certificate_file = firmware->certificate_file;
     tls.key_file = firmware->key_file;
@@ -425,6 +443,7 @@ struct firmware *firmware_new_from(struct loop *loop, struct store *store,
     };
     timer_init(&firmware->repair, on_repair, firmware);
     map_init(&firmware->cohorts);
+    withdrawn_init(&firmware->withdrawn);
     serve_init(&firmware->serve);
     firmware->next_id = jobs_next_id(store);
     if (timer_arm(&loop->timers, &firmware->repair, UINT64_MAX) < 0 ||
@@ -462,6 +481,8 @@ void firmware_free(struct firmware *firmware)
     http_fetcher_free(firmware->fetcher);
     cache_free(firmware->cache);
     map_done(&firmware->cohorts);
+    withdrawn_done(&firmware->withdrawn);
+    free(firmware->withdrawn_file);
     serve_done(&firmware->serve);
     free(firmware->serve_url);
     free(firmware->ca_file);

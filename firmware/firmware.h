@@ -164,7 +164,9 @@ struct firmware_settings {
      */
     uint32_t canary_soak_s;
     uint32_t battery_minimum; /* percent below which a device on battery is not updated */
-    bool allow_downgrade;     /* of images whose version is only guessed; see firmware_target_ops.compare */
+    const char
+        *withdrawn_file;  /* digests of images that are not installed (firmware/withdrawn.h); NULL: none */
+    bool allow_downgrade; /* of images whose version is only guessed; see firmware_target_ops.compare */
     /* Instead of what the target's ops say; 0: theirs. */
     uint32_t transfer_stall_s;
     uint32_t reboot_s;
@@ -175,6 +177,8 @@ struct firmware *firmware_new(struct loop *loop, struct store *store,
 void firmware_free(struct firmware *firmware);
 /* Where devices reach the HTTP server, when that is known later than firmware_new() (port 0). Copied. */
 int firmware_serve_at(struct firmware *firmware, const char *url);
+/* Reads withdrawn_file again; what waits and is on the list now fails. -1: the list is as it was. */
+int firmware_reload(struct firmware *firmware, struct error *err);
 /* The HTTP server's ops: the wiring creates the server with them (ctx is the manager). */
 const struct http_server_ops *firmware_server_ops(void);
 

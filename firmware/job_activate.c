@@ -90,12 +90,18 @@ static bool is_downgrade(const struct firmware_job *job)
 static const char *objection(const struct firmware_job *job, char text[OBJECTION_BYTES])
 {
     const struct firmware_target *target = job->target;
+    const struct firmware_image *image = target->slots[job->slot].image;
+    const char *withdrawn = image ? withdrawn_reason(&job->firmware->withdrawn, image->sha256) : NULL;
     const char *held_back = turn_held_back(job);
 
     if (target->blocked)
         return target->blocked_reason ? target->blocked_reason : "it is quarantined";
     if (target->slots[job->slot].status == FIRMWARE_ACTIVE)
         return NULL; /* the device got there by itself */
+    if (withdrawn) {
+        snprintf(text, OBJECTION_BYTES, "this image was withdrawn: %s", withdrawn);
+        return text;
+    }
     if (held_back)
         return held_back;
     if (!is_downgrade(job))

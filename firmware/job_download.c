@@ -84,6 +84,7 @@ static void on_done(void *ctx, enum fetch_result result, struct firmware_image *
 {
     struct firmware_job *job = ctx;
     struct firmware_release release;
+    const char *why;
     struct error err;
 
     if (result != FETCH_OK) {
@@ -91,6 +92,12 @@ static void on_done(void *ctx, enum fetch_result result, struct firmware_image *
         return;
     }
     slot_guess(job->url, &release);
+    why = withdrawn_reason(&job->firmware->withdrawn, image->sha256);
+    if (why) {
+        error_set(&err, ERROR_COMMAND_FAILURE, NULL, "this image was withdrawn: %s", why);
+        fail(job, FIRMWARE_VALIDATION_FAILED, &err);
+        return;
+    }
     if (ask_policy(job, image, &release, &err) < 0) {
         fail(job, FIRMWARE_VALIDATION_FAILED, &err);
         return;

@@ -20,6 +20,7 @@
 #include "firmware/firmware.h"
 #include "firmware/serve.h"
 #include "firmware/window.h"
+#include "firmware/withdrawn.h"
 
 /* What a waiting job waits for; texts in firmware_job_info. */
 enum waits_for {
@@ -129,6 +130,8 @@ struct firmware {
     uint32_t battery_minimum;  /* percent */
     bool allow_downgrade;
     struct map cohorts; /* by name */
+    struct withdrawn withdrawn;
+    char *withdrawn_file; /* NULL: none */
     struct firmware_policy policy;
     struct observers observers;
     struct firmware_target *targets;
@@ -174,6 +177,8 @@ void slot_set_image(struct firmware_target *target, int slot, struct firmware_im
                     const struct firmware_release *release);
 /* The target runs this slot now: what it ran before becomes Available or NoImage. */
 void slot_activate(struct firmware_target *target, int slot, const char *name, const char *version);
+/* Images that were withdrawn leave the slots that no job uses. */
+void slots_drop_withdrawn(struct firmware_target *target);
 /* The target runs this version: finds out which slot that is. */
 void slot_running(struct firmware_target *target, const char *name, const char *version);
 void slot_offer(struct firmware_target *target, const char *offer, const char *version);

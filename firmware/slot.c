@@ -430,6 +430,19 @@ void slot_offer(struct firmware_target *target, const char *offer, const char *v
     changed(target, index);
 }
 
+void slots_drop_withdrawn(struct firmware_target *target)
+{
+    for (int i = 0; i < FIRMWARE_SLOTS; i++) {
+        const struct firmware_image *image = target->slots[i].image;
+        const char *why = image ? withdrawn_reason(&target->firmware->withdrawn, image->sha256) : NULL;
+
+        if (!why || i == target->active || firmware_slot_job(target, i))
+            continue;
+        slot_reset(target, i, FIRMWARE_VALIDATION_FAILED);
+        slot_set_status(target, i, FIRMWARE_VALIDATION_FAILED, why);
+    }
+}
+
 int firmware_slot_check_clear(const struct firmware_target *target, int index, struct error *err)
 {
     if (index < 0 || index >= FIRMWARE_SLOTS)

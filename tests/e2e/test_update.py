@@ -2,6 +2,8 @@
 """Download() and Activate() that go well, seen from all sides."""
 
 import hashlib
+import os
+import signal
 import time
 
 from home import NEEDS, NEW, OLD, PROXIED, Home
@@ -348,3 +350,28 @@ def _second_alias(home):
     aliases = {list(home.slots(d).values())[1]["Alias"] for d in range(len(home.ids))}
     assert len(aliases) == 1, aliases
     return aliases.pop()
+
+
+@scenario(needs=NEEDS)
+def withdrawn_image(directory):
+    """An image on the list of withdrawn ones is refused with the reason; SIGHUP reads the list again."""
+    home = Home(directory, 1, 0)
+    withdrawn = directory / "withdrawn.conf"
+    withdrawn.write_text("")
+    home.agent.conf["withdrawn_file"] = withdrawn
+    home.mqtt_controller()
+    home.start()
+    home.subscribe()
+    slot = home.downloaded(0)
+    url, digest, _, _ = home.image()
+    withdrawn.write_text("not a digest = nonsense\n")
+    os.kill(home.agent.pid, signal.SIGHUP)
+    home.agent.wait_output("withdrawn.conf:1")
+    withdrawn.write_text(f"{digest} = leaks the password\n")
+    os.kill(home.agent.pid, signal.SIGHUP)
+    wait_until(lambda: home.slots(0)[slot]["Status"] == "ValidationFailed", 10, "the image leaves its slot")
+    key = home.download(slot, url)
+    code, text = home.must_fail(key, 20)
+    assert code == 7022 and "leaks the password" in text, (code, text)
+    assert home.sim.device(0)["version"] == OLD
+    home.stop()

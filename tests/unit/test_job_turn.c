@@ -5,8 +5,10 @@
 #include <setjmp.h>
 #include <cmocka.h>
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "tests/unit/fake_update.h"
 
@@ -383,6 +385,71 @@ static void test_downgrade(void **state)
     assert_string_equal(bench->devices[3].version, "0.9.0");
 }
 
+/* ---- withdrawn images ---- */
+
+static void withdraw(struct bench *bench, const char *text)
+{
+    FILE *file = fopen(bench->settings.withdrawn_file, "w");
+
+    assert_non_null(file);
+    assert_true(fputs(text, file) >= 0);
+    assert_int_equal(fclose(file), 0);
+}
+
+static void test_withdrawn(void **state)
+{
+    struct bench *bench = *state;
+    char file[128], line[256], digest[65];
+    struct error err;
+
+    snprintf(file, sizeof(file), "%s/withdrawn", bench->dir);
+    bench->settings.withdrawn_file = file;
+    withdraw(bench, "# none yet\n");
+    bench_restart(bench);
+    str_copy(digest, sizeof(digest), bench->devices[0].target.slots[1].image->sha256);
+    /* One job waits with it, one is on its way, others only have it. */
+    set_online(bench, 0, false);
+    activate(bench, 0, 1);
+    bench_settle(bench);
+    for (char *at = digest; *at; at++)
+        *at = *at >= 'a' && *at <= 'f' ? (char)(*at - 'a' + 'A') : *at;
+    snprintf(line, sizeof(line), "%s = opens the door to everybody\n", digest);
+    withdraw(bench, line);
+    assert_int_equal(firmware_reload(bench->firmware, &err), 0);
+    bench_finish(bench);
+    assert_int_equal(bench->state, JOB_FAILED);
+    assert_string_equal(bench->fault, "this image was withdrawn: opens the door to everybody");
+    assert_int_equal(installs(bench), 0);
+    assert_int_equal(bench->devices[1].target.slots[1].status, FIRMWARE_VALIDATION_FAILED);
+    assert_string_equal(bench->devices[1].target.slots[1].boot_failure_log, "opens the door to everybody");
+    assert_null(bench->devices[1].target.slots[1].image);
+    bench_check_slots(bench, 1);
+    assert_non_null(bench_download(bench, 1, 1, NEW, false));
+    bench_finish(bench);
+    assert_int_equal(bench->state, JOB_FAILED);
+    assert_non_null(strstr(bench->fault, "opens the door"));
+    assert_int_equal(bench->devices[1].target.slots[1].status, FIRMWARE_VALIDATION_FAILED);
+
+    /* A list that makes no sense changes nothing. */
+    withdraw(bench, "1234 = short\n");
+    assert_int_equal(firmware_reload(bench->firmware, &err), -1);
+    assert_non_null(strstr(err.path, "withdrawn:1"));
+    withdraw(bench, "\n0000000000000000000000000000000000000000000000000000000000000000 =\n");
+    assert_int_equal(firmware_reload(bench->firmware, &err), -1);
+    assert_non_null(strstr(err.path, "withdrawn:2"));
+    withdraw(bench, "000000000000000000000000000000000000000000000000000000000000000g = x\n");
+    assert_int_equal(firmware_reload(bench->firmware, &err), -1);
+    unlink(file);
+    assert_int_equal(firmware_reload(bench->firmware, &err), -1);
+    assert_non_null(bench_download(bench, 1, 1, NEW, false));
+    bench_finish(bench);
+    assert_int_equal(bench->state, JOB_FAILED);
+
+    withdraw(bench, "");
+    assert_int_equal(firmware_reload(bench->firmware, &err), 0);
+    bench_have(bench, 1, 1, NEW);
+}
+
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 
 int main(void)
@@ -403,6 +470,7 @@ int main(void)
         TEST(test_hubs_of_each_other),
         TEST(test_battery),
         TEST(test_downgrade),
+        TEST(test_withdrawn),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
