@@ -39,6 +39,7 @@ enum device_field {
     DEVICE_OFFERED_VERSION,
     DEVICE_LAST_RESULT,
     DEVICE_REASON, /* why it is quarantined */
+    DEVICE_RIVAL,  /* who else updates it, as far as the device tells */
     DEVICE_TEXTS,  /* how many texts there are */
 
     DEVICE_ONLINE = DEVICE_TEXTS,
@@ -48,12 +49,14 @@ enum device_field {
     DEVICE_QUARANTINED,
     DEVICE_JOB_STATE,
     DEVICE_PROGRESS,
+    DEVICE_WAITS_FOR,
+    DEVICE_BATTERY,
     DEVICE_ACTIVE_IMAGE,
     DEVICE_REJECTED, /* announced seldom */
     DEVICE_FIELDS,
 };
 
-#define DEVICE_BIT(field) (1u << (field))
+#define DEVICE_BIT(field) (UINT64_C(1) << (field))
 
 enum device_transport {
     DEVICE_MQTT,
@@ -76,11 +79,12 @@ struct device {
     char *path;         /* "Device.ProxiedDevice.3.DeviceInfo.", for the firmware target */
     char *text[DEVICE_TEXTS];
     uint32_t instance; /* of Device.ProxiedDevice.; stays with the key as long as the device is known */
-    uint32_t changed;  /* set of fields not yet announced */
+    uint64_t changed;  /* set of fields not yet announced */
     enum device_transport transport;
     enum device_grade grade;
     uint32_t job_state;     /* of the newest job: 1 + enum firmware_job_state, 0 when there was none */
     uint32_t progress;      /* percent of its present step */
+    const char *waits_for;  /* as struct firmware_job_info says; NULL or "": for nothing */
     uint32_t rejected;      /* messages refused: malformed, of another, too many */
     int64_t last_contacted; /* s since 1970; 0 never */
     int64_t announced_contacted;

@@ -31,6 +31,7 @@ static const char *const text_names[DEVICE_TEXTS] = {
     [DEVICE_OFFERED_VERSION] = "offered",
     [DEVICE_LAST_RESULT] = "result",
     [DEVICE_REASON] = "reason",
+    [DEVICE_RIVAL] = "rival",
 };
 
 void device_record_write(const struct device *device, struct buf *out)

@@ -14,6 +14,8 @@ void device_target_init(struct device *device);
 /* Into the manager; hub: what the whole home hangs on (the gateway), or NULL. -1: memory or the store. */
 int device_target_add(struct device *device, struct firmware *firmware, struct firmware_target *hub,
                       struct error *err);
+/* An observer of the firmware manager: what became of a device's jobs. ctx: the registry. */
+void device_target_event(void *ctx, const void *event);
 /* One of DEVICE_KIND changed. Without a model it is like no other. */
 void device_target_kind(struct device *device);
 

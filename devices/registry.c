@@ -30,7 +30,7 @@ enum {
 #define KIND_STATE "device-registry"
 
 /* Fields that a restart must not lose. */
-static const uint32_t stored_fields = (DEVICE_BIT(DEVICE_TEXTS) - 1) | DEVICE_BIT(DEVICE_TRANSPORT) |
+static const uint64_t stored_fields = (DEVICE_BIT(DEVICE_TEXTS) - 1) | DEVICE_BIT(DEVICE_TRANSPORT) |
                                       DEVICE_BIT(DEVICE_GRADE) | DEVICE_BIT(DEVICE_QUARANTINED);
 
 const char *device_id(const struct device *device)
@@ -38,67 +38,6 @@ const char *device_id(const struct device *device)
     const char *colon = strchr(device->key, ':');
 
     return colon ? colon + 1 : device->key;
-}
-
-/* ---- what the firmware says about our targets ---- */
-
-static struct device *device_of_target(const struct registry *registry, const struct firmware_target *target)
-{
-    struct device *device = target ? registry_find(registry, target->key) : NULL;
-
-    return device && &device->target == target ? device : NULL;
-}
-
-static void note_result(struct device *device, const struct firmware_job_info *info)
-{
-    char text[ERROR_MESSAGE_BYTES + 64];
-
-    snprintf(text, sizeof(text), "%s %s%s%s", info->command == FIRMWARE_DOWNLOAD ? "Download" : "Activate",
-             firmware_job_state_text(info->state), info->fault && info->fault[0] ? ": " : "",
-             info->fault ? info->fault : "");
-    device_set(device, DEVICE_LAST_RESULT, text);
-}
-
-static void note_job(struct device *device, const struct firmware_event *event)
-{
-    struct firmware_job_info info;
-    uint32_t job_state;
-
-    firmware_job_info(event->job, &info);
-    job_state = event->type == FIRMWARE_JOB_DROPPED ? 0 : 1u + (uint32_t)info.state;
-    if (device->job_state != job_state) {
-        device->job_state = job_state;
-        device->changed |= DEVICE_BIT(DEVICE_JOB_STATE);
-    }
-    if (device->progress != info.progress) {
-        device->progress = info.progress;
-        device->changed |= DEVICE_BIT(DEVICE_PROGRESS);
-    }
-    if (event->type == FIRMWARE_JOB_ENDED)
-        note_result(device, &info);
-}
-
-static void on_firmware(void *ctx, const void *event)
-{
-    const struct firmware_event *firmware_event = event;
-    struct device *device = device_of_target(ctx, firmware_event->target);
-
-    if (!device)
-        return;
-    switch (firmware_event->type) {
-    case FIRMWARE_JOB_RESUMED:
-    case FIRMWARE_JOB_CHANGED:
-    case FIRMWARE_JOB_ENDED:
-    case FIRMWARE_JOB_DROPPED:
-        note_job(device, firmware_event);
-        break;
-    case FIRMWARE_TARGET_UPDATED:
-        device->changed |= DEVICE_BIT(DEVICE_ACTIVE_IMAGE);
-        break;
-    case FIRMWARE_SLOT_CHANGED:
-        return;
-    }
-    registry_announce(device);
 }
 
 /* ---- the table ---- */
@@ -115,7 +54,7 @@ struct registry *registry_new(struct store *store, const struct clock *clock, st
     registry->next_instance = 1;
     map_init(&registry->by_key);
     if (firmware) {
-        registry->firmware_observer = (struct observer){.fn = on_firmware, .ctx = registry};
+        registry->firmware_observer = (struct observer){.fn = device_target_event, .ctx = registry};
         observer_add(firmware_observers(firmware), &registry->firmware_observer);
     }
     return registry;
@@ -190,7 +129,7 @@ struct observers *registry_observers(struct registry *registry)
     return &registry->observers;
 }
 
-static void notify(struct device *device, enum device_event_type type, uint32_t fields)
+static void notify(struct device *device, enum device_event_type type, uint64_t fields)
 {
     struct device_event event = {type, device, fields};
 
@@ -467,6 +406,16 @@ void device_set_grade(struct device *device, enum device_grade grade)
     device->changed |= DEVICE_BIT(DEVICE_GRADE);
 }
 
+void device_set_battery(struct device *device, int percent)
+{
+    bool was = device->target.on_battery;
+    uint8_t had = device->target.battery;
+
+    firmware_target_battery(&device->target, percent);
+    if (was != device->target.on_battery || had != device->target.battery)
+        device->changed |= DEVICE_BIT(DEVICE_BATTERY);
+}
+
 void device_set_transport(struct device *device, enum device_transport transport)
 {
     if (device->transport == transport)
@@ -477,7 +426,7 @@ void device_set_transport(struct device *device, enum device_transport transport
 
 void registry_announce(struct device *device)
 {
-    uint32_t changed = device->changed;
+    uint64_t changed = device->changed;
     bool added = changed & DEVICE_BIT(DEVICE_FIELDS);
     bool left = (changed & DEVICE_BIT(DEVICE_ONLINE)) && !device->online &&
                 device->last_contacted - device->stored_contacted >= CONTACT_STORE_S;

@@ -25,7 +25,7 @@ enum device_event_type {
 struct device_event {
     enum device_event_type type;
     struct device *device;
-    uint32_t fields;
+    uint64_t fields;
 };
 
 /* Counted since start, for people and tests. */
@@ -86,6 +86,8 @@ void device_set(struct device *device, enum device_field field, const char *text
 void device_set_own_name(struct device *device, const char *name);
 void device_set_online(struct device *device, bool online);
 void device_set_grade(struct device *device, enum device_grade grade);
+/* Percent; below 0: it runs on mains. */
+void device_set_battery(struct device *device, int percent);
 void device_set_transport(struct device *device, enum device_transport transport);
 void registry_announce(struct device *device);
 /* Writes the device into the store's open batch. For values that the layer above has set in the struct itself. */

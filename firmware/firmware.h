@@ -253,8 +253,8 @@ void firmware_target_cohort(struct firmware_target *target, const char *name);
  * on nothing. Ends when either is removed.
  */
 void firmware_target_hub(struct firmware_target *target, struct firmware_target *hub);
-/* It runs on a battery, which has so much left. */
-void firmware_target_battery(struct firmware_target *target, unsigned percent);
+/* It runs on a battery, which has so many percent left; below 0: on mains. */
+void firmware_target_battery(struct firmware_target *target, int percent);
 /* Quarantine on or off (reason NULL: off). reason is kept by the owner and must stay valid while blocked. */
 void firmware_target_block(struct firmware_target *target, const char *reason);
 

@@ -288,10 +288,10 @@ static bool has_room(const struct firmware_job *job)
     return true;
 }
 
-void firmware_target_battery(struct firmware_target *target, unsigned percent)
+void firmware_target_battery(struct firmware_target *target, int percent)
 {
-    target->on_battery = true;
-    target->battery = (uint8_t)(percent > 100 ? 100 : percent);
+    target->on_battery = percent >= 0;
+    target->battery = (uint8_t)(percent > 100 ? 100 : percent < 0 ? 0 : percent);
     if (target->firmware && target->jobs)
         firmware_reconsider(target->firmware);
 }

@@ -89,6 +89,23 @@ static const char *const job_states[] = {
     "Confirming", "Done",      "Failed",   "RolledBack", "Cancelled", "Expired",      NULL,
 };
 
+static void get_waits_for(const struct dm_row *row, struct dm_value *ret, char *scratch)
+{
+    const struct device *device = row->data;
+
+    (void)scratch;
+    ret->text = str_of(device->waits_for ? device->waits_for : "");
+}
+
+/* Percent; -1: it runs on mains, or does not tell. */
+static void get_battery(const struct dm_row *row, struct dm_value *ret, char *scratch)
+{
+    const struct device *device = row->data;
+
+    (void)scratch;
+    ret->integer = device->target.on_battery ? device->target.battery : -1;
+}
+
 static const struct dm_param update_params[] = {
     {.name = "JobState",
      .type = DM_ENUM,
@@ -96,6 +113,9 @@ static const struct dm_param update_params[] = {
      .offset = DM_OFFSET(struct device, job_state)},
     {.name = "Progress", .type = DM_UNSIGNED_INT, .max = 100, .offset = DM_OFFSET(struct device, progress)},
     {.name = "LastResult", .type = DM_STRING, .offset = TEXT(DEVICE_LAST_RESULT)},
+    {.name = "WaitsFor", .type = DM_STRING, .get = get_waits_for},
+    {.name = "BatteryLevel", .type = DM_INT, .get = get_battery},
+    {.name = "RivalUpdater", .type = DM_STRING, .offset = TEXT(DEVICE_RIVAL)},
     {.name = "OfferedVersion", .type = DM_STRING, .max = 64, .offset = TEXT(DEVICE_OFFERED_VERSION)},
     DM_END_PARAMS,
 };
@@ -166,6 +186,9 @@ static const struct shown {
     {DEVICE_ACTIVE_IMAGE, &model_proxied_device_info, "ActiveFirmwareImage"},
     {DEVICE_JOB_STATE, &model_proxied_update, "JobState"},
     {DEVICE_PROGRESS, &model_proxied_update, "Progress"},
+    {DEVICE_WAITS_FOR, &model_proxied_update, "WaitsFor"},
+    {DEVICE_BATTERY, &model_proxied_update, "BatteryLevel"},
+    {DEVICE_RIVAL, &model_proxied_update, "RivalUpdater"},
     {DEVICE_LAST_RESULT, &model_proxied_update, "LastResult"},
     {DEVICE_OFFERED_VERSION, &model_proxied_update, "OfferedVersion"},
     {DEVICE_GRADE, &model_proxied_identity, "Grade"},
@@ -217,7 +240,7 @@ static void remove_row(struct proxied *proxied, struct device *device)
     device->row = NULL;
 }
 
-static void tell_changes(struct proxied *proxied, const struct device *device, uint32_t fields)
+static void tell_changes(struct proxied *proxied, const struct device *device, uint64_t fields)
 {
     for (size_t i = 0; i < SHOWN; i++)
         if (fields & DEVICE_BIT(shown[i].field))

@@ -181,12 +181,27 @@ void shelly_offered(struct shelly_peer *peer, const cJSON *updates)
     firmware_target_offer(&device->target, "stable", version);
 }
 
+/* Of a component devicepower:0: what a battery has left, unless the device is plugged in. */
+static void power_status(struct shelly_peer *peer, const cJSON *power)
+{
+    uint64_t percent;
+
+    if (cJSON_IsTrue(json_member(json_object(power, "external"), "present")))
+        device_set_battery(peer->device, -1);
+    else if (json_number(json_object(power, "battery"), "percent", 100, &percent) == 0)
+        device_set_battery(peer->device, (int)percent);
+    registry_announce(peer->device);
+}
+
 static void notify_status(struct shelly_peer *peer, const cJSON *params)
 {
     const cJSON *updates = json_object(json_object(params, "sys"), "available_updates");
+    const cJSON *power = json_object(params, "devicepower:0");
 
     if (updates)
         shelly_offered(peer, updates);
+    if (power)
+        power_status(peer, power);
 }
 
 static void notify_event(struct shelly_peer *peer, const cJSON *params)

@@ -2,6 +2,7 @@
 /* Shelly RPC frames out, and answers matched to what was asked. Request ids cannot be guessed. */
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "devices/dialects/shelly_peer.h"
 
@@ -47,6 +48,7 @@ static void got_offer(struct shelly_peer *peer, const char *src, const cJSON *re
     (void)src;
     if (cJSON_IsObject(result))
         shelly_offered(peer, result);
+    shelly_call(peer, SHELLY_LIST_SCHEDULES, NULL, NULL); /* and who would install it */
 }
 
 static void got_update(struct shelly_peer *peer, const char *src, const cJSON *result)
@@ -54,6 +56,37 @@ static void got_update(struct shelly_peer *peer, const char *src, const cJSON *r
     (void)src;
     (void)result;
     shelly_update_answered(peer);
+}
+
+/* A job of the device's own schedule that installs what its maker has: such a device is not ours alone to update. */
+static bool updates_itself(const cJSON *job)
+{
+    const cJSON *call;
+
+    if (!cJSON_IsTrue(json_member(job, "enable")))
+        return false;
+    cJSON_ArrayForEach(call, json_array(job, "calls"))
+    {
+        const char *method = json_text(call, "method", SHELLY_TEXT_MAX);
+
+        if (method && strcasecmp(method, "Shelly.Update") == 0)
+            return true;
+    }
+    return false;
+}
+
+static void got_schedules(struct shelly_peer *peer, const char *src, const cJSON *result)
+{
+    const cJSON *job;
+    bool rival = false;
+
+    (void)src;
+    if (!peer->device)
+        return;
+    cJSON_ArrayForEach(job, json_array(result, "jobs")) rival = rival || updates_itself(job);
+    device_set(peer->device, DEVICE_RIVAL,
+               rival ? "its own schedule runs Shelly.Update; delete that schedule to decide here" : NULL);
+    registry_announce(peer->device);
 }
 
 static const struct method {
@@ -69,6 +102,7 @@ static const struct method {
     [SHELLY_GET_SYS_STATUS] = {"Sys.GetStatus", NULL, 10000, 3, got_sys_status, no_sys_status},
     /* The device asks its manufacturer, which takes a while. */
     [SHELLY_CHECK_FOR_UPDATE] = {"Shelly.CheckForUpdate", NULL, 30000, 2, got_offer, NULL},
+    [SHELLY_LIST_SCHEDULES] = {"Schedule.List", NULL, 10000, 2, got_schedules, NULL},
     /* Not repeated: the first may have been taken although its answer was lost. */
     [SHELLY_UPDATE] = {"Shelly.Update", NULL, 30000, 1, got_update, shelly_update_refused},
     [SHELLY_REBOOT] = {"Shelly.Reboot", NULL, 10000, 1, NULL, NULL},

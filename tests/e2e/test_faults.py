@@ -217,6 +217,24 @@ def one_failure_among_many(directory):
     home.stop()
 
 
+@scenario(needs=NEEDS)
+def waits_for_its_battery(directory):
+    """A device on a battery that is nearly empty is not updated until it has enough again, and the inventory says so."""
+    home = _home(directory)
+    slot = home.downloaded(0)
+    update = home.rows[home.ids[0]] + "X_HOMEPATCH_Update."
+    home.sim.fault(0, "low-battery")
+    wait_until(lambda: home.ctl.value(update + "BatteryLevel") == "9", 10, "the level is known")
+    key = home.activate(slot)
+    wait_until(lambda: home.ctl.value(update + "WaitsFor") == "battery", 10, "the job waits")
+    assert home.sim.device(0)["count"]["update_requests"] == 0
+    home.sim.fault(0, "none")
+    assert home.wait_done(key) is None
+    assert home.sim.device(0)["version"] == NEW
+    assert home.ctl.value(update + "WaitsFor") == ""
+    home.stop()
+
+
 def _canary_home(directory, soak):
     home = Home(directory, 2, 2)
     home.agent.conf.update(canary_soak=soak)

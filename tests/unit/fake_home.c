@@ -53,6 +53,12 @@ void firmware_target_cohort(struct firmware_target *target, const char *name)
     (void)name;
 }
 
+void firmware_target_battery(struct firmware_target *target, int percent)
+{
+    target->on_battery = percent >= 0;
+    target->battery = percent >= 0 ? (uint8_t)percent : 0;
+}
+
 void firmware_target_hub(struct firmware_target *target, struct firmware_target *hub)
 {
     target->hub = hub;
@@ -110,6 +116,8 @@ void firmware_target_block(struct firmware_target *target, const char *reason)
 void firmware_job_info(const struct firmware_job *job, struct firmware_job_info *ret)
 {
     *ret = job->info;
+    if (!ret->waits_for)
+        ret->waits_for = "";
 }
 
 const char *firmware_job_state_text(enum firmware_job_state state)

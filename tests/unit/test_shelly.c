@@ -219,6 +219,55 @@ static void both_ways(void **state)
     assert_null(device->target.address);
 }
 
+/* ---- who else updates it, and its battery ---- */
+
+#define JOB(enable, method) \
+    "{\"id\":1,\"enable\":" enable ",\"timespec\":\"0 0 3 * * *\",\"calls\":[{\"method\":\"" method "\"}]}"
+
+static const char *rival_after(struct shelly_bench *bench, const char *schedules)
+{
+    struct device *device = registry_of(bench)->devices[0];
+
+    for (int i = 0; i < 24 * 6 && !asked(bench, "Shelly.CheckForUpdate"); i++) {
+        fake_home_advance(&bench->home, 10 * 60000);
+        event_mqtt(bench, PLUG, PLUG, "NotifyStatus", "{\"ts\":1}");
+    }
+    answer(bench, PLUG, "{}");
+    assert_true(asked(bench, "Schedule.List"));
+    answer(bench, PLUG, schedules);
+    return device_text(device, DEVICE_RIVAL);
+}
+
+static void rival_updater(void **state)
+{
+    struct shelly_bench *bench = *state;
+
+    plug_on_mqtt(bench);
+    assert_string_equal(rival_after(bench, "{\"jobs\":[],\"rev\":1}"), "");
+    assert_non_null(strstr(
+        rival_after(bench, "{\"jobs\":[" JOB("true", "Switch.Set") "," JOB("true", "shelly.update") "]}"),
+        "Shelly.Update"));
+    assert_string_equal(rival_after(bench, "{\"jobs\":[" JOB("false", "Shelly.Update") "]}"), "");
+    assert_string_equal(rival_after(bench, "{\"jobs\":[1,{\"enable\":true,\"calls\":7}]}"), "");
+}
+
+static void battery(void **state)
+{
+    struct shelly_bench *bench = *state;
+    const struct firmware_target *target = &plug_on_mqtt(bench)->target;
+
+    event_mqtt(
+        bench, PLUG, PLUG, "NotifyStatus",
+        "{\"devicepower:0\":{\"battery\":{\"V\":5.1,\"percent\":61},\"external\":{\"present\":false}}}");
+    assert_true(target->on_battery);
+    assert_int_equal(target->battery, 61);
+    event_mqtt(bench, PLUG, PLUG, "NotifyStatus", "{\"devicepower:0\":{\"battery\":{\"percent\":-4}}}");
+    event_mqtt(bench, PLUG, PLUG, "NotifyStatus", "{\"devicepower:0\":{\"battery\":{\"percent\":\"7\"}}}");
+    assert_int_equal(target->battery, 61);
+    event_mqtt(bench, PLUG, PLUG, "NotifyStatus", "{\"devicepower:0\":{\"external\":{\"present\":true}}}");
+    assert_false(target->on_battery);
+}
+
 /* ---- offers ---- */
 
 static void offers(void **state)
@@ -307,6 +356,8 @@ int main(void)
         SHELLY_TEST(session_of_a_mute_is_closed),
         SHELLY_TEST(new_connection_replaces_the_dead_one),
         SHELLY_TEST(both_ways),
+        SHELLY_TEST(rival_updater),
+        SHELLY_TEST(battery),
         SHELLY_TEST(offers),
         SHELLY_TEST(another_model_under_the_same_name),
         SHELLY_TEST(own_credential),

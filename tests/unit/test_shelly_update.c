@@ -124,6 +124,8 @@ static void no_answer(void **state)
     fake_home_advance(&bench->home, 70000);
     assert_true(asked(bench, "Shelly.CheckForUpdate"));
     answer(bench, PLUG, "{}");
+    assert_true(asked(bench, "Schedule.List"));
+    answer(bench, PLUG, "{\"jobs\":[]}");
     fake_home_forget_logs(&bench->home);
     assert_int_equal(start_with(device, URL, NULL, NULL), 0);
     bench->home.sent = 0;

@@ -3,9 +3,9 @@
 
 #include <string.h>
 
-static const char *const names[] = {"offline",     "refuses",     "fails",        "no-return",
-                                    "old-version", "wrong-model", "new-identity", "flood",
-                                    "garbage",     "mute",        "power-cut",    "slow"};
+static const char *const names[] = {"offline",     "refuses",      "fails",       "no-return", "old-version",
+                                    "wrong-model", "new-identity", "flood",       "garbage",   "mute",
+                                    "power-cut",   "slow",         "low-battery", "rival"};
 
 enum {
     FAULT_COUNT = sizeof(names) / sizeof(names[0]),

@@ -18,6 +18,8 @@ enum fault {
     FAULT_MUTE = 1 << 9,         /* connected, answers nothing */
     FAULT_POWER_CUT = 1 << 10,   /* vanishes at 40 % without a word, comes back as it was */
     FAULT_SLOW = 1 << 11,        /* fetches at a tenth of the rate */
+    FAULT_LOW_BATTERY = 1 << 12, /* runs on a battery that is nearly empty */
+    FAULT_RIVAL = 1 << 13,       /* is set up to install its maker's updates by itself */
 };
 
 /* The bit of that name, or 0. */

@@ -79,6 +79,20 @@ cJSON *rpc_sys_status(const struct shelly *device)
     return sys;
 }
 
+cJSON *rpc_power_status(const struct shelly *device)
+{
+    bool low = device->base.faults & FAULT_LOW_BATTERY;
+    cJSON *power = cJSON_CreateObject();
+    cJSON *part;
+
+    cJSON_AddNumberToObject(power, "id", 0);
+    part = cJSON_AddObjectToObject(power, "battery");
+    cJSON_AddNumberToObject(part, "V", low ? 4.4 : 5.9);
+    cJSON_AddNumberToObject(part, "percent", low ? 9 : 96);
+    cJSON_AddBoolToObject(cJSON_AddObjectToObject(power, "external"), "present", false);
+    return power;
+}
+
 cJSON *rpc_status(const struct shelly *device)
 {
     bool mqtt = device->ops == &link_mqtt;
@@ -98,6 +112,8 @@ cJSON *rpc_status(const struct shelly *device)
         cJSON_AddStringToObject(part, "source", "init");
         cJSON_AddBoolToObject(part, "output", false);
     }
+    if (device->base.faults & FAULT_LOW_BATTERY)
+        cJSON_AddItemToObject(all, "devicepower:0", rpc_power_status(device));
     cJSON_AddItemToObject(all, "sys", rpc_sys_status(device));
     part = cJSON_AddObjectToObject(all, "wifi");
     cJSON_AddStringToObject(part, "status", "got ip");
@@ -221,9 +237,22 @@ static cJSON *on_get_config(struct call *call)
 static cJSON *on_schedule_list(struct call *call)
 {
     cJSON *result = cJSON_CreateObject();
+    cJSON *jobs = cJSON_AddArrayToObject(result, "jobs");
 
-    (void)call;
-    cJSON_AddArrayToObject(result, "jobs");
+    /* As the maker's application sets it up when automatic updates are switched on. */
+    if (call->device->base.faults & FAULT_RIVAL) {
+        cJSON *job = cJSON_CreateObject();
+        cJSON *update = cJSON_CreateObject();
+
+        cJSON_AddNumberToObject(job, "id", 1);
+        cJSON_AddBoolToObject(job, "enable", true);
+        cJSON_AddStringToObject(job, "timespec", "0 0 3 * * *");
+        cJSON_AddStringToObject(update, "method", "shelly.update");
+        cJSON_AddStringToObject(cJSON_AddObjectToObject(update, "params"), "stage", "stable");
+        cJSON_AddStringToObject(update, "origin", "shelly_service");
+        cJSON_AddItemToArray(cJSON_AddArrayToObject(job, "calls"), update);
+        cJSON_AddItemToArray(jobs, job);
+    }
     cJSON_AddNumberToObject(result, "rev", 0);
     return result;
 }

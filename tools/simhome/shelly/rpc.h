@@ -26,5 +26,7 @@ cJSON *rpc_call(struct shelly *device, const char *method, const cJSON *params, 
 /* Every component's status: the result of Shelly.GetStatus and the content of NotifyFullStatus. */
 cJSON *rpc_status(const struct shelly *device);
 cJSON *rpc_sys_status(const struct shelly *device);
+/* Of a device on a battery. */
+cJSON *rpc_power_status(const struct shelly *device);
 
 #endif

@@ -160,7 +160,14 @@ static void reboot(struct device *base)
 static void faults_changed(struct device *base)
 {
     struct shelly *device = (struct shelly *)base;
+    cJSON *params;
 
+    if (device->linked && (base->faults ^ device->told_faults) & FAULT_LOW_BATTERY) {
+        params = cJSON_CreateObject();
+        cJSON_AddItemToObject(params, "devicepower:0", rpc_power_status(device));
+        shelly_notify(device, "NotifyStatus", params);
+        device->told_faults = base->faults;
+    }
     if (device->linked && base->faults & (FAULT_FLOOD | FAULT_GARBAGE) && !timer_armed(&device->noise))
         timer_arm(timers_of(device), &device->noise, NOISE_MS);
 }

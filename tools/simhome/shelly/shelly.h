@@ -45,6 +45,7 @@ struct shelly {
     char fw_id[IMAGE_FW_ID_BYTES];
     const struct shelly_link_ops *ops;
     struct shelly_link *link; /* NULL while off or rebooting */
+    unsigned told_faults;     /* of the battery, in a NotifyStatus */
     bool linked;              /* the transport is up */
     enum shelly_state state;
     struct timer life;  /* the next step of an update or reboot */
