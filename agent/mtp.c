@@ -233,6 +233,7 @@ struct session *session_new(struct mtp *mtp, const char *peer)
     }
     session->channel.peer = session->peer;
     session->accepted = clock_monotonic(&mtp->loop->clock);
+    timer_init(&session->inactivity, session_inactive, session);
     return session;
 }
 
@@ -249,6 +250,7 @@ void session_free(struct session *session)
             break;
         }
     }
+    timer_cancel(&session->mtp->loop->timers, &session->inactivity);
     X509_free(session->certificate);
     free(session->certificates);
     free(session->peer);
@@ -284,14 +286,14 @@ static void greet(struct session *session)
 {
     struct controller *controller = usp_controller_find(session->mtp->usp, str_of(session->peer));
 
-    if (controller && !usp_credential_accepts(controller, session->channel.certificates)) {
-        session_refuse(session, "its certificate is none of the controller's Credential");
+    if (controller && !usp_credential_accepts(controller, &session->channel)) {
+        session_refuse(session, "nothing that it showed authenticates this controller");
         return;
     }
     send_connect(session);
     if (!controller)
         return;
-    usp_controller_presented(controller, session->channel.certificates);
+    usp_controller_presented(controller, &session->channel);
     usp_controller_reachable(session->mtp->usp, controller);
 }
 
@@ -405,4 +407,4 @@ static int route(void *ctx, struct controller *controller, struct usp_route *ret
     return session ? 0 : -1;
 }
 
-const struct usp_ops mtp_usp_ops = {.route = route};
+const struct usp_ops mtp_usp_ops = {.route = route, .remember = session_remember};

@@ -25,10 +25,11 @@ struct session {
     char *peer;           /* Endpoint ID; NULL until it is known */
     struct websocket *ws; /* one of the two */
     struct uds *uds;
-    void *server;       /* of an incoming WebSocket, else NULL */
-    X509 *certificate;  /* that the peer showed, or NULL */
-    char *certificates; /* of the channel */
-    bool refused;       /* it is not who it says: nothing is taken from it, and it closes */
+    void *server;            /* of an incoming WebSocket, else NULL */
+    X509 *certificate;       /* that the peer showed, or NULL */
+    char *certificates;      /* of the channel */
+    struct timer inactivity; /* while it is trusted on first use only: TOFUInactivityTimer */
+    bool refused;            /* it is not who it says: nothing is taken from it, and it closes */
 };
 
 struct mtp {
@@ -60,9 +61,12 @@ extern const struct usp_ops mtp_usp_ops;
 struct session *session_new(struct mtp *mtp, const char *peer);
 /* It is open (ws or uds is set): it is listed, the Connect record is sent, and what waits for the peer goes out. */
 void session_opened(struct session *session);
-/* The peer showed a certificate (or none), its chain was verified. Before session_opened(): whom the certificate does not
- * name is refused, and has no peer then (R-SEC.0a). */
+/* The peer showed a certificate (or none); the chain that was verified, NULL when it is trusted on first use only. Before
+ * session_opened(): whom the certificate does not name is refused, and has no peer then (R-SEC.0a). */
 void session_identify(struct session *session, X509 *certificate, const STACK_OF(X509) * chain);
+/* Its timer, and struct usp_ops. */
+void session_inactive(struct timer *timer, void *ctx);
+const char *session_remember(void *ctx, struct usp_channel *channel);
 /* Whether the certificate, if there is one that says whose it is, is this endpoint's. */
 bool session_is(struct session *session, const char *endpoint_id);
 void session_refuse(struct session *session, const char *why);

@@ -11,6 +11,7 @@
 #include "agent/mtp_mqtt.h"
 #include "base/limits.h"
 #include "base/log.h"
+#include "datamodel/device/certificate.h"
 
 static const char CONTENT_TYPE[] = "usp.msg";
 
@@ -76,6 +77,14 @@ static void keep_client_id(struct mqtt_carrier *carrier, const char *id)
         dm_commit(dm, NULL);
 }
 
+/* R-SEC.4a: what the broker showed, by which a Trusted Broker is known. */
+static void keep_certificates(struct mqtt_carrier *carrier, const STACK_OF(X509) * chain)
+{
+    free(carrier->certificates);
+    carrier->certificates = chain ? model_certificates_in(carrier->mtp->dm, chain) : NULL;
+    carrier->channel.certificates = carrier->certificates;
+}
+
 static void give_up(struct mqtt_carrier *carrier, const char *why)
 {
     log_error("MQTT client %s: %s", mqtt_row_of(carrier)->broker_address, why);
@@ -93,6 +102,7 @@ static void on_connected(void *ctx, const struct mqtt_connack *connack)
         return;
     log_info("MQTT broker %s:%u connected", row->broker_address, row->broker_port);
     dm_changed(carrier->mtp->dm, carrier->row, dm_node_param(carrier->row->node, "Status"));
+    keep_certificates(carrier, connack->peer_chain);
     keep_client_id(carrier, connack->assigned_client_id);
     mtp_set_text(carrier->mtp, carrier->row, "ResponseInformation", &row->response_information,
                  connack->response_information);
@@ -219,6 +229,7 @@ static void carrier_free(struct mqtt_carrier *carrier)
     mqtt_forget_topics(carrier);
     free(carrier->reply_topic);
     free(carrier->assigned_id);
+    free(carrier->certificates);
     free(carrier);
 }
 
@@ -233,7 +244,7 @@ static struct mqtt_carrier *carrier_new(struct mtp *mtp, struct dm_row *row)
         return NULL;
     carrier->mtp = mtp;
     carrier->row = row;
-    carrier->channel = (struct usp_channel){.ops = &channel_ops, .ctx = carrier};
+    carrier->channel = (struct usp_channel){.ops = &channel_ops, .ctx = carrier, .broker = true};
     timer_init(&carrier->restart, on_restart, carrier);
     carrier->client = mqtt_client_new(mtp->loop, &mqtt_ops, carrier);
     if (!carrier->client) {

@@ -33,6 +33,7 @@ struct mqtt_carrier {
     bool ready; /* connected, and a topic is subscribed */
     char *
         assigned_id; /* client identifier given by the broker: its arrival in the row is no change of settings */
+    char *certificates; /* of the channel */
 };
 
 static inline struct mqtt_row *mqtt_row_of(const struct mqtt_carrier *carrier)

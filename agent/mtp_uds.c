@@ -29,6 +29,7 @@ static int opened(void *ctx, struct uds *uds, struct str peer)
     if (!session)
         return -1;
     session->uds = uds;
+    session->channel.local = true;
     uds_set_ctx(uds, session);
     session_opened(session);
     return 0;

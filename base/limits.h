@@ -28,6 +28,7 @@
 #define LIMIT_TABLE_ROWS 65536u       /* rows a controller may add to one table */
 #define LIMIT_CONTROLLERS 64u         /* rows of Device.LocalAgent.Controller */
 #define LIMIT_CREDENTIALS 256u        /* rows of Device.LocalAgent.ControllerTrust.Credential */
+#define LIMIT_FIRST_USE 16u           /* controllers without a role, while more are trusted on first use */
 #define LIMIT_CHALLENGES 64u          /* rows of Device.LocalAgent.ControllerTrust.Challenge */
 #define LIMIT_CERTIFICATES 512u       /* rows of Device.LocalAgent.Certificate */
 #define LIMIT_SUBSCRIPTIONS 16384u    /* rows of Device.LocalAgent.Subscription */

@@ -80,6 +80,7 @@ struct mqtt_connack {
     const struct mqtt_property *properties;
     size_t properties_count;
     bool session_present;
+    const STACK_OF(X509) * peer_chain; /* the broker's, verified; NULL without TLS */
 };
 
 struct mqtt_message {

@@ -123,6 +123,7 @@ static void on_connect(struct mosquitto *mosq, void *ctx, int rc, int flags,
 {
     struct mqtt_session *session = ctx;
     struct mqtt_connack connack = {.session_present = flags & 1};
+    SSL *ssl = mosquitto_ssl_get(session->mosq);
     uint16_t keep_alive_s = session->keep_alive_s;
     char *text = NULL;
 
@@ -139,6 +140,8 @@ static void on_connect(struct mosquitto *mosq, void *ctx, int rc, int flags,
     }
     session->connected = true;
     mosquitto_property_read_int16(properties, MQTT_PROP_SERVER_KEEP_ALIVE, &keep_alive_s, false);
+    if (ssl)
+        connack.peer_chain = SSL_get0_verified_chain(ssl);
     if (mqtt_connack_read(properties, &connack) == 0)
         mqtt_client_connected(session->client, &connack, keep_alive_s);
     else

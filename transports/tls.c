@@ -97,7 +97,9 @@ static int expect_host(SSL_CTX *ctx, const char *host, struct error *err)
 
 struct tls_trust {
     X509_STORE *store;
+    STACK_OF(X509) * disabled;
     int count;
+    bool first_use;
 };
 
 struct tls_trust *tls_trust_new(void)
@@ -110,38 +112,48 @@ void tls_trust_free(struct tls_trust *trust)
     if (!trust)
         return;
     X509_STORE_free(trust->store);
+    sk_X509_pop_free(trust->disabled, X509_free);
     free(trust);
 }
 
-int tls_trust_set(struct tls_trust *trust, const STACK_OF(X509) * certificates)
+int tls_trust_set(struct tls_trust *trust, const STACK_OF(X509) * certificates,
+                  const STACK_OF(X509) * disabled)
 {
     X509_STORE *store = X509_STORE_new();
+    STACK_OF(X509) *refused = X509_chain_up_ref((STACK_OF(X509) *)disabled);
     int count = sk_X509_num(certificates);
+    bool good = store && refused;
 
-    if (!store)
+    for (int i = 0; good && i < count; i++)
+        good = X509_STORE_add_cert(store, sk_X509_value(certificates, i)) == 1;
+    if (!good) {
+        X509_STORE_free(store);
+        sk_X509_pop_free(refused, X509_free);
+        ERR_clear_error();
         return -1;
-    for (int i = 0; i < count; i++) {
-        if (X509_STORE_add_cert(store, sk_X509_value(certificates, i)) != 1) {
-            X509_STORE_free(store);
-            ERR_clear_error();
-            return -1;
-        }
     }
     X509_STORE_free(trust->store);
+    sk_X509_pop_free(trust->disabled, X509_free);
+    trust->disabled = refused;
     trust->store = store;
     trust->count = count > 0 ? count : 0;
     return 0;
 }
 
+void tls_trust_first_use(struct tls_trust *trust, bool allowed)
+{
+    trust->first_use = allowed;
+}
+
 /* The same checks (purpose, name, dates) with the other store; a chain may end at a certificate that is no CA. */
-static bool verify_with(X509_STORE_CTX *ctx, const struct tls_trust *trust)
+static bool verify_with(X509_STORE_CTX *ctx, X509_STORE *store)
 {
     X509_STORE_CTX *own = X509_STORE_CTX_new();
     bool good = false;
 
     if (own &&
-        X509_STORE_CTX_init(own, trust->store, X509_STORE_CTX_get0_cert(ctx),
-                            X509_STORE_CTX_get0_untrusted(ctx)) == 1 &&
+        X509_STORE_CTX_init(own, store, X509_STORE_CTX_get0_cert(ctx), X509_STORE_CTX_get0_untrusted(ctx)) ==
+            1 &&
         X509_VERIFY_PARAM_set1(X509_STORE_CTX_get0_param(own), X509_STORE_CTX_get0_param(ctx)) == 1) {
         X509_STORE_CTX_set_flags(own, X509_V_FLAG_PARTIAL_CHAIN);
         good = X509_verify_cert(own) == 1;
@@ -155,11 +167,53 @@ static bool verify_with(X509_STORE_CTX *ctx, const struct tls_trust *trust)
     return good;
 }
 
+/* R-SEC.6: for a client whom nobody vouches for its own certificate stands, when that is all that was missing. */
+static bool verify_first_use(X509_STORE_CTX *ctx)
+{
+    const SSL *ssl = X509_STORE_CTX_get_ex_data(ctx, SSL_get_ex_data_X509_STORE_CTX_idx());
+    X509_STORE *alone;
+    bool good;
+
+    switch (X509_STORE_CTX_get_error(ctx)) {
+    case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT:
+    case X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN:
+    case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT:
+    case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
+    case X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE:
+        break;
+    default:
+        return false;
+    }
+    if (!ssl || !SSL_is_server(ssl))
+        return false;
+    alone = X509_STORE_new();
+    good = alone && X509_STORE_add_cert(alone, X509_STORE_CTX_get0_cert(ctx)) == 1 && verify_with(ctx, alone);
+    X509_STORE_free(alone);
+    if (good) /* accepted, and the connection's verify result says how */
+        X509_STORE_CTX_set_error(ctx, X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT);
+    return good;
+}
+
+static bool has_disabled(const STACK_OF(X509) * chain, const STACK_OF(X509) * disabled)
+{
+    for (int i = 0; i < sk_X509_num(chain); i++)
+        for (int j = 0; j < sk_X509_num(disabled); j++)
+            if (X509_cmp(sk_X509_value(chain, i), sk_X509_value(disabled, j)) == 0)
+                return true;
+    return false;
+}
+
 static int verify(X509_STORE_CTX *ctx, void *arg)
 {
     const struct tls_trust *trust = arg;
 
-    return (trust->count && verify_with(ctx, trust)) || X509_verify_cert(ctx) == 1;
+    if (!(trust->count && verify_with(ctx, trust->store)) && X509_verify_cert(ctx) != 1 &&
+        !(trust->first_use && verify_first_use(ctx)))
+        return 0;
+    if (!has_disabled(X509_STORE_CTX_get0_chain(ctx), trust->disabled))
+        return 1;
+    X509_STORE_CTX_set_error(ctx, X509_V_ERR_CERT_REJECTED);
+    return 0;
 }
 
 int tls_context_configure(SSL_CTX *ctx, const struct tls_settings *settings, enum tls_side side,

@@ -27,8 +27,16 @@ struct tls_settings {
 struct tls_trust;
 struct tls_trust *tls_trust_new(void);
 void tls_trust_free(struct tls_trust *trust);
-/* These instead of those before; takes references of its own. -1: no memory, nothing has changed. */
-int tls_trust_set(struct tls_trust *trust, const STACK_OF(X509) * certificates);
+/* These instead of those before, and chains with a disabled one are refused, whoever vouches; takes references of its own.
+ * -1: no memory, nothing has changed. */
+int tls_trust_set(struct tls_trust *trust, const STACK_OF(X509) * certificates,
+                  const STACK_OF(X509) * disabled);
+/*
+ * Whether servers let in clients whose certificate nobody vouches for, by itself or at all (trust on first use). What
+ * is wrong with it otherwise (dates, purpose) still counts. Its connection's SSL_get_verify_result() is not X509_V_OK,
+ * and the owner of the server has to decide whom it is.
+ */
+void tls_trust_first_use(struct tls_trust *trust, bool allowed);
 
 enum tls_side {
     TLS_CLIENT,

@@ -14,6 +14,8 @@ struct controller_trust {
     char *untrusted_role;
     char *banned_role;
     char *secured_roles;
+    bool tofu_allowed;
+    uint32_t tofu_inactivity; /* s; 0: for ever */
 };
 
 /* Device.LocalAgent.ControllerTrust.Role.{i}. */

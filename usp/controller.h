@@ -41,6 +41,7 @@ struct controller {
         char id[CHALLENGE_ID_BYTES];
     } challenge;
     char *certificates; /* that its newest record came with (usp/trust.h); NULL: none */
+    bool brokered;      /* they are a broker's */
     struct usp *usp;
     struct dm_row *row;
     struct notification *first; /* waiting or unacknowledged, oldest first */

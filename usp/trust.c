@@ -3,24 +3,41 @@
 
 #include <string.h>
 
+#include "base/limits.h"
 #include "usp/internal.h"
 
 static const char TRUST[] = "Device.LocalAgent.ControllerTrust.";
 
-/* The enabled Credential row for the nearest certificate of the chain that has one (R-SEC.25), or NULL. */
-static const struct credential *credential_of(struct usp *usp, const char *certificates)
+static uint32_t credentials(struct usp *usp, struct dm_row *const **ret_rows)
 {
     struct dm_row *trust = dm_row_find(usp->dm, STR(TRUST));
     struct dm_node *node = trust ? dm_node_child(trust->node, STR("Credential")) : NULL;
+
+    return node ? dm_rows(trust, node, ret_rows) : 0;
+}
+
+bool usp_certificate_enabled(const struct dm_row *certificate)
+{
+    int param = dm_node_param(certificate->node, "Enable");
+    char scratch[DM_SCRATCH_BYTES];
+
+    return param < 0 || str_is(dm_get_text(certificate, param, scratch), "true");
+}
+
+/* The enabled Credential row for the nearest certificate of the chain that has one (R-SEC.25), or NULL. */
+static const struct credential *credential_of(struct usp *usp, const char *certificates)
+{
     struct str chain = str_of(certificates);
     struct dm_row *const *rows;
-    uint32_t count = node ? dm_rows(trust, node, &rows) : 0;
+    uint32_t count = credentials(usp, &rows);
     struct str one;
 
     while (count && chain.len && str_next(&chain, ',', &one)) {
         const struct dm_row *certificate = dm_row_find(usp->dm, one);
 
-        for (uint32_t i = 0; certificate && i < count; i++) {
+        if (!certificate || !usp_certificate_enabled(certificate))
+            continue;
+        for (uint32_t i = 0; i < count; i++) {
             const struct credential *credential = rows[i]->data;
 
             if (credential->enable && credential->credential && credential->credential[0] &&
@@ -31,24 +48,53 @@ static const struct credential *credential_of(struct usp *usp, const char *certi
     return NULL;
 }
 
-const char *usp_inherited_role(const struct controller *controller)
+/* What vouches for the identity of who speaks over a channel with this chain: NULL is nothing that a Credential says. */
+static const struct credential *authority(struct usp *usp, const char *certificates, bool broker)
 {
-    const struct credential *credential = controller->usp && controller->certificates
-                                              ? credential_of(controller->usp, controller->certificates)
-                                              : NULL;
+    const struct credential *credential = certificates ? credential_of(usp, certificates) : NULL;
 
-    return credential && credential->allowed_uses == CREDENTIAL_MTP_AND_USP && credential->role
-               ? credential->role
-               : "";
+    return credential &&
+                   credential->allowed_uses == (broker ? CREDENTIAL_MTP_AND_BROKER : CREDENTIAL_MTP_AND_USP)
+               ? credential
+               : NULL;
 }
 
-void usp_controller_presented(struct controller *controller, const char *certificates)
+/* Whether brokers are to be known at all (R-SEC.26 is optional: it begins with the first row that names one). */
+static bool brokers_are_named(struct usp *usp)
 {
-    const char *before = usp_inherited_role(controller); /* of the Credential row: it stays */
+    struct dm_row *const *rows;
+    uint32_t count = credentials(usp, &rows);
 
-    if (strcmp(controller->certificates ? controller->certificates : "", certificates ? certificates : "") ==
-        0)
+    for (uint32_t i = 0; i < count; i++) {
+        const struct credential *credential = rows[i]->data;
+
+        if (credential->enable && credential->allowed_uses == CREDENTIAL_MTP_AND_BROKER)
+            return true;
+    }
+    return false;
+}
+
+const char *usp_inherited_role(const struct controller *controller)
+{
+    const struct credential *credential = controller->usp
+                                              ? authority(controller->usp, controller->certificates,
+                                                          controller->brokered)
+                                              : NULL;
+
+    return credential && credential->role ? credential->role : "";
+}
+
+void usp_controller_presented(struct controller *controller, const struct usp_channel *channel)
+{
+    const char *certificates = channel->certificates;
+    const char *before;
+
+    if (controller->brokered == channel->broker &&
+        strcmp(controller->certificates ? controller->certificates : "", certificates ? certificates : "") ==
+            0)
         return;
+    before = usp_inherited_role(controller); /* of the Credential row: it stays */
+    controller->brokered = channel->broker;
     /* Without memory for it there is no inherited role. */
     if (str_replace(&controller->certificates, certificates) < 0)
         str_replace(&controller->certificates, NULL);
@@ -58,23 +104,40 @@ void usp_controller_presented(struct controller *controller, const char *certifi
     dm_changed(controller->usp->dm, controller->row, dm_node_param(controller->row->node, "InheritedRole"));
 }
 
-bool usp_credential_accepts(const struct controller *controller, const char *certificates)
+/* Does the chain have a certificate that Controller.{i}.Credential names? */
+static bool shows_its_own(const struct controller *controller, const char *certificates)
 {
     struct str chain = str_of(certificates);
     struct str one;
 
-    if (!certificates || !controller->credential || !controller->credential[0])
-        return true;
     while (chain.len && str_next(&chain, ',', &one)) {
         const struct dm_row *shown = dm_row_find(controller->usp->dm, one);
         struct str allowed = str_of(controller->credential);
         struct str item;
 
-        while (shown && allowed.len && str_next(&allowed, ',', &item))
+        while (shown && usp_certificate_enabled(shown) && allowed.len && str_next(&allowed, ',', &item))
             if (dm_row_find(controller->usp->dm, str_trim(item)) == shown)
                 return true;
     }
     return false;
+}
+
+bool usp_credential_accepts(const struct controller *controller, const struct usp_channel *channel)
+{
+    bool bound = controller->credential && controller->credential[0];
+
+    if (channel->local)
+        return true;
+    if (channel
+            ->first_use) /* R-SEC.8: the Endpoint ID is somebody's already, and not with this certificate */
+        return false;
+    if (channel->broker && authority(controller->usp, channel->certificates, true))
+        return true;
+    if (channel->broker && brokers_are_named(controller->usp))
+        return false;
+    if (!bound || shows_its_own(controller, channel->certificates))
+        return true;
+    return channel->named && authority(controller->usp, channel->certificates, false);
 }
 
 static int set(struct usp *usp, struct dm_row *row, const char *name, struct str value, struct error *err)
@@ -82,26 +145,52 @@ static int set(struct usp *usp, struct dm_row *row, const char *name, struct str
     return dm_set(usp->dm, row, dm_node_param(row->node, name), value, err);
 }
 
-struct controller *usp_first_contact(struct usp *usp, const struct usp_channel *channel,
-                                     struct str endpoint_id)
+/* Strangers must not fill the table: how many controllers have no role but the untrusted one. */
+static bool room_for_strangers(struct usp *usp, const char *untrusted_role)
 {
-    const struct credential *credential = channel->named && channel->certificates
-                                              ? credential_of(usp, channel->certificates)
-                                              : NULL;
+    struct dm_row *const *rows;
+    uint32_t count = dm_rows(usp->local_agent, usp->controllers, &rows);
+    uint32_t strangers = 0;
+
+    for (uint32_t i = 0; i < count; i++) {
+        const struct controller *controller = rows[i]->data;
+
+        if (strcmp(controller->assigned_role ? controller->assigned_role : "", untrusted_role) == 0)
+            strangers++;
+    }
+    return strangers < LIMIT_FIRST_USE;
+}
+
+/* R-SEC.6, R-SEC.8: the untrusted role, and the certificate is kept as the only one that this Endpoint ID may show. */
+static int keep_certificate(struct usp *usp, struct dm_row *row, struct usp_channel *channel)
+{
+    const char *certificate = usp->ops->remember ? usp->ops->remember(usp->ctx, channel) : NULL;
+
+    return certificate ? set(usp, row, "Credential", str_of(certificate), NULL) : -1;
+}
+
+struct controller *usp_first_contact(struct usp *usp, struct usp_channel *channel, struct str endpoint_id)
+{
     struct dm_row *trust_row = dm_row_find(usp->dm, STR(TRUST));
     const struct controller_trust *trust = trust_row ? trust_row->data : NULL;
     const char *role = trust && trust->untrusted_role ? trust->untrusted_role : "";
+    const struct credential *credential = channel->named || channel->broker
+                                              ? authority(usp, channel->certificates, channel->broker)
+                                              : NULL;
+    bool first_use = !credential && channel->first_use && channel->named && trust && trust->tofu_allowed &&
+                     room_for_strangers(usp, role);
     struct dm_row *row;
 
-    if (!credential || credential->allowed_uses != CREDENTIAL_MTP_AND_USP)
+    if (!credential && !first_use)
         return NULL;
-    if (credential->role && credential->role[0])
+    if (credential && credential->role && credential->role[0])
         role = ""; /* it inherits one */
     dm_begin(usp->dm, NULL);
     row = dm_add(usp->dm, usp->local_agent, usp->controllers, 0, NULL);
     if (!row || set(usp, row, "EndpointID", endpoint_id, NULL) < 0 ||
         set(usp, row, "Enable", STR("true"), NULL) < 0 ||
-        set(usp, row, "AssignedRole", str_of(role), NULL) < 0 || dm_add_done(usp->dm, row, NULL) < 0) {
+        set(usp, row, "AssignedRole", str_of(role), NULL) < 0 ||
+        (first_use && keep_certificate(usp, row, channel) < 0) || dm_add_done(usp->dm, row, NULL) < 0) {
         dm_rollback(usp->dm);
         return NULL;
     }

@@ -12,6 +12,7 @@
 enum credential_uses {
     CREDENTIAL_MTP_ONLY,
     CREDENTIAL_MTP_AND_USP,
+    CREDENTIAL_MTP_AND_BROKER, /* a Trusted Broker's, which vouches for the endpoints behind it (R-SEC.4a) */
 };
 
 /* Device.LocalAgent.ControllerTrust.Credential.{i}. */
@@ -26,16 +27,22 @@ struct credential {
 /* Device.LocalAgent.Controller.{i}.InheritedRole: of the first CA of the chain that Credential names (R-SEC.25), by the
  * chain of the newest record. Borrowed; "" for none. */
 const char *usp_inherited_role(const struct controller *controller);
-/* The controller was heard, or is connected, on a channel with this chain (see struct usp_channel). */
-void usp_controller_presented(struct controller *controller, const char *certificates);
-/* Controller.{i}.Credential: when it names certificates, a chain that was shown has to have one of them. */
-bool usp_credential_accepts(const struct controller *controller, const char *certificates);
+/* The controller was heard, or is connected, on this channel. */
+void usp_controller_presented(struct controller *controller, const struct usp_channel *channel);
+/*
+ * Whether what the channel's peer showed will do for this controller (R-SEC.4, R-SEC.22, R-SEC.24). A controller whose
+ * Credential names certificates shows one of them, or its own name under a CA that may authenticate controllers, or
+ * speaks through a Trusted Broker. As soon as an enabled Credential row names a Trusted Broker, no other is believed.
+ */
+bool usp_credential_accepts(const struct controller *controller, const struct usp_channel *channel);
 /*
  * First contact: the row for an Endpoint ID that no controller has, when its certificate names it and a CA of an enabled
- * Credential row that may authenticate controllers vouches (R-SEC.3, R-SEC.4). Without an inherited role it is assigned
- * the UntrustedRole. NULL: it stays unknown.
+ * Credential row that may authenticate controllers vouches (R-SEC.3), or a Trusted Broker does (R-SEC.26), or, with
+ * TOFUAllowed, when it names it and nobody vouches. Without an inherited role it is assigned the UntrustedRole.
+ * NULL: it stays unknown.
  */
-struct controller *usp_first_contact(struct usp *usp, const struct usp_channel *channel,
-                                     struct str endpoint_id);
+struct controller *usp_first_contact(struct usp *usp, struct usp_channel *channel, struct str endpoint_id);
+/* Device.LocalAgent.Certificate.{i}.Enable */
+bool usp_certificate_enabled(const struct dm_row *certificate);
 
 #endif

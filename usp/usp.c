@@ -360,11 +360,11 @@ static enum usp_verdict take_payload(struct usp *usp, struct usp_channel *from, 
         controller = usp_first_contact(usp, from, record->from_id);
     if (controller && !controller->enable)
         controller = NULL;
-    if (controller && !usp_credential_accepts(controller, from->certificates))
-        return ignore(usp, err, ERROR_REQUEST_DENIED,
-                      "not a certificate of this controller's Credential: ", record->from_id);
+    if (controller && !usp_credential_accepts(controller, from))
+        return ignore(usp, err, ERROR_REQUEST_DENIED, "nothing that it showed authenticates ",
+                      record->from_id);
     if (controller)
-        usp_controller_presented(controller, from->certificates);
+        usp_controller_presented(controller, from);
     if (controller && usp_access_banned(usp, controller))
         return ignore(usp, err, ERROR_REQUEST_DENIED, "banned controller ", record->from_id);
     parse_message(record->payload, &message);

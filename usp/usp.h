@@ -28,10 +28,14 @@ struct usp_channel {
     const struct usp_channel_ops *ops;
     void *ctx;
     const char *peer; /* Endpoint ID that the transport vouches for; NULL when it serves many (MQTT) */
+    bool broker;      /* what shows a certificate is a broker, through which many endpoints speak */
+    bool local;       /* no network between: the socket file's permissions say who may speak */
     /* Paths of the Device.LocalAgent.Certificate. rows in the peer's verified chain, its own first, "," between; NULL
      * when it showed no certificate. */
     const char *certificates;
     bool named; /* the certificate names `peer` in its subjectAltName (R-SEC.0a) */
+    bool
+        first_use; /* nobody who is trusted vouches for the certificate (Device.LocalAgent.ControllerTrust.TOFUAllowed) */
 };
 
 struct usp_route {
@@ -42,6 +46,9 @@ struct usp_route {
 struct usp_ops {
     /* How the controller can be reached now, by its MTP rows and what is connected. -1: it cannot. */
     int (*route)(void *ctx, struct controller *controller, struct usp_route *ret);
+    /* In an open transaction: a row of Device.LocalAgent.Certificate. for the certificate that the peer showed, which is
+     * the channel's from now on. Returns its path, which lives as long as the channel, or NULL. */
+    const char *(*remember)(void *ctx, struct usp_channel *channel);
 };
 
 struct usp *usp_new(struct dm *dm, const struct usp_ops *ops, void *ctx, struct error *err);

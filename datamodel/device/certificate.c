@@ -18,6 +18,9 @@
 #include "base/limits.h"
 #include "datamodel/device/model.h"
 #include "transports/tls.h"
+#include "usp/access.h"
+#include "usp/controller.h"
+#include "usp/trust.h"
 
 static const char LOCAL_AGENT[] = "Device.LocalAgent.";
 
@@ -32,8 +35,9 @@ struct certificate {
     char *serial_number;
     char *issuer;
     char *content; /* DER, base64 */
-    bool added;    /* by a controller, not by the configuration */
-    bool found;    /* while the configuration is read: it names this one */
+    bool enable;
+    bool added; /* by a controller or on first use, not by the configuration */
+    bool found; /* while the configuration is read: it names this one */
     X509 *x509;
 };
 
@@ -43,6 +47,11 @@ static const struct dm_param params[] = {
      .flags = DM_WRITABLE | DM_ALIAS | DM_INDEXED,
      .max = 64,
      .offset = DM_OFFSET(struct certificate, alias)},
+    {.name = "Enable",
+     .type = DM_BOOLEAN,
+     .flags = DM_WRITABLE,
+     .default_value = "true",
+     .offset = DM_OFFSET(struct certificate, enable)},
     {.name = "SerialNumber",
      .type = DM_STRING,
      .flags = DM_STATE | DM_INDEXED,
@@ -126,31 +135,80 @@ static const struct dm_command commands[] = {
     {.name = NULL},
 };
 
-/* Connections trust from now on what controllers added, and nothing that they deleted. */
-static void follow(struct dm *dm)
+/* ---- which certificates connections trust ---- */
+
+static bool lists(struct dm *dm, const char *references, const struct dm_row *row)
+{
+    struct str list = str_of(references);
+    struct str item;
+
+    while (list.len && str_next(&list, ',', &item))
+        if (dm_row_find(dm, str_trim(item)) == row)
+            return true;
+    return false;
+}
+
+/* TR-181 AddCertificate(): a certificate is trusted once a Credential names it, of ControllerTrust or of a controller. */
+static bool is_referred(struct dm *dm, const struct dm_row *row)
+{
+    struct dm_row *trust = dm_row_find(dm, STR("Device.LocalAgent.ControllerTrust."));
+    struct dm_row *local_agent = dm_row_find(dm, STR(LOCAL_AGENT));
+    struct dm_row *const *rows;
+    uint32_t count = dm_rows(trust, dm_node_child(trust->node, STR("Credential")), &rows);
+
+    for (uint32_t i = 0; i < count; i++) {
+        const struct credential *credential = rows[i]->data;
+
+        if (credential->enable && lists(dm, credential->credential, row))
+            return true;
+    }
+    count = dm_rows(local_agent, dm_node_child(local_agent->node, STR("Controller")), &rows);
+    for (uint32_t i = 0; i < count; i++) {
+        const struct controller *controller = rows[i]->data;
+
+        if (controller->enable && lists(dm, controller->credential, row))
+            return true;
+    }
+    return false;
+}
+
+/* New connections trust from now on what controllers added and refer to, and nothing that they deleted or disabled. */
+void model_certificates_referred(struct dm *dm)
 {
     struct dm_row *local_agent = dm_row_find(dm, STR(LOCAL_AGENT));
+    const struct controller_trust *trust = dm_row_find(dm, STR("Device.LocalAgent.ControllerTrust."))->data;
     STACK_OF(X509) *added = sk_X509_new_null();
+    STACK_OF(X509) *disabled = sk_X509_new_null();
     struct dm_row *const *rows;
     uint32_t count = dm_rows(local_agent, dm_node_child(local_agent->node, STR("Certificate")), &rows);
+    bool good = added && disabled && model_of(dm)->trust;
 
-    for (uint32_t i = 0; added && i < count; i++) {
+    for (uint32_t i = 0; good && i < count; i++) {
         const struct certificate *certificate = rows[i]->data;
 
-        if (certificate->added && certificate->x509)
-            sk_X509_push(added, certificate->x509);
+        if (!certificate->x509)
+            continue;
+        if (!certificate->enable)
+            good = sk_X509_push(disabled, certificate->x509) > 0;
+        else if (certificate->added && is_referred(dm, rows[i]))
+            good = sk_X509_push(added, certificate->x509) > 0;
     }
-    if (added && model_of(dm)->trust)
-        tls_trust_set(model_of(dm)->trust, added);
+    if (good)
+        tls_trust_set(model_of(dm)->trust, added, disabled);
+    if (model_of(dm)->trust)
+        tls_trust_first_use(model_of(dm)->trust, trust->tofu_allowed);
     sk_X509_free(added);
+    sk_X509_free(disabled);
 }
 
 static void applied(struct dm *dm, struct dm_row *row, enum dm_change_kind kind, uint64_t changed)
 {
-    (void)row;
-    (void)changed;
-    if (kind != DM_ROW_CHANGED)
-        follow(dm);
+    bool enabled = changed & 1ull << dm_node_param(row->node, "Enable");
+
+    if (kind != DM_ROW_CHANGED || enabled)
+        model_certificates_referred(dm);
+    if (enabled)
+        usp_access_changed(model_of(dm)->usp); /* roles come through it, or no longer */
 }
 
 static void done(struct dm_row *row)
@@ -264,7 +322,27 @@ static int add_certificate(struct dm *dm, X509 *x509, const char *alias, bool ad
     return rc;
 }
 
+static struct dm_row *row_of(struct dm_row *local_agent, const X509 *x509)
+{
+    struct dm_row *const *rows;
+    uint32_t count = dm_rows(local_agent, dm_node_child(local_agent->node, STR("Certificate")), &rows);
+
+    for (uint32_t i = 0; i < count; i++) {
+        const struct certificate *certificate = rows[i]->data;
+
+        if (certificate->x509 && X509_cmp(certificate->x509, x509) == 0)
+            return rows[i];
+    }
+    return NULL;
+}
+
 /* ---- AddCertificate() ---- */
+
+const struct dm_arg model_add_certificate_inputs[] = {
+    {.name = "Alias", .type = DM_STRING, .max = 64},
+    {.name = "Certificate", .type = DM_STRING, .required = true, .max = 65535},
+    {.name = NULL},
+};
 
 /* Exactly one certificate, PEM or the base64 of DER. */
 static X509 *read_one(const char *text, struct error *err)
@@ -286,36 +364,93 @@ static X509 *read_one(const char *text, struct error *err)
     return NULL;
 }
 
-int model_add_certificate(struct dm_call *call, struct error *err)
+/* The certificate of the call's arguments, in an open transaction that may set read-only parameters. */
+static int add_input(struct dm_call *call, X509 **ret_certificate, struct error *err)
 {
-    const struct dm_requester requester = {.factory = true};
     X509 *x509 = read_one(dm_call_input(call, "Certificate"), err);
 
     if (!x509)
         return -1;
+    *ret_certificate = x509;
+    return add_certificate(call->dm, x509, dm_call_input(call, "Alias"), true, err);
+}
+
+int model_add_certificate(struct dm_call *call, struct error *err)
+{
+    const struct dm_requester requester = {.factory = true};
+    X509 *x509;
+
     dm_begin(call->dm, &requester);
-    if (add_certificate(call->dm, x509, dm_call_input(call, "Alias"), true, err) < 0) {
+    if (add_input(call, &x509, err) < 0) {
         dm_rollback(call->dm);
         return -1;
     }
     return dm_commit(call->dm, err);
 }
 
-/* ---- chains ---- */
+/* ---- AddMyCertificate() ---- */
 
-static struct dm_row *row_of(struct dm_row *local_agent, const X509 *x509)
+/* The row's Credential, and this certificate's row in it. */
+static int refer(struct dm *dm, struct dm_row *row, X509 *x509, struct error *err)
 {
-    struct dm_row *const *rows;
-    uint32_t count = dm_rows(local_agent, dm_node_child(local_agent->node, STR("Certificate")), &rows);
+    const struct controller *controller = row->data;
+    const char *before = controller->credential ? controller->credential : "";
+    char path[DM_PATH_BYTES];
+    struct buf list;
+    int rc;
 
-    for (uint32_t i = 0; i < count; i++) {
-        const struct certificate *certificate = rows[i]->data;
-
-        if (certificate->x509 && X509_cmp(certificate->x509, x509) == 0)
-            return rows[i];
-    }
-    return NULL;
+    dm_row_path(row_of(dm_row_find(dm, STR(LOCAL_AGENT)), x509), path);
+    buf_init(&list, LIMIT_VALUE_BYTES, 0);
+    buf_printf(&list, "%s%s%s", before, before[0] ? "," : "", path);
+    rc = list.failed ? error_set(err, ERROR_RESOURCES_EXCEEDED, NULL, "Credential would be too long")
+                     : set(dm, row, "Credential", (const char *)buf_data(&list), err);
+    buf_done(&list);
+    return rc;
 }
+
+int model_add_my_certificate(struct dm_call *call, struct error *err)
+{
+    const struct dm_requester requester = {.factory = true};
+    const struct controller *controller = call->row->data;
+    X509 *x509;
+
+    if (strcmp(controller->endpoint_id, call->originator) != 0)
+        return error_set(err, ERROR_PERMISSION_DENIED, NULL,
+                         "a controller adds a certificate for itself only");
+    dm_begin(call->dm, &requester);
+    if (add_input(call, &x509, err) < 0 || refer(call->dm, call->row, x509, err) < 0) {
+        dm_rollback(call->dm);
+        return -1;
+    }
+    return dm_commit(call->dm, err);
+}
+
+/* ---- first use ---- */
+
+char *model_remember_certificate(struct dm *dm, X509 *certificate)
+{
+    const struct dm_requester requester = {.factory = true};
+    struct dm_row *local_agent = dm_row_find(dm, STR(LOCAL_AGENT));
+    struct dm_row *row = row_of(local_agent, certificate);
+    char path[DM_PATH_BYTES];
+
+    if (!row) {
+        if (X509_up_ref(certificate) != 1)
+            return NULL;
+        dm_begin(dm, &requester);
+        if (add_certificate(dm, certificate, NULL, true, NULL) < 0) {
+            dm_rollback(dm);
+            return NULL;
+        }
+        if (dm_commit(dm, NULL) < 0)
+            return NULL;
+        row = row_of(local_agent, certificate);
+    }
+    dm_row_path(row, path);
+    return strdup(path);
+}
+
+/* ---- chains ---- */
 
 char *model_certificates_in(struct dm *dm, const STACK_OF(X509) * chain)
 {
@@ -409,6 +544,6 @@ int model_load_certificates(struct model *model, struct error *err)
     }
     if (dm_commit(model->dm, err) < 0)
         return -1;
-    follow(model->dm);
+    model_certificates_referred(model->dm);
     return 0;
 }

@@ -3,6 +3,7 @@
 #include "usp/controller.h"
 
 #include "base/limits.h"
+#include "datamodel/device/certificate.h"
 #include "datamodel/device/model.h"
 #include "usp/access.h"
 #include "usp/trust.h"
@@ -113,6 +114,7 @@ static int run_onboard(struct dm_call *call, struct error *err)
 
 static const struct dm_command commands[] = {
     {.name = "SendOnBoardRequest()", .run = run_onboard},
+    {.name = "AddMyCertificate()", .inputs = model_add_certificate_inputs, .run = model_add_my_certificate},
     {.name = NULL},
 };
 
@@ -124,6 +126,9 @@ static int check_delete(struct dm *dm, struct dm_row *row, struct error *err)
 static void applied(struct dm *dm, struct dm_row *row, enum dm_change_kind kind, uint64_t changed)
 {
     usp_controller_applied(model_of(dm)->usp, row, kind);
+    if (kind != DM_ROW_CHANGED || changed & 1ull << dm_node_param(row->node, "Credential") ||
+        changed & 1ull << dm_node_param(row->node, "Enable"))
+        model_certificates_referred(dm);
     model_mtp_applied(dm, row, kind, changed);
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Device.LocalAgent.ControllerTrust.: roles and their permissions, and the credentials that roles come from. */
 #include "base/limits.h"
+#include "datamodel/device/certificate.h"
 #include "datamodel/device/challenge.h"
 #include "datamodel/device/model.h"
 #include "usp/access.h"
@@ -12,6 +13,13 @@ static void applied(struct dm *dm, struct dm_row *row, enum dm_change_kind kind,
     (void)kind;
     (void)changed;
     usp_access_changed(model_of(dm)->usp);
+}
+
+/* What connections trust depends on it, too. */
+static void trust_applied(struct dm *dm, struct dm_row *row, enum dm_change_kind kind, uint64_t changed)
+{
+    applied(dm, row, kind, changed);
+    model_certificates_referred(dm);
 }
 
 static const struct dm_param trust_params[] = {
@@ -30,6 +38,16 @@ static const struct dm_param trust_params[] = {
      .flags = DM_WRITABLE | DM_LIST | DM_STRONG_REF,
      .refers = "Device.LocalAgent.ControllerTrust.Role.",
      .offset = DM_OFFSET(struct controller_trust, secured_roles)},
+    {.name = "TOFUAllowed",
+     .type = DM_BOOLEAN,
+     .flags = DM_WRITABLE,
+     .default_value = "false",
+     .offset = DM_OFFSET(struct controller_trust, tofu_allowed)},
+    {.name = "TOFUInactivityTimer",
+     .type = DM_UNSIGNED_INT,
+     .flags = DM_WRITABLE,
+     .default_value = "60",
+     .offset = DM_OFFSET(struct controller_trust, tofu_inactivity)},
     {.name = "RoleNumberOfEntries", .type = DM_UNSIGNED_INT, .count_of = "Role"},
     {.name = "CredentialNumberOfEntries", .type = DM_UNSIGNED_INT, .count_of = "Credential"},
     {.name = "ChallengeNumberOfEntries", .type = DM_UNSIGNED_INT, .count_of = "Challenge"},
@@ -51,7 +69,7 @@ const struct dm_object model_controller_trust = {
     .data_size = sizeof(struct controller_trust),
     .params = trust_params,
     .commands = trust_commands,
-    .applied = applied,
+    .applied = trust_applied,
 };
 
 static const struct dm_param role_params[] = {
@@ -152,9 +170,10 @@ const struct dm_object model_permission = {
 
 /* ---- Credential ---- */
 
-/* MTP-and-broker is not offered: roles do not come from an MQTT broker's certificate here. */
-static const char *const uses[] = {
-    [CREDENTIAL_MTP_ONLY] = "MTP-only", [CREDENTIAL_MTP_AND_USP] = "MTP-and-USP", NULL};
+static const char *const uses[] = {[CREDENTIAL_MTP_ONLY] = "MTP-only",
+                                   [CREDENTIAL_MTP_AND_USP] = "MTP-and-USP",
+                                   [CREDENTIAL_MTP_AND_BROKER] = "MTP-and-broker",
+                                   NULL};
 
 static const struct dm_param credential_params[] = {
     {.name = "Alias",
@@ -194,7 +213,7 @@ const struct dm_object model_credential = {
     .params = credential_params,
     .keys = credential_keys,
     .max_rows = LIMIT_CREDENTIALS,
-    .applied = applied,
+    .applied = trust_applied,
 };
 
 /* ---- the built-in roles ---- */

@@ -96,14 +96,8 @@ static const struct dm_event_type events[] = {
     {.name = NULL},
 };
 
-static const struct dm_arg add_certificate_inputs[] = {
-    {.name = "Alias", .type = DM_STRING, .max = 64},
-    {.name = "Certificate", .type = DM_STRING, .required = true, .max = 65535},
-    {.name = NULL},
-};
-
 static const struct dm_command commands[] = {
-    {.name = "AddCertificate()", .inputs = add_certificate_inputs, .run = model_add_certificate},
+    {.name = "AddCertificate()", .inputs = model_add_certificate_inputs, .run = model_add_certificate},
     {.name = NULL},
 };
 

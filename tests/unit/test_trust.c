@@ -11,6 +11,8 @@
 
 #include <cmocka.h>
 
+#include "base/limits.h"
+#include "datamodel/device/certificate.h"
 #include "tests/unit/pki.h"
 #include "tests/unit/usp_bench.h"
 
@@ -187,6 +189,176 @@ static void own_credential(void **state)
     bench_expect(bench_get(bench, 0, "Device.DeviceInfo.SerialNumber"), "");
     channel->certificates = "";
     bench_expect(bench_get(bench, 0, "Device.DeviceInfo.SerialNumber"), "");
+}
+
+/* R-SEC.4, R-SEC.24: besides its Credential, its own name under a CA that may authenticate controllers; nothing is not enough */
+static void credential_and_authority(void **state)
+{
+    struct usp_bench *bench = *state;
+    struct usp_channel *channel = &bench->channels[2].channel;
+
+    add_certificate(bench, "own");
+    add_certificate(bench, "ca");
+    set(bench, NONE ": Credential=" CERTIFICATE(1));
+    add(bench, TRUST "Credential.: Enable=1 Credential=" CERTIFICATE(2) " AllowedUses=MTP-and-USP");
+    bench->as = 2;
+    bench_expect(bench_get(bench, 0, "Device.DeviceInfo.SerialNumber"), "");
+    channel->local = true;
+    assert_string_not_equal(bench_get(bench, 0, "Device.DeviceInfo.SerialNumber"), "");
+    channel->local = false;
+    channel->certificates = CERTIFICATE(2);
+    bench_expect(bench_get(bench, 0, "Device.DeviceInfo.SerialNumber"), "");
+    channel->named = true;
+    assert_string_not_equal(bench_get(bench, 0, "Device.DeviceInfo.SerialNumber"), "");
+    channel->named = false;
+    channel->certificates = CERTIFICATE(1);
+    assert_string_not_equal(bench_get(bench, 0, "Device.DeviceInfo.SerialNumber"), "");
+    set(bench, CERTIFICATE(1) ".: Enable=0");
+    bench->as = 2;
+    bench_expect(bench_get(bench, 0, "Device.DeviceInfo.SerialNumber"), "");
+}
+
+/* R-SEC.26: through a broker that a Credential row names, and once one does, through no other */
+static void trusted_broker(void **state)
+{
+    struct usp_bench *bench = *state;
+    struct usp_channel *channel = &bench->channels[2].channel;
+
+    add_certificate(bench, "broker");
+    add_certificate(bench, "other");
+    channel->broker = true;
+    bench_expect(name_of_box(bench, 2), DENIED);
+    add(bench, TRUST "Credential.: Enable=1 Credential=" CERTIFICATE(
+                   1) " AllowedUses=MTP-and-broker Role=" TRUST "Role.1");
+    bench->as = 2;
+    bench_expect(bench_get(bench, 0, "Device.Box.Name"), "");
+    channel->certificates = CERTIFICATE(2);
+    bench_expect(bench_get(bench, 0, "Device.Box.Name"), "");
+    channel->certificates = CERTIFICATE(1);
+    bench_expect(name_of_box(bench, 2), ALLOWED);
+    set(bench,
+        NONE ": Credential=" CERTIFICATE(2)); /* the broker vouches for it, whatever else it may show */
+    bench_expect(name_of_box(bench, 2), ALLOWED);
+    channel->broker = false; /* a broker's certificate does not make a controller */
+    bench->as = 2;
+    bench_expect(bench_get(bench, 0, "Device.Box.Name"), "");
+    bench->channels[3].channel.broker = true;
+    bench->channels[3].channel.certificates = CERTIFICATE(1);
+    assert_non_null(strstr(name_of_box(bench, 3), "Name="));
+}
+
+/* ---- first use ---- */
+
+/* What the wiring does with the certificate of a session. */
+static const char *remember(void *ctx, struct usp_channel *channel)
+{
+    struct usp_bench *bench = ctx;
+    static char path[64];
+    EVP_PKEY *key = EVP_EC_gen("P-256");
+    X509 *x509 = pki_certificate(key, "stranger", NULL, NULL, NULL, -1, 30);
+    char *text = model_remember_certificate(bench->dm, x509);
+
+    X509_free(x509);
+    EVP_PKEY_free(key);
+    if (!text)
+        return NULL;
+    snprintf(path, sizeof(path), "%s", text);
+    free(text);
+    channel->certificates = path;
+    channel->first_use = false;
+    return path;
+}
+
+static const char *serial_number(struct usp_bench *bench, unsigned as)
+{
+    bench->as = as;
+    return bench_get(bench, 0, "Device.DeviceInfo.SerialNumber");
+}
+
+#define UNKNOWN "self::stranger ERROR m1 #7002"
+
+/* R-SEC.6, R-SEC.8: a name and a certificate of its own: untrusted, and nobody else has that name from then on */
+static void first_use(void **state)
+{
+    struct usp_bench *bench = *state;
+    struct usp_channel *channel = &bench->channels[3].channel;
+
+    bench->remember = remember;
+    channel->certificates = "";
+    channel->named = true;
+    channel->first_use = true;
+    bench_expect(serial_number(bench, 3), UNKNOWN);
+    set(bench, TRUST ": TOFUAllowed=1");
+    channel->named = false;
+    bench_expect(serial_number(bench, 3), UNKNOWN);
+    channel->named = true;
+    assert_non_null(strstr(serial_number(bench, 3), "SerialNumber=S1"));
+    bench_expect(name_of_box(bench, 3) + 4, DENIED);
+    bench->as = 0;
+    bench_expect(
+        bench_get(bench, 0,
+                  "Device.LocalAgent.Controller.4.AssignedRole Device.LocalAgent.Controller.4.Credential"),
+        "self::one GET_RESP m1 {Device.LocalAgent.Controller.4.AssignedRole "
+        "{Device.LocalAgent.Controller.4. AssignedRole=" TRUST "Role.2}} "
+        "{Device.LocalAgent.Controller.4.Credential {Device.LocalAgent.Controller.4. Credential=" CERTIFICATE(
+            1) "}}");
+    /* Another certificate, for the same name, that nobody vouches for either. */
+    channel->first_use = true;
+    channel->certificates = "";
+    bench_expect(serial_number(bench, 3), "");
+    channel->first_use = false;
+    bench_expect(serial_number(bench, 3), "");
+    channel->certificates = CERTIFICATE(1);
+    assert_non_null(strstr(serial_number(bench, 3), "SerialNumber=S1"));
+    /* R-SEC.7 */
+    set(bench, "Device.LocalAgent.Controller.4.: AssignedRole=" TRUST "Role.1");
+    assert_non_null(strstr(name_of_box(bench, 3), "Name="));
+}
+
+/* A certificate that cannot be kept is not trusted; and strangers do not fill the table */
+static void first_use_refused(void **state)
+{
+    struct usp_bench *bench = *state;
+    struct usp_channel *channel = &bench->channels[3].channel;
+    char row[160];
+
+    set(bench, TRUST ": TOFUAllowed=1");
+    channel->named = channel->first_use = true;
+    bench_expect(serial_number(bench, 3), UNKNOWN); /* nothing remembers it */
+    bench->remember = remember;
+    for (unsigned i = 0; i < LIMIT_FIRST_USE; i++) {
+        snprintf(row, sizeof(row),
+                 "Device.LocalAgent.Controller.: EndpointID=self::s%u AssignedRole=" TRUST "Role.2", i);
+        add(bench, row);
+    }
+    bench_expect(serial_number(bench, 3), UNKNOWN);
+    set(bench, "Device.LocalAgent.Controller.8.: AssignedRole=" TRUST "Role.1");
+    assert_non_null(strstr(serial_number(bench, 3), "SerialNumber=S1"));
+}
+
+/* AddMyCertificate(): for oneself only, and it joins those that were there */
+static void my_certificate(void **state)
+{
+    struct usp_bench *bench = *state;
+    char *text = content("mine");
+    char args[4096];
+
+    add_certificate(bench, "before");
+    set(bench, NONE ": Credential=" CERTIFICATE(1) " AssignedRole=" TRUST "Role.1");
+    snprintf(args, sizeof(args), "Alias=mine Certificate=%s", text);
+    bench->channels[2].channel.certificates = CERTIFICATE(1);
+    bench->as = 0;
+    assert_non_null(strstr(bench_operate(bench, NONE "AddMyCertificate()", "", args, true), "fail{#7006}"));
+    bench->as = 2;
+    assert_non_null(strstr(bench_operate(bench, NONE "AddMyCertificate()", "", args, true), "out{}"));
+    assert_non_null(strstr(bench_operate(bench, NONE "AddMyCertificate()", "", args, true), "fail{#7025}"));
+    bench->as = 0;
+    bench_expect(bench_get(bench, 0, NONE "Credential"),
+                 "self::one GET_RESP m1 {" NONE "Credential {" NONE
+                 " Credential=" CERTIFICATE(1) "," CERTIFICATE(2) "}}");
+    bench->channels[2].channel.certificates = CERTIFICATE(2);
+    bench_expect(name_of_box(bench, 2), ALLOWED);
+    free(text);
 }
 
 /* Who is certified by a CA that may, and by name, gets a row */
@@ -385,6 +557,11 @@ int main(void)
         cmocka_unit_test_setup_teardown(inherited, set_up, tear_down),
         cmocka_unit_test_setup_teardown(own_credential, set_up, tear_down),
         cmocka_unit_test_setup_teardown(first_contact, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(credential_and_authority, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(trusted_broker, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(first_use, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(first_use_refused, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(my_certificate, set_up, tear_down),
         cmocka_unit_test_setup_teardown(certificates, set_up, tear_down),
         cmocka_unit_test_setup_teardown(restarted, set_up, tear_down),
         cmocka_unit_test_setup_teardown(answered, set_up, tear_down),

@@ -172,7 +172,14 @@ static int route(void *ctx, struct controller *controller, struct usp_route *ret
 }
 
 static const struct usp_channel_ops channel_ops = {.send = send_record};
-static const struct usp_ops ops = {.route = route};
+static const char *remember(void *ctx, struct usp_channel *channel)
+{
+    struct usp_bench *bench = ctx;
+
+    return bench->remember ? bench->remember(ctx, channel) : NULL;
+}
+
+static const struct usp_ops ops = {.route = route, .remember = remember};
 
 /* ---- life ---- */
 

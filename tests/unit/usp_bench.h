@@ -43,6 +43,8 @@ struct usp_bench {
     unsigned slow_running;
     bool refuse_cancel;
     char resumed[128];
+    const char *(*remember)(void *ctx,
+                            struct usp_channel *channel); /* of struct usp_ops; NULL: no memory for it */
 };
 
 /* A new agent with self::one (full access), self::two (full access) and self::none (untrusted), started. */
