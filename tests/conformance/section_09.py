@@ -1,13 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """TP-469 section 9, functionality: certificates, the gateway's own firmware, a second controller, boot, timer."""
 
-import datetime
 import json
 
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 from harness import firmware
 from harness.controller import Controller
 from harness.lanes import CONTROLLER_ID, SECOND_ID
@@ -15,7 +10,7 @@ from harness.messages import add, status_of
 from harness.registry import case
 from hptest import usp
 from hptest.agent import FULL_ACCESS
-from hptest.pki import Pki
+from hptest.pki import Pki, self_signed
 from hptest.process import wait_until
 
 IMAGES = "Device.DeviceInfo.FirmwareImage."
@@ -43,23 +38,6 @@ def done(path, command):
 
 # -- 9.2
 
-def _self_signed(directory):
-    """A certificate nobody has seen: (certificate file, key file)."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "conformance controller")])
-    now = datetime.datetime.utcnow()
-    names = x509.SubjectAlternativeName([x509.DNSName("localhost")])
-    cert = (x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
-            .serial_number(x509.random_serial_number()).not_valid_before(now - datetime.timedelta(days=1))
-            .not_valid_after(now + datetime.timedelta(days=30)).add_extension(names, critical=False)
-            .sign(key, hashes.SHA256()))
-    files = directory / "added.crt", directory / "added.key"
-    files[0].write_bytes(cert.public_bytes(serialization.Encoding.PEM))
-    files[1].write_bytes(key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8,
-                                           serialization.NoEncryption()))
-    return files
-
-
 def _tls_controller(lane):
     pki = Pki(lane.dir / "pki")
     cert, key = pki.issue("controller", uris=[])
@@ -76,7 +54,7 @@ def _tls_controller(lane):
       erratum="Delete() is sent with send_resp true, for else no response is due; the new certificate is named in the "
               "controller's Credential, without which Device:2 gives it no trust")
 def add_certificate(t):
-    cert, key = _self_signed(t.lane.dir)
+    cert, key = self_signed(t.lane.dir, "added")
     arguments = {"Alias": "addedCert", "Certificate": cert.read_text()}
     resp = t.response(1, t.ctl.request(usp.operate("Device.LocalAgent.AddCertificate()", arguments)), "operate_resp")
     kinds = [r.WhichOneof("operation_resp") for r in resp.operation_results]

@@ -72,16 +72,39 @@ class Pki:
         )
         if names:
             builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
-        cert = builder.sign(self.key, hashes.SHA256())
-        cert_file, key_file = self.dir / f"{name}.crt", self.dir / f"{name}.key"
-        cert_file.write_bytes(cert.public_bytes(serialization.Encoding.PEM))
-        key_file.write_bytes(
-            key.private_bytes(
-                serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-            )
+        return _write(self.dir, name, builder.sign(self.key, hashes.SHA256()), key)
+
+
+def self_signed(directory, name, hosts=("localhost",), uris=()):
+    """A certificate that nobody vouches for; both paths, as `issue`."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    now = datetime.datetime.utcnow()
+    names = [_general_name(h) for h in hosts] + [x509.UniformResourceIdentifier(u) for u in uris]
+    cert = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=30))
+        .add_extension(x509.SubjectAlternativeName(names), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    return _write(pathlib.Path(directory), name, cert, key)
+
+
+def _write(directory, name, cert, key):
+    cert_file, key_file = directory / f"{name}.crt", directory / f"{name}.key"
+    cert_file.write_bytes(cert.public_bytes(serialization.Encoding.PEM))
+    key_file.write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         )
-        key_file.chmod(0o600)
-        return cert_file, key_file
+    )
+    key_file.chmod(0o600)
+    return cert_file, key_file
 
 
 def _general_name(host):
