@@ -407,4 +407,14 @@ static int route(void *ctx, struct controller *controller, struct usp_route *ret
     return session ? 0 : -1;
 }
 
-const struct usp_ops mtp_usp_ops = {.route = route, .remember = session_remember};
+static struct usp_channel *numbered(void *ctx, uint64_t number)
+{
+    struct mtp *mtp = ctx;
+
+    for (struct session *session = mtp->sessions; session; session = session->next)
+        if (session->channel.number == number)
+            return &session->channel;
+    return NULL;
+}
+
+const struct usp_ops mtp_usp_ops = {.route = route, .numbered = numbered, .remember = session_remember};

@@ -41,6 +41,7 @@ struct mtp {
     struct tls_settings tls;
     struct observer rows;
     struct session *sessions;
+    uint64_t sessions_opened; /* of the UNIX sockets: their numbers */
     struct dm_node *local_mtp, *controller, *controller_mtp, *mqtt_client, *mqtt_subscription, *unix_socket;
     bool stopping;
 };

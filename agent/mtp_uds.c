@@ -30,6 +30,7 @@ static int opened(void *ctx, struct uds *uds, struct str peer)
         return -1;
     session->uds = uds;
     session->channel.local = true;
+    session->channel.number = ++carrier->mtp->sessions_opened;
     uds_set_ctx(uds, session);
     session_opened(session);
     return 0;

@@ -7,11 +7,12 @@
 
 enum {
     ROW_OWNS_DATA = 1 << 0,
-    ROW_NEW = 1 << 1,      /* added in the open batch: no ValueChange, DM_AT_CREATION parameters may be set */
+    ROW_NEW = 1 << 1,      /* added in the open batch: no ValueChange */
     ROW_DELETED = 1 << 2,  /* unlinked; memory stays until the batch ends */
     ROW_DIRTY = 1 << 3,    /* to be written at commit */
     ROW_STORED = 1 << 4,   /* the store has a record of it */
     ROW_EXTERNAL = 1 << 5, /* attached by a module */
+    ROW_ADDING = 1 << 7,   /* until dm_add_done(): DM_AT_CREATION parameters may be set (R-KEY.1) */
     ROW_SHARES_DATA = 1
                       << 6, /* a single-instance object whose members lie in the data that its parent owns */
 };

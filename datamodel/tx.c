@@ -193,7 +193,7 @@ static void finish(struct dm *dm, bool durable)
     for (size_t i = 0; i < count; i++) {
         free_change(&changes[i]);
         if (changes[i].kind == CHANGE_ADDED)
-            changes[i].row->flags &= ~(uint32_t)ROW_NEW;
+            changes[i].row->flags &= ~(uint32_t)(ROW_NEW | ROW_ADDING);
     }
     for (size_t i = 0; i < count; i++)
         if (changes[i].kind == CHANGE_DELETED)
@@ -321,7 +321,7 @@ struct dm_row *dm_add(struct dm *dm, struct dm_row *parent, struct dm_node *node
     row = table ? dm_row_new(parent, node, instance ? instance : table->next_instance, NULL) : NULL;
     if (!row)
         goto no_memory;
-    row->flags |= ROW_NEW | ROW_DIRTY;
+    row->flags |= ROW_NEW | ROW_ADDING | ROW_DIRTY;
     if (dm_table_link(dm, row) < 0)
         goto no_memory;
     if (dm_change_push(dm, &(struct dm_change){.kind = CHANGE_ADDED, .row = row}) < 0) {
@@ -354,7 +354,10 @@ static int check_row(struct dm *dm, struct dm_row *row, struct error *err)
 
 int dm_add_done(struct dm *dm, struct dm_row *row, struct error *err)
 {
-    return dm_keys_generate(dm, row, err) < 0 ? -1 : check_row(dm, row, err);
+    if (dm_keys_generate(dm, row, err) < 0 || check_row(dm, row, err) < 0)
+        return -1;
+    row->flags &= ~(uint32_t)ROW_ADDING;
+    return 0;
 }
 
 int dm_set_done(struct dm *dm, struct dm_row *row, struct error *err)
@@ -394,7 +397,7 @@ static int may_set(const struct dm *dm, const struct dm_row *row, const struct d
         added = added->parent;
     if (param->flags & DM_WRITABLE)
         return 0;
-    if ((param->flags & DM_AT_CREATION) && added && (added->flags & ROW_NEW))
+    if ((param->flags & DM_AT_CREATION) && added && (added->flags & ROW_ADDING))
         return 0;
     if (dm->requester.factory && (param->flags & (DM_FACTORY | DM_STATE)))
         return 0;

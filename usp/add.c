@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Add (R-ADD.*). */
 #include "base/limits.h"
+#include "usp/internal.h"
 #include "usp/message.h"
 
 struct creation {
@@ -106,6 +107,8 @@ static int create(void *ctx, const struct dm_target *target)
     if (row && usp_settings_apply(request, row, creation->settings, &errors, &err) == 0 &&
         dm_add_done(request->dm, row, &err) == 0) {
         dm_commit(request->dm, NULL); /* nested: cannot fail */
+        if (target->node == request->usp->subscriptions)
+            ((struct subscription *)row->data)->session = request->session;
         write_success(request, creation->settings->path, row, errors);
         return 0;
     }

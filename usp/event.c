@@ -100,7 +100,8 @@ struct telling {
     const struct dm_feed *feed;
     struct buf oneof; /* written for the first subscription that matches, the same for all */
     struct controller *only;
-    bool first; /* ahead of what waits already */
+    bool first;    /* ahead of what waits already */
+    bool in_batch; /* it happens in the store's open batch, as all of one job's end does */
 };
 
 static void write_oneof(struct telling *telling)
@@ -137,6 +138,8 @@ static void tell(void *ctx, struct subscription *subscription)
         .id = subscription->id ? subscription->id : "",
         .retry = subscription->notif_retry,
         .expiration_s = subscription->notif_expiration,
+        .session = subscription->session,
+        .in_batch = telling->in_batch,
         .first = telling->first,
     };
 
@@ -152,7 +155,9 @@ static void tell(void *ctx, struct subscription *subscription)
 
 static void distribute(struct usp *usp, const struct dm_feed *feed, struct controller *only, bool first)
 {
-    struct telling telling = {.feed = feed, .only = only, .first = first};
+    bool joined = feed->type == DM_FEED_EVENT && !only && store_pending(usp->store);
+    struct telling telling = {
+        .feed = feed, .only = only, .first = first, .in_batch = joined || feed->type == DM_FEED_COMPLETE};
 
     if (!feed->row)
         return;

@@ -37,6 +37,7 @@ struct usp {
 
     struct held *held;
     struct held **held_last;
+    struct held **answer_at; /* while a request is handled: where its answer goes, ahead of what it causes */
     struct store_waiter held_waiter;
     bool held_waiting;
 
@@ -58,6 +59,10 @@ struct usp {
 void usp_send(struct usp *usp, const struct usp_route *route, struct buf *record, struct str to,
               struct str msg_id);
 
+/* While a request is handled, what it causes to be sent waits behind its answer. */
+void usp_answer_begin(struct usp *usp);
+void usp_answer_end(struct usp *usp);
+
 /* notify.c */
 void usp_on_feed(void *ctx, const void *event);
 int usp_notifications_load(struct usp *usp, struct error *err);
@@ -73,6 +78,8 @@ void usp_notifications_free(struct controller *controller);
 struct notify_options {
     const char *id;
     bool retry;
+    bool in_batch;    /* tells of what the store's open batch holds: never happened when that is lost */
+    uint64_t session; /* number of the channel that it is for, if that is still open; 0: any */
     uint32_t expiration_s;
     bool onboarding;
     bool first; /* ahead of what waits already */

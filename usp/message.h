@@ -29,7 +29,8 @@ struct usp_request {
     struct buf *out;                /* content of the response message */
     struct usp_param_error *errors; /* oldest first, for an Error message */
     struct usp_param_error **errors_last;
-    bool silent; /* send no response */
+    bool silent;      /* send no response */
+    uint64_t session; /* number of the channel that it came over; 0: none */
 };
 
 /* Reads the request's content and writes the response's. -1 and err: an Error message is sent instead. */

@@ -29,7 +29,10 @@ struct notification {
     char msg_id[ID_BYTES];
     bool retry;
     bool onboarding;
-    bool sent; /* at least once since the controller became reachable */
+    bool sent;        /* at least once since the controller became reachable */
+    bool in_batch;    /* waits for the batch in which what it tells happened */
+    uint64_t session; /* see struct notify_options */
+    struct store_waiter batch;
     uint32_t tries;
     int64_t expires; /* s since 1970; 0 never */
     struct timer timer;
@@ -51,6 +54,8 @@ static struct str store_key(const struct notification *notification, char key[KE
 static void free_notification(struct notification *notification)
 {
     timer_cancel(&notification->controller->usp->loop->timers, &notification->timer);
+    if (notification->in_batch)
+        store_unwait(notification->controller->usp->store, &notification->batch);
     free(notification->subscription_id);
     free(notification);
 }
@@ -120,10 +125,24 @@ static bool reachable(struct controller *controller, struct usp_route *ret)
            usp->ops->route(usp->ctx, controller, ret) == 0;
 }
 
-static void send_one(struct notification *notification, const struct usp_route *route)
+/* Of several sessions with one endpoint, the one that asked for it. */
+static struct usp_route route_of(const struct notification *notification, const struct usp_route *any)
+{
+    const struct usp *usp = notification->controller->usp;
+    struct usp_channel *own = notification->session && usp->ops->numbered
+                                  ? usp->ops->numbered(usp->ctx, notification->session)
+                                  : NULL;
+    bool same = own && own->peer && any->channel && any->channel->number &&
+                strcmp(own->peer, notification->controller->endpoint_id) == 0;
+
+    return same ? (struct usp_route){own, NULL} : *any;
+}
+
+static void send_one(struct notification *notification, const struct usp_route *any)
 {
     struct controller *controller = notification->controller;
     struct usp *usp = controller->usp;
+    struct usp_route route = route_of(notification, any);
     struct str to = str_of(controller->endpoint_id);
     struct buf out;
 
@@ -132,7 +151,7 @@ static void send_one(struct notification *notification, const struct usp_route *
     usp_msg_wrap(&out, str_of(notification->msg_id), USP_HEADER_MSG_TYPE_NOTIFY, USP_BODY_REQUEST,
                  USP_REQUEST_NOTIFY);
     usp_record_wrap(&out, to, str_of(usp->endpoint_id));
-    usp_send(usp, route, &out, to, STR(""));
+    usp_send(usp, &route, &out, to, STR(""));
     buf_done(&out);
     mark_sent(notification, true);
     if (!notification->retry) {
@@ -248,6 +267,16 @@ static void enqueue_first(struct notification *notification)
     controller->unsent++;
 }
 
+/* What it tells was undone with its batch; when that happens again, it is told then. */
+static void on_batch(void *ctx, bool durable)
+{
+    struct notification *notification = ctx;
+
+    notification->in_batch = false;
+    if (!durable)
+        finish(notification);
+}
+
 /* A full queue drops the oldest that nobody is promised. */
 static bool make_room(struct controller *controller)
 {
@@ -285,6 +314,7 @@ int usp_notify(struct controller *controller, const struct notify_options *optio
     notification->number = usp->next_notification++;
     notification->retry = options->retry;
     notification->onboarding = options->onboarding;
+    notification->session = options->session;
     if (options->expiration_s)
         notification->expires = clock_wall(&usp->loop->clock) + options->expiration_s;
     snprintf(notification->msg_id, ID_BYTES, "%016llx-%llu", (unsigned long long)usp->boot,
@@ -295,6 +325,11 @@ int usp_notify(struct controller *controller, const struct notify_options *optio
         enqueue(notification);
     if (notification->retry)
         save(notification, NULL); /* a full disk: it is still delivered, only not across a restart */
+    if (options->in_batch && notification->retry && store_pending(usp->store)) {
+        notification->in_batch = true;
+        notification->batch = (struct store_waiter){.fn = on_batch, .ctx = notification};
+        store_wait(usp->store, &notification->batch);
+    }
     /* Usually it is the only one that was not sent: no walk past those that wait for their response. */
     if (controller->unsent > 1)
         usp_notifications_send(controller);

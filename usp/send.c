@@ -47,6 +47,8 @@ static void on_durable(void *ctx, bool durable)
     usp->held = NULL;
     usp->held_last = &usp->held;
     usp->held_waiting = false;
+    if (usp->answer_at)
+        usp->answer_at = &usp->held;
     while (held) {
         struct held *next = held->next;
 
@@ -77,16 +79,39 @@ static struct held *held_new(const struct usp_route *route, struct str to, struc
     return held;
 }
 
+static void wait_for_batch(struct usp *usp)
+{
+    if (usp->held_waiting)
+        return;
+    usp->held_waiting = true;
+    usp->held_waiter = (struct store_waiter){.fn = on_durable, .ctx = usp};
+    store_wait(usp->store, &usp->held_waiter);
+}
+
+void usp_answer_begin(struct usp *usp)
+{
+    usp->answer_at = usp->held_last;
+}
+
+void usp_answer_end(struct usp *usp)
+{
+    usp->answer_at = NULL;
+    if (usp->held)
+        wait_for_batch(usp); /* or at once, when no batch is open */
+}
+
 void usp_send(struct usp *usp, const struct usp_route *route, struct buf *record, struct str to,
               struct str msg_id)
 {
+    bool behind = usp->answer_at && !msg_id.len;
+    struct held **at;
     struct held *held;
 
     if (record->failed) {
         buf_done(record);
         return;
     }
-    if (!usp->held && !store_pending(usp->store)) {
+    if (!usp->held && !store_pending(usp->store) && !behind) {
         deliver(usp, route->channel, route->topic, record);
         return;
     }
@@ -96,13 +121,13 @@ void usp_send(struct usp *usp, const struct usp_route *route, struct buf *record
         return;
     }
     buf_move(&held->record, record);
-    *usp->held_last = held;
-    usp->held_last = &held->next;
-    if (usp->held_waiting)
-        return;
-    usp->held_waiting = true;
-    usp->held_waiter = (struct store_waiter){.fn = on_durable, .ctx = usp};
-    store_wait(usp->store, &usp->held_waiter);
+    at = usp->answer_at && !behind ? usp->answer_at : usp->held_last;
+    held->next = *at;
+    *at = held;
+    if (at == usp->held_last)
+        usp->held_last = &held->next;
+    if (!usp->answer_at)
+        wait_for_batch(usp);
 }
 
 void usp_channel_gone(struct usp *usp, struct usp_channel *channel)

@@ -58,7 +58,9 @@ struct subscription {
     struct subscription_ref *refs; /* one allocation */
     uint16_t refs_count;
     struct timer expiry; /* TimeToLive */
-    uint64_t told;       /* number of the change that it was told last: once, whatever its list says */
+    uint64_t
+        session;   /* number of the channel that asked for it: what it tells goes there while that is open */
+    uint64_t told; /* number of the change that it was told last: once, whatever its list says */
 };
 
 /* Hooks for the declaration in datamodel/device/. */

@@ -270,6 +270,7 @@ static void answer(struct usp *usp, struct controller *controller, const struct 
                                   .arena = &usp->arena,
                                   .controller = controller,
                                   .access = usp_access(usp, controller),
+                                  .session = route->channel ? route->channel->number : 0,
                                   .out = &out};
     struct str to = str_of(controller->endpoint_id);
     struct error err;
@@ -279,6 +280,7 @@ static void answer(struct usp *usp, struct controller *controller, const struct 
     request.errors_last = &request.errors;
     buf_init(&out, LIMIT_RECORD_BYTES, USP_HEADROOM);
     error_clear(&err);
+    usp_answer_begin(usp);
     rc = dispatch(&request, message, &handler, &err);
     if (rc == 0 && out.failed)
         rc = error_set(&err, ERROR_RESOURCES_EXCEEDED, NULL,
@@ -295,6 +297,7 @@ static void answer(struct usp *usp, struct controller *controller, const struct 
         usp_record_wrap(&out, to, str_of(usp->endpoint_id));
         usp_send(usp, route, &out, to, message->msg_id);
     }
+    usp_answer_end(usp);
     buf_done(&out);
     arena_reset(&usp->arena);
 }

@@ -27,6 +27,8 @@ struct usp_channel_ops {
 struct usp_channel {
     const struct usp_channel_ops *ops;
     void *ctx;
+    uint64_t
+        number; /* of a connection of which one endpoint may have several, and that it tells apart; else 0 */
     const char *peer; /* Endpoint ID that the transport vouches for; NULL when it serves many (MQTT) */
     bool broker;      /* what shows a certificate is a broker, through which many endpoints speak */
     bool local;       /* no network between: the socket file's permissions say who may speak */
@@ -46,6 +48,8 @@ struct usp_route {
 struct usp_ops {
     /* How the controller can be reached now, by its MTP rows and what is connected. -1: it cannot. */
     int (*route)(void *ctx, struct controller *controller, struct usp_route *ret);
+    /* The open channel with this number, or NULL. */
+    struct usp_channel *(*numbered)(void *ctx, uint64_t number);
     /* In an open transaction: a row of Device.LocalAgent.Certificate. for the certificate that the peer showed, which is
      * the channel's from now on. Returns its path, which lives as long as the channel, or NULL. */
     const char *(*remember)(void *ctx, struct usp_channel *channel);

@@ -262,7 +262,7 @@ static void defaults_and_hooks(void **state)
     assert_string_equal(small_get(model, "Device.Box.Number"), "7");
 }
 
-/* DM_AT_CREATION: until the batch of the addition ended, and only then. */
+/* DM_AT_CREATION (R-KEY.1): until the addition is complete, though its batch may still be open */
 static void at_creation(void **state)
 {
     struct small_model *model = *state;
@@ -279,6 +279,8 @@ static void at_creation(void **state)
     assert_int_equal(dm_set(model->dm, row, code, STR("xy"), &err), -1);
     assert_int_equal(dm_set(model->dm, row, code, STR("ab"), &err), 0);
     assert_int_equal(dm_add_done(model->dm, row, NULL), 0);
+    assert_int_equal(dm_set(model->dm, row, code, STR("cd"), &err), -1);
+    assert_int_equal(err.code, ERROR_PARAMETER_READ_ONLY);
     assert_int_equal(dm_commit(model->dm, NULL), 0);
     small_turn(model);
     assert_int_equal(small_set(model, "Device.Thing.1.Code", "cd"), ERROR_PARAMETER_READ_ONLY);

@@ -265,15 +265,40 @@ static void lost_batch(void **state)
     free(after);
 }
 
+/* Several sessions of one endpoint: the one that subscribed is told, while it is open. */
+static void own_session(void **state)
+{
+    struct usp_bench *bench = *state;
+    struct bench_channel *first = &bench->channels[0], *second = &bench->channels[3];
+
+    bench_add(bench, false, "Device.Thing.: Name=a");
+    str_copy(second->peer, sizeof(second->peer), "self::one");
+    first->channel.number = 1;
+    second->channel.number = 2;
+    bench->as = 3;
+    bench_add(bench, false, "Device.LocalAgent.Subscription.: Enable=1 " WATCH);
+    bench->as = 0;
+    bench_sent(bench);
+    first->fails = true; /* it is the one that is found when no other is asked for */
+    bench_expect(bench_set(bench, false, "Device.Thing.1.: Number=5"),
+                 "self::one NOTIFY s value{Device.Thing.1.Number =5}");
+    first->fails = false;
+    second->fails = true;
+    second->channel.number = 0;
+    bench_expect(bench_set(bench, false, "Device.Thing.1.: Number=6"),
+                 "self::one SET_RESP m1 {Device.Thing.1. ok{{Device.Thing.1. Number=6}}}\n"
+                 "self::one NOTIFY s value{Device.Thing.1.Number =6}");
+}
+
 /* R-NOT.5 to R-NOT.7: repeated until it is answered, over restarts too */
 static void onboard(void **state)
 {
     struct usp_bench *bench = *state;
 
     bench_expect(bench_operate(bench, "Device.LocalAgent.Controller.1.SendOnBoardRequest()", "", "", true),
-                 "self::one NOTIFY resp:1 onboard{012345 Gateway S1 1.3,1.4}\n"
                  "self::one OPERATE_RESP m1 {Device.LocalAgent.Controller.1.SendOnBoardRequest() "
-                 "out{}}");
+                 "out{}}\n"
+                 "self::one NOTIFY resp:1 onboard{012345 Gateway S1 1.3,1.4}");
     assert_true(wait_for_sent(bench, 100000) >= 5000);
     bench_expect(bench_sent(bench), "self::one NOTIFY resp:1 onboard{012345 Gateway S1 1.3,1.4}");
     bench_restart(bench, 1, false);
@@ -379,6 +404,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(boot_first, usp_bench_set_up, usp_bench_tear_down),
         cmocka_unit_test_setup_teardown(durable_before_told, usp_bench_set_up, usp_bench_tear_down),
         cmocka_unit_test_setup_teardown(lost_batch, usp_bench_set_up, usp_bench_tear_down),
+        cmocka_unit_test_setup_teardown(own_session, usp_bench_set_up, usp_bench_tear_down),
         cmocka_unit_test_setup_teardown(onboard, usp_bench_set_up, usp_bench_tear_down),
         cmocka_unit_test_setup_teardown(periodic, usp_bench_set_up, usp_bench_tear_down),
         cmocka_unit_test_setup_teardown(forgotten, usp_bench_set_up, usp_bench_tear_down),

@@ -13,6 +13,8 @@
 #include "tests/unit/usp_bench.h"
 #include "usp/request.h"
 
+#include <signal.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 /* A Request for each matched object, gone with its end (R-OPR.0, R-OPR.2) */
@@ -102,10 +104,36 @@ static void at_once(void **state)
     bench_expect(bench_operate(bench, "Device.Refuse()", "k", "", true),
                  "self::one OPERATE_RESP m1 {Device.Refuse() fail{#7022}}");
     bench_expect(bench_operate(bench, "Device.Quick()", "k", "", true),
-                 "self::one NOTIFY o complete{Device. Quick() key:k out{Done=yes}}\n"
-                 "self::one OPERATE_RESP m1 {Device.Quick() request:Device.LocalAgent.Request.2.}");
+                 "self::one OPERATE_RESP m1 {Device.Quick() request:Device.LocalAgent.Request.2.}\n"
+                 "self::one NOTIFY o complete{Device. Quick() key:k out{Done=yes}}");
     bench_expect(bench_get(bench, 0, "Device.LocalAgent.Request."),
                  "self::one GET_RESP m1 {Device.LocalAgent.Request.}");
+}
+
+/* The end is lost with its batch: nobody is told until it holds, and then once */
+static void lost_end(void **state)
+{
+    struct usp_bench *bench = *state;
+    struct rlimit limit;
+
+    bench_subscribe(bench, "ID=o NotifType=OperationComplete ReferenceList=Device. NotifRetry=1");
+    bench_operate(bench, "Device.Slow()", "k", "", false);
+    signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
+    limit.rlim_cur = 1024;
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+    dm_call_complete(bench->slow, NULL);
+    bench_turn(bench);
+    limit.rlim_cur = limit.rlim_max;
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+    bench_advance(bench, 100000);
+    bench_expect(bench_sent(bench), "");
+    dm_call_complete(usp_request_resume(bench->usp, 1), NULL);
+    bench_turn(bench);
+    bench_expect(bench_sent(bench), "self::one NOTIFY o resp:1 complete{Device. Slow() key:k out{}}");
+    bench_acknowledge(bench);
+    bench_advance(bench, 100000);
+    bench_expect(bench_sent(bench), "");
 }
 
 /* Request.{i}.Cancel(), for one, for all, and when it is too late */
@@ -117,16 +145,16 @@ static void cancel(void **state)
     for (unsigned i = 0; i < 5; i++)
         bench_operate(bench, "Device.Slow()", "k", "", false);
     bench_expect(bench_operate(bench, "Device.LocalAgent.Request.2.Cancel()", "", "", true),
-                 "self::one NOTIFY o complete{Device. Slow() key:k fail{#7023}}\n"
-                 "self::one OPERATE_RESP m1 {Device.LocalAgent.Request.2.Cancel() out{}}");
+                 "self::one OPERATE_RESP m1 {Device.LocalAgent.Request.2.Cancel() out{}}\n"
+                 "self::one NOTIFY o complete{Device. Slow() key:k fail{#7023}}");
     bench_expect(bench_operate(bench, "Device.LocalAgent.Request.*.Cancel()", "", "", true),
-                 "self::one NOTIFY o complete{Device. Slow() key:k fail{#7023}}\n"
-                 "self::one NOTIFY o complete{Device. Slow() key:k fail{#7023}}\n"
-                 "self::one NOTIFY o complete{Device. Slow() key:k fail{#7023}}\n"
-                 "self::one NOTIFY o complete{Device. Slow() key:k fail{#7023}}\n"
                  "self::one OPERATE_RESP m1 {Device.LocalAgent.Request.1.Cancel() out{}} "
                  "{Device.LocalAgent.Request.3.Cancel() out{}} {Device.LocalAgent.Request.4.Cancel() "
-                 "out{}} {Device.LocalAgent.Request.5.Cancel() out{}}");
+                 "out{}} {Device.LocalAgent.Request.5.Cancel() out{}}\n"
+                 "self::one NOTIFY o complete{Device. Slow() key:k fail{#7023}}\n"
+                 "self::one NOTIFY o complete{Device. Slow() key:k fail{#7023}}\n"
+                 "self::one NOTIFY o complete{Device. Slow() key:k fail{#7023}}\n"
+                 "self::one NOTIFY o complete{Device. Slow() key:k fail{#7023}}");
     assert_int_equal(bench->slow_running, 0);
     bench_operate(bench, "Device.Slow()", "k", "", false);
     bench->refuse_cancel = true;
@@ -227,6 +255,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(arguments, usp_bench_set_up, usp_bench_tear_down),
         cmocka_unit_test_setup_teardown(silent, usp_bench_set_up, usp_bench_tear_down),
         cmocka_unit_test_setup_teardown(at_once, usp_bench_set_up, usp_bench_tear_down),
+        cmocka_unit_test_setup_teardown(lost_end, usp_bench_set_up, usp_bench_tear_down),
         cmocka_unit_test_setup_teardown(cancel, usp_bench_set_up, usp_bench_tear_down),
         cmocka_unit_test_setup_teardown(abandoned, usp_bench_set_up, usp_bench_tear_down),
         cmocka_unit_test_setup_teardown(resumed, usp_bench_set_up, usp_bench_tear_down),

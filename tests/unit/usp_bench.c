@@ -172,6 +172,7 @@ static int route(void *ctx, struct controller *controller, struct usp_route *ret
 }
 
 static const struct usp_channel_ops channel_ops = {.send = send_record};
+
 static const char *remember(void *ctx, struct usp_channel *channel)
 {
     struct usp_bench *bench = ctx;
@@ -179,7 +180,17 @@ static const char *remember(void *ctx, struct usp_channel *channel)
     return bench->remember ? bench->remember(ctx, channel) : NULL;
 }
 
-static const struct usp_ops ops = {.route = route, .remember = remember};
+static struct usp_channel *numbered(void *ctx, uint64_t number)
+{
+    struct usp_bench *bench = ctx;
+
+    for (unsigned i = 0; i < BENCH_CHANNELS; i++)
+        if (bench->channels[i].channel.number == number)
+            return &bench->channels[i].channel;
+    return NULL;
+}
+
+static const struct usp_ops ops = {.route = route, .numbered = numbered, .remember = remember};
 
 /* ---- life ---- */
 
