@@ -10,6 +10,7 @@
 #include <time.h>
 
 #include "base/log.h"
+#include "usp/endpoint_id.h"
 #include "config.h"
 #include "datamodel/device/firmware_image.h"
 #include "datamodel/device/local_agent.h"
@@ -197,6 +198,7 @@ static int set_identity(struct agent *agent, struct error *err)
     char scratch[DM_SCRATCH_BYTES];
     char eid[EID_BYTES];
     struct timespec now;
+    struct error why;
     size_t len;
 
     clock_gettime(CLOCK_MONOTONIC, &now);
@@ -219,6 +221,11 @@ static int set_identity(struct agent *agent, struct error *err)
         if (str_replace(&local->endpoint_id, eid) < 0)
             return error_set(err, ERROR_RESOURCES_EXCEEDED, NULL, "out of memory");
     }
+    if (usp_endpoint_id_check(str_of(local->endpoint_id), &why) < 0)
+        return error_set(err, ERROR_INVALID_CONFIGURATION, agent->config->factory_file,
+                         "Device.LocalAgent.EndpointID is %s: %s", local->endpoint_id, why.message);
+    if (usp_endpoint_id_is_trial(str_of(local->endpoint_id)))
+        log_warning("%s: Endpoint IDs of this scheme are for trials, not for production", local->endpoint_id);
     if (usp_set_endpoint_id(agent->usp, local->endpoint_id) < 0)
         return error_set(err, ERROR_RESOURCES_EXCEEDED, NULL, "out of memory");
     return 0;
@@ -442,6 +449,21 @@ int agent_start(struct agent *agent, struct agent_config *config, struct error *
     if (agent->gateway)
         return firmware_gateway_ask(agent->gateway, on_version, agent, err);
     return begin(agent, device_info(agent, "SoftwareVersion", scratch), err);
+}
+
+int agent_check(struct agent_config *config, struct error *err)
+{
+    struct agent agent = {.config = config};
+    int rc = -1;
+
+    timer_init(&agent.grace, on_grace, &agent);
+    if (loop_init(&agent.loop, err) == 0) {
+        agent.store = store_open(":memory:", &agent.loop, err);
+        if (agent.store && make_model(&agent, err) == 0)
+            rc = set_identity(&agent, err);
+    }
+    agent_done(&agent);
+    return rc;
 }
 
 void agent_run(struct agent *agent)

@@ -132,6 +132,19 @@ static int start_anew(const struct agent_config *config, bool factory_reset, cha
     return EXIT_FAILURE;
 }
 
+static int check(struct agent_config *config, const char *file)
+{
+    struct error err;
+
+    log_setup(LOG_LEVEL_WARNING, false, "homepatchd");
+    if (agent_check(config, &err) < 0) {
+        fprintf(stderr, "homepatchd: %s: %s\n", err.path, err.message);
+        return EXIT_USAGE;
+    }
+    printf("%s: good\n", file);
+    return EXIT_SUCCESS;
+}
+
 int main(int argc, char **argv)
 {
     struct agent_config config;
@@ -148,9 +161,9 @@ int main(int argc, char **argv)
         return EXIT_USAGE;
     }
     if (options.check) {
-        printf("%s: good\n", options.config);
+        status = check(&config, options.config);
         agent_config_done(&config);
-        return EXIT_SUCCESS;
+        return status;
     }
     tune_process(&config);
     set_log(&config, options.verbose);

@@ -1,17 +1,21 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Controllers that go away, brokers that restart, and peers that are not who they should be."""
 
+import shutil
+import subprocess
 import time
 
 from home import NEEDS, NEW, PROXIED, Home
 from hptest import (
     UNTRUSTED,
+    Agent,
     Controller,
     MqttTransport,
     Pki,
     UspError,
     WsClientTransport,
     WsServerTransport,
+    program,
     scenario,
     usp,
     wait_until,
@@ -341,3 +345,33 @@ def _start_without_asking(home, weak):
     home.controllers.remove(weak)
     home.start()
     weak.connect()
+
+
+@scenario(needs=AGENT)
+def configuration_checked(directory):
+    """--check-config: what the agent would not start with is told with file and line, and nothing is left behind."""
+    agent = Agent(directory)
+    agent.uds()
+    agent.write_config()
+    shutil.rmtree(agent.state_dir)
+
+    def check():
+        done = subprocess.run([program("homepatchd"), "--check-config", "-c", str(agent.conf_file)],
+                              capture_output=True, text=True, timeout=60, check=False)
+        return done.returncode, done.stdout + done.stderr
+
+    assert check() == (0, f"{agent.conf_file}: good\n"), check()
+    good = agent.factory_file.read_text()
+    line = good.count("\n") + 1
+    for text, what in (("Device.Nothing = 1", "no such"), ("Device.LocalAgent.MTP.1.Enable = perhaps", "Enable"),
+                       ("Device.LocalAgent.Controller.7.Enable = true\n", "")):
+        agent.factory_file.write_text(good + text + "\n")
+        code, out = check()
+        if what:
+            assert code == 2 and f"{agent.factory_file}:{line}" in out and what in out, (code, out)
+        else:
+            assert code == 0, (code, out)
+    agent.factory_file.write_text(good.replace(agent.endpoint_id, "os::nobody"))
+    code, out = check()
+    assert code == 2 and str(agent.factory_file) in out and "EndpointID" in out, (code, out)
+    assert not agent.state_dir.exists(), "a check made a database"
