@@ -69,7 +69,12 @@ bool pb_bytes(const struct pb_field *field, struct str *ret)
 
 bool pb_text(const struct pb_field *field, struct str *ret)
 {
-    return pb_bytes(field, ret) && str_is_utf8(*ret);
+    struct str text;
+
+    if (!pb_bytes(field, &text) || !str_is_utf8(text))
+        return false;
+    *ret = text;
+    return true;
 }
 
 bool pb_number(const struct pb_field *field, uint64_t *ret)

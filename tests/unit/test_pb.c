@@ -85,6 +85,7 @@ static void types(void **state)
     (void)state;
     assert_true(pb_text(&text, &key) && str_is(key, "ab"));
     assert_false(pb_text(&wrong, &key));
+    assert_true(str_is(key, "ab")); /* set only on success */
     assert_true(pb_bytes(&wrong, &key));
     assert_false(pb_bytes(&number, &key));
     assert_true(pb_number(&number, &got) && got == 7);

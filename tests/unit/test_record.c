@@ -157,6 +157,7 @@ static void messages(void **state)
         {"no body", STR(HEADER), ""},
         {"no header", STR("\x12\x04\x0a\x02\x0a\x00"), ""},
         {"empty msg_id", STR("\x0a\x02\x10\x01\x12\x04\x0a\x02\x0a\x00"), ""},
+        {"msg_id is not UTF-8 (R-MSG.8)", STR("\x0a\x06\x0a\x02m\xff\x10\x01\x12\x04\x0a\x02\x0a\x00"), ""},
         {"Get of nothing", STR(HEADER "\x12\x04\x0a\x02\x0a\x00"), "self::one GET_RESP m1"},
         {"msg_type is another (R-MSG.10)", STR("\x0a\x06\x0a\x02m1\x10\x04\x12\x04\x0a\x02\x0a\x00"),
          "self::one GET_RESP m1"},

@@ -11,6 +11,17 @@ MQTT5 = ("mqtt",)
 MQTT = ("mqtt", "mqtt311")
 
 
+def section_of(number):
+    """A number in the test plan; a name for the suites of our own ("uds.3" is of "uds")."""
+    name = number.split(".")[0]
+    return int(name) if name.isdigit() else name
+
+
+def order_of(number):
+    """Sorts cases, and sections: those of the plan first."""
+    return tuple((not part.isdigit(), int(part) if part.isdigit() else 0, part) for part in str(number).split("."))
+
+
 class Case:
     def __init__(self, number, title, run, metrics, transports, wait, fresh, supports, setup, skip, erratum):
         self.number, self.title, self.run, self.metrics = number, title, run, tuple(metrics)
@@ -19,11 +30,11 @@ class Case:
 
     @property
     def section(self):
-        return int(self.number.split(".")[0])
+        return section_of(self.number)
 
     @property
     def order(self):
-        return tuple(int(part) for part in self.number.split("."))
+        return order_of(self.number)
 
 
 def case(number, title, metrics=(1,), transports=RECORD_TRANSPORTS, wait=0, fresh=False, supports=(), setup=None,

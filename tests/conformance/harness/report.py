@@ -3,6 +3,7 @@
 
 import collections
 
+from .registry import order_of
 from .runner import FAIL, PASS, SKIP
 
 _HEAD = """# Conformance
@@ -30,6 +31,17 @@ number of metrics the plan gives it: a metric that the function did not check fa
 _APPLYING = {1: 104, 2: 24, 3: 15, 4: 1, 7: 10, 8: 7, 9: 10, 10: 13, 11: 17}
 
 
+# Suites of our own: the heading, and what is said under it.
+_SUITES = {
+    "uds": ("The UNIX domain socket binding", "The plan has no cases for it. These are of our own, by the requirements of "
+            "TR-369's chapter on it; each names them.", ""),
+    "hostile": ("Bad input", "What arrives is broken, forged, or far too much; each case names the requirement that says "
+                "what the agent does then. Meanwhile it goes on serving an honest controller, and its memory stays as it "
+                "was. What is random is made from a seed that a failure prints: `tests/conformance/run --hostile --seed N` "
+                "repeats it, `--long` does more rounds.", ""),
+}
+
+
 def write_tsv(path, results):
     path.parent.mkdir(parents=True, exist_ok=True)
     with open(path, "w", encoding="utf-8") as out:
@@ -50,7 +62,8 @@ def _cell(result):
 def _section(number, cases, results):
     transports = sorted({t for c in cases for t in c.transports}, key=("mqtt", "mqtt311", "websocket", "uds").index)
     by_key = {(r.number, r.transport): r for r in results}
-    lines = [f"## Section {number}", "", "| case | what | " + " | ".join(transports) + " | remarks |",
+    title, *about = _SUITES.get(number, (f"Section {number}",))
+    lines = [f"## {title}", "", *about, "| case | what | " + " | ".join(transports) + " | remarks |",
              "|---|---|" + "---|" * len(transports) + "---|"]
     for case in cases:
         mine = [by_key.get((case.number, t)) for t in transports]
@@ -64,12 +77,19 @@ def _section(number, cases, results):
     return lines + [""]
 
 
+def _others(path):
+    """What the page has besides: the ledger of requirements, which tests/reference/requirements.py writes."""
+    text = path.read_text(encoding="utf-8") if path.exists() else ""
+    start = text.find("\n## Requirements\n")
+    return text[start:] if start >= 0 else ""
+
+
 def write_docs(path, cases, results, real_time):
-    sections = sorted({c.section for c in cases})
+    sections = sorted({c.section for c in cases}, key=order_of)
     missing = [str(n) for n in _APPLYING if n not in sections]
-    automated = sum(1 for c in cases if not c.skip)
+    automated = sum(1 for c in cases if not c.skip and c.section in _APPLYING)
     lines = [_HEAD, f"{automated} of {sum(_APPLYING.values())} applicable cases are automated"
              + (f"; sections {', '.join(missing)} are not yet." if missing else "."), "", f"The run: {'real waits' if real_time else 'waits scaled'}; {summary(results)}.", ""]
     for number in sections:
         lines += _section(number, [c for c in cases if c.section == number], results)
-    path.write_text("\n".join(lines).rstrip("\n") + "\n", encoding="utf-8")
+    path.write_text("\n".join(lines).rstrip("\n") + "\n" + _others(path), encoding="utf-8")

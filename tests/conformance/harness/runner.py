@@ -10,6 +10,7 @@ import traceback
 from hptest.process import TestTimeout
 
 from .lanes import LANES
+from .registry import order_of
 from .trial import Abort, Skip, Trial, short
 
 PASS, FAIL, SKIP = "PASS", "FAIL", "SKIP"
@@ -26,7 +27,7 @@ class Result:
 
     @property
     def order(self):
-        return tuple(int(p) for p in self.number.split(".")), self.transport
+        return order_of(self.number), self.transport
 
 
 class Group:
@@ -37,7 +38,7 @@ class Group:
 
     @property
     def name(self):
-        return f"{self.section:02d}-{self.transport}"
+        return f"{self.section:0>2}-{self.transport}"
 
 
 class Worker:
@@ -187,7 +188,7 @@ def groups_of(cases, wanted, only_transports):
         for transport in case.transports:
             if not only_transports or transport in only_transports:
                 found.setdefault((case.section, transport), []).append(case)
-    return [Group(transport, section, members) for (section, transport), members in sorted(found.items())]
+    return [Group(transport, section, members) for (section, transport), members in sorted(found.items(), key=lambda item: (order_of(item[0][0]), item[0][1]))]
 
 
 def _child(group, workdir, real_time, pipe):
