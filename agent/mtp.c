@@ -167,6 +167,7 @@ void mtp_start(struct mtp *mtp)
     struct dm_row *local_agent = dm_row_find(mtp->dm, STR("Device.LocalAgent."));
 
     observer_add(&mtp->model->mtp, &mtp->rows);
+    mtp_check_certificate(mtp);
     each_row(mtp, dm_row_find(mtp->dm, STR("Device.MQTT.")), mtp->mqtt_client, start_mqtt_client);
     each_row(mtp, local_agent, mtp->local_mtp, start_local);
     each_row(mtp, local_agent, mtp->controller, controller_changed);

@@ -50,6 +50,8 @@ int mtp_init(struct mtp *mtp, struct model *model, struct websocket_context *web
              const struct agent_config *config, struct error *err);
 /* Brings up what the rows say, and follows them from now on. */
 void mtp_start(struct mtp *mtp);
+/* Warns when the agent's own certificate does not say whose it is (R-SEC.10, R-ARC.4a). */
+void mtp_check_certificate(const struct mtp *mtp);
 /* Disconnect records (R-MTP.7) and orderly ends; records that wait go out while the loop still runs. */
 void mtp_stop(struct mtp *mtp);
 void mtp_done(struct mtp *mtp);

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Who is at the other end of a session, by its certificate (R-SEC.0a, R-SEC.3). */
+#include <openssl/err.h>
+#include <openssl/pem.h>
 #include <stdlib.h>
 
 #include "agent/mtp.h"
@@ -32,6 +34,28 @@ void session_refuse(struct session *session, const char *why)
         websocket_close(session->ws, CLOSE_POLICY, why);
     else
         uds_close(session->uds, why);
+}
+
+/* R-SEC.10: what others need to know this agent by its certificate. */
+static bool names(const char *file, const char *endpoint_id)
+{
+    BIO *bio = BIO_new_file(file, "r");
+    X509 *x509 = bio ? PEM_read_bio_X509(bio, NULL, NULL, NULL) : NULL;
+    bool found = x509 && tls_certificate_names(x509, endpoint_id);
+
+    X509_free(x509);
+    BIO_free(bio);
+    ERR_clear_error();
+    return found;
+}
+
+void mtp_check_certificate(const struct mtp *mtp)
+{
+    const char *endpoint_id = usp_endpoint_id(mtp->usp);
+
+    if (mtp->tls.certificate_file && !names(mtp->tls.certificate_file, endpoint_id))
+        log_warning("%s: its subjectAltName does not have urn:bbf:usp:id:%s; controllers may refuse it",
+                    mtp->tls.certificate_file, endpoint_id);
 }
 
 void session_inactive(struct timer *timer, void *ctx)

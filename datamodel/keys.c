@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Unique keys (R-KEY.*, R-ADD.5) and references to a row that goes away (R-ARC.12). */
+/* Unique keys (R-KEY.2: unique after each change; R-ADD.5) and references to a row that goes away (R-ARC.12). */
 #include <stdio.h>
 #include <string.h>
 

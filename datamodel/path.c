@@ -119,6 +119,7 @@ static int parse_term(struct arena *arena, struct str text, struct dm_term *ret,
     if (!at)
         return syntax(err, text, "a search expression needs an operator (== != < <= > >= ~=)");
     ret->op = operators[which].op;
+    /* Blanks around operators are taken (R-ARC.9a). */
     left = str_trim((struct str){text.data, (size_t)(at - text.data)});
     right.data = at + strlen(operators[which].text);
     right.len = text.len - (size_t)(right.data - text.data);

@@ -162,7 +162,7 @@ struct matching {
     struct error *err;
 };
 
-/* Goes on below the row when it satisfies all terms. */
+/* Goes on below the row, each row, that satisfies all terms (R-ARC.9). */
 static int match_row(void *ctx, struct dm_row *row)
 {
     struct matching *matching = ctx;
@@ -284,7 +284,7 @@ static int walk_table(struct dm_resolver *resolver, struct dm_row *parent, struc
             return walk(resolver, row, path, at + 1, err);
         resolver->missing_instance = true;
         return 0;
-    case DM_SEGMENT_WILDCARD:
+    case DM_SEGMENT_WILDCARD: /* R-ARC.10 */
         count = dm_rows(parent, node, &rows);
         for (uint32_t i = 0; i < count; i++) {
             int rc = walk(resolver, rows[i], path, at + 1, err);

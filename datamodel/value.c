@@ -106,6 +106,7 @@ struct str dm_value_text(const struct dm_value *value, char scratch[DM_SCRATCH_B
     return value->text;
 }
 
+/* R-ENC.6 */
 struct str dm_get_text(const struct dm_row *row, int param, char scratch[DM_SCRATCH_BYTES])
 {
     struct dm_value value;
@@ -291,7 +292,7 @@ int dm_reference_check(struct dm *dm, const struct dm_param *param, struct str t
         size_t len;
 
         item = str_trim(item);
-        row = dm_row_find(dm, item);
+        row = dm_row_find(dm, item); /* by number or by keys (R-ARC.11); it is kept by number */
         if (!row || !str_starts(str_of(row->node->path), str_of(param->refers)))
             return error_set(err, ERROR_INVALID_VALUE, NULL, "%s: \"%.*s\" is no row of %s", param->name,
                              (int)(item.len > 60 ? 60 : item.len), item.data, param->refers);

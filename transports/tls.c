@@ -194,6 +194,7 @@ static bool verify_first_use(X509_STORE_CTX *ctx)
     return good;
 }
 
+/* R-MTP.4a, R-SEC.24a: revoked is what somebody has disabled; there are no revocation lists. */
 static bool has_disabled(const STACK_OF(X509) * chain, const STACK_OF(X509) * disabled)
 {
     for (int i = 0; i < sk_X509_num(chain); i++)
@@ -203,6 +204,7 @@ static bool has_disabled(const STACK_OF(X509) * chain, const STACK_OF(X509) * di
     return false;
 }
 
+/* R-MTP.4: dates, a trusted CA, and in the caller the name (host or Endpoint ID). */
 static int verify(X509_STORE_CTX *ctx, void *arg)
 {
     const struct tls_trust *trust = arg;

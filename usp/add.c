@@ -77,7 +77,7 @@ static void failed(struct creation *creation, const struct error *err)
         write_failure(request, creation->settings->path, err);
         return;
     }
-    creation->result = -1;
+    creation->result = -1; /* of the whole message, rows of a search expression included (R-ADD.2a) */
     *creation->err = *err;
     usp_param_error(request, err->path, err);
 }

@@ -40,8 +40,9 @@ struct controller {
         uint64_t expires; /* monotonic ms; 0: never */
         char id[CHALLENGE_ID_BYTES];
     } challenge;
-    char *certificates; /* that its newest record came with (usp/trust.h); NULL: none */
-    bool brokered;      /* they are a broker's */
+    char *
+        certificates; /* that its newest record came with (usp/trust.h); NULL: none, as after a restart (R-SEC.21) */
+    bool brokered; /* they are a broker's */
     struct usp *usp;
     struct dm_row *row;
     struct notification *first; /* waiting or unacknowledged, oldest first */

@@ -168,6 +168,7 @@ static void distribute(struct usp *usp, const struct dm_feed *feed, struct contr
     buf_done(&telling.oneof);
 }
 
+/* R-NOT.0a: in the iteration of the loop in which the change has become durable. */
 void usp_on_feed(void *ctx, const void *event)
 {
     distribute(ctx, event, NULL, false);

@@ -180,6 +180,7 @@ struct dm_row *usp_setting_row(struct dm_row *row, struct str name, int *ret_par
     return *ret_param >= 0 && kind == DM_MEMBER_PARAM ? row : NULL;
 }
 
+/* R-SEC.1 comes before everything else. */
 static int apply_one(struct usp_request *request, struct dm_row *row, const struct usp_setting *setting,
                      struct error *err)
 {
@@ -224,8 +225,9 @@ int usp_settings_apply(struct usp_request *request, struct dm_row *row, const st
         if (apply_one(request, row, setting, err) == 0)
             continue;
         fill_path(err, row, setting->param);
-        if (setting->required || is_key(row, setting->param))
+        if (setting->required || is_key(row, setting->param)) /* R-ADD.3, R-SET.2 */
             return -1;
+        /* R-ADD.4 */
         *last = new_error(request->arena,
                           arena_strndup(request->arena, setting->param.data, setting->param.len), err);
         if (*last)

@@ -347,7 +347,7 @@ void usp_notify_response(struct controller *controller, struct str msg_id)
             continue;
         if (notification->onboarding)
             usp_onboard_arm(controller);
-        finish(notification);
+        finish(notification); /* the tries are its own: the next one begins at none (R-NOT.3) */
         return;
     }
 }

@@ -122,6 +122,8 @@ static bool shows_its_own(const struct controller *controller, const char *certi
     return false;
 }
 
+/* R-SEC.0: over a network, a known certificate or a Trusted Broker's wherever one is asked for; plain transports are
+ * for who configures them. R-SEC.22a: brokers; R-SEC.24a: an Endpoint ID of its own under a trusted CA. */
 bool usp_credential_accepts(const struct controller *controller, const struct usp_channel *channel)
 {
     bool bound = controller->credential && controller->credential[0];

@@ -148,7 +148,7 @@ static bool lists(struct dm *dm, const char *references, const struct dm_row *ro
     return false;
 }
 
-/* TR-181 AddCertificate(): a certificate is trusted once a Credential names it, of ControllerTrust or of a controller. */
+/* R-SEC.2, R-SEC.4a; TR-181 AddCertificate(): a certificate is trusted once a Credential names it, of ControllerTrust or of a controller. */
 static bool is_referred(struct dm *dm, const struct dm_row *row)
 {
     struct dm_row *trust = dm_row_find(dm, STR("Device.LocalAgent.ControllerTrust."));

@@ -40,6 +40,7 @@ static const struct dm_param params[] = {
      .flags = DM_WRITABLE,
      .max = 64,
      .offset = DM_OFFSET(struct controller, provisioning_code)},
+    /* R-SEC.1a, R-SEC.7 */
     {.name = "AssignedRole",
      .type = DM_STRING,
      .flags = DM_WRITABLE | DM_LIST | DM_STRONG_REF,

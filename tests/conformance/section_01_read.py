@@ -238,6 +238,7 @@ def get_search_empty(t):
 
 @case("1.86", "Get with a search expression that matches no row", metrics=3)
 def get_search_nothing(t):
+    """R-MSG.4a"""
     no_subscriptions(t, only_disabled=True)
     result, = results(t, 3, SUBSCRIPTIONS + "[Enable==true].")
     no_error(t, 2, result)

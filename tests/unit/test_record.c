@@ -95,6 +95,7 @@ static void verdicts(void **state)
         {"for another", {.types = 1, .to = "self::other"}, 0, USP_IGNORED, ""},
         {"for nobody", {.types = 1, .to = ""}, 0, USP_IGNORED, ""},
         {"from nobody", {.types = 1, .from = ""}, 0, USP_IGNORED, ""},
+        /* R-ARC.1, R-ARC.2 */
         {"from ourselves", {.types = 1, .from = "self::agent"}, 0, USP_IGNORED, ""},
         {"spoofed", {.types = 1, .from = "self::two"}, 0, USP_IGNORED, ""},
         {"unknown", {.types = 1, .from = "self::stranger"}, 3, USP_IGNORED, "self::stranger ERROR m1 #7002"},
@@ -172,6 +173,7 @@ static void messages(void **state)
         {"an empty request", STR(HEADER "\x12\x02\x0a\x00"), "self::one ERROR m1 #7004"},
         {"an unknown request", STR(HEADER "\x12\x05\x0a\x03\xa2\x06\x00"), "self::one ERROR m1 #7001"},
         {"Notify to the agent", STR(HEADER "\x12\x04\x0a\x02\x42\x00"), "self::one ERROR m1 #7001"},
+        /* R-MSG.1: what it does not know, or is no agent's to do */
         {"Register", STR(HEADER "\x12\x04\x0a\x02\x52\x00"), "self::one ERROR m1 #7001"},
         {"malformed Get", STR(HEADER "\x12\x06\x0a\x04\x0a\x02\x0a\x05"), "self::one ERROR m1 #7004"},
         {"Get with a number for a path", STR(HEADER "\x12\x06\x0a\x04\x0a\x02\x08\x05"),

@@ -97,6 +97,16 @@ static const char *name_of_box(struct usp_bench *bench, unsigned as)
 #define ALLOWED "{Device.Box.Name {Device.Box. Name=}}"
 #define DENIED "{Device.Box.Name #7006}"
 
+/* R-ARC.11: a reference may name its row by keys; the value is the row's number */
+static void reference_by_key(void **state)
+{
+    struct usp_bench *bench = *state;
+
+    set(bench, NONE ": AssignedRole=" TRUST "Role.[Name==\"Untrusted\"]");
+    bench_expect(bench_get(bench, 0, NONE "AssignedRole"),
+                 "self::one GET_RESP m1 {" NONE "AssignedRole {" NONE " AssignedRole=" TRUST "Role.2}}");
+}
+
 /* TR-106 secured: for roles in SecuredRoles, within what they may read */
 static void secured(void **state)
 {
@@ -557,6 +567,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(inherited, set_up, tear_down),
         cmocka_unit_test_setup_teardown(own_credential, set_up, tear_down),
         cmocka_unit_test_setup_teardown(first_contact, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(reference_by_key, set_up, tear_down),
         cmocka_unit_test_setup_teardown(credential_and_authority, set_up, tear_down),
         cmocka_unit_test_setup_teardown(trusted_broker, set_up, tear_down),
         cmocka_unit_test_setup_teardown(first_use, set_up, tear_down),

@@ -19,6 +19,7 @@ static const struct tls_case tls_cases[] = {
      "unable to get local issuer"},
     {"wrong name", NULL, "stranger", "ca.pem", NULL, "localhost", false, "hostname mismatch"},
     {"wrong address", NULL, "stranger", "ca.pem", NULL, "127.0.0.1", false, "IP address mismatch"},
+    /* R-MTP.3, R-SEC.20 */
     {"expired", NULL, "expired", "ca.pem", NULL, "localhost", false, "expired"},
     {"not yet valid", NULL, "future", "ca.pem", NULL, "localhost", false, "not yet valid"},
     {"client certificate", "ca.pem", "server", "ca.pem", "client", "localhost", true, NULL},

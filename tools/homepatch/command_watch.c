@@ -11,7 +11,7 @@
 #include "tools/homepatch/progress.h"
 
 enum {
-    /* The changing part is also read this often: another program of our endpoint may be the one that is notified. */
+    /* The changing part is also read this often: a notification that nobody has to acknowledge can be lost. */
     LOOK_MS = 3000,
 };
 
@@ -142,19 +142,23 @@ void command_watch(struct app *app)
     struct error err;
 
     app->report.stream = true;
-    outcome = session_subscribe(&app->session, "ValueChange", CHANGES, false, &err);
-    if (outcome != OUTCOME_DONE) {
-        report_error(&app->report, outcome, &err);
-        return;
-    }
     if (!inventory_read(&watching.inventory, app))
         return;
     for (int i = 0; i < app->options.args_count; i++)
         if (!inventory_find(&watching.inventory, app->options.args[i]))
             return;
     progress_init(&watching.progress, app);
+    /* How they stand before the agent tells of changes, and once more afterwards: nothing falls between. */
+    for (struct device *device = watching.inventory.first; device; device = device->next)
+        has_moved(app, device);
     app->session.on_notice = on_notice;
     app->session.on_notice_ctx = &watching;
+    outcome = session_subscribe(&app->session, "ValueChange", CHANGES, false, &err);
+    if (outcome != OUTCOME_DONE) {
+        report_error(&app->report, outcome, &err);
+        return;
+    }
+    inventory_look(&watching.inventory);
     if (watching.progress.live)
         puts("Updates as they go; Ctrl-C ends the watching, not the updates.");
     outcome = follow(&watching, &err);

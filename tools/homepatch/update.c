@@ -204,7 +204,7 @@ static void conclude(struct updates *updates, struct update *update)
                                                        : "it ended, but its result did not reach us");
 }
 
-/* Notifications carry all of this; but one can be lost, or go to another program that is the same endpoint. */
+/* Notifications carry all of this; but one can be lost. */
 static void look(struct updates *updates)
 {
     struct app *app = updates->app;

@@ -66,7 +66,7 @@ class Controller(controller.Controller):
         self.acknowledge = lambda notice: True
 
     def request(self, msg, timeout=10):
-        """As hptest's, and the answer must fit the request."""
+        """As hptest's (an answer must come, R-MSG.0), and it must fit the request."""
         answer = super().request(msg, timeout)
         for text in consistency.complaints(msg, answer):
             self._wrong(text)
@@ -167,6 +167,7 @@ class Controller(controller.Controller):
             self.violations.append(text)
 
     def _check_record(self, record):
+        """R-MTP.4b, R-ENC.1"""
         if record.from_id != self.agent_id:
             self._wrong(f"record from_id {record.from_id!r}")
         if record.to_id != self.endpoint_id:
@@ -179,6 +180,7 @@ class Controller(controller.Controller):
             self._wrong("record with fields that are not in the schema")
 
     def _check_message(self, msg):
+        """R-ENC.0, R-MSG.3, R-MSG.5"""
         kind = usp.msg_type(msg)
         if not msg.header.msg_id:
             self._wrong(f"{kind} without msg_id")
