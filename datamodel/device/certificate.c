@@ -22,8 +22,6 @@
 #include "usp/controller.h"
 #include "usp/trust.h"
 
-static const char LOCAL_AGENT[] = "Device.LocalAgent.";
-
 enum {
     NAME_BYTES = 256,
     SERIAL_BYTES = 64,
@@ -40,6 +38,17 @@ struct certificate {
     bool found; /* while the configuration is read: it names this one */
     X509 *x509;
 };
+
+/* Objects that are always there, found without memory: what is trusted must follow at any time. */
+static struct dm_row *single(struct dm_row *row, const char *name)
+{
+    return dm_row_child(row, dm_node_child(row->node, str_of(name)));
+}
+
+static struct dm_row *local_agent_of(const struct dm *dm)
+{
+    return single(dm_root(dm), "LocalAgent");
+}
 
 static const struct dm_param params[] = {
     {.name = "Alias",
@@ -151,8 +160,8 @@ static bool lists(struct dm *dm, const char *references, const struct dm_row *ro
 /* R-SEC.2, R-SEC.4a; TR-181 AddCertificate(): a certificate is trusted once a Credential names it, of ControllerTrust or of a controller. */
 static bool is_referred(struct dm *dm, const struct dm_row *row)
 {
-    struct dm_row *trust = dm_row_find(dm, STR("Device.LocalAgent.ControllerTrust."));
-    struct dm_row *local_agent = dm_row_find(dm, STR(LOCAL_AGENT));
+    struct dm_row *trust = single(local_agent_of(dm), "ControllerTrust");
+    struct dm_row *local_agent = local_agent_of(dm);
     struct dm_row *const *rows;
     uint32_t count = dm_rows(trust, dm_node_child(trust->node, STR("Credential")), &rows);
 
@@ -175,8 +184,8 @@ static bool is_referred(struct dm *dm, const struct dm_row *row)
 /* New connections trust from now on what controllers added and refer to, and nothing that they deleted or disabled. */
 void model_certificates_referred(struct dm *dm)
 {
-    struct dm_row *local_agent = dm_row_find(dm, STR(LOCAL_AGENT));
-    const struct controller_trust *trust = dm_row_find(dm, STR("Device.LocalAgent.ControllerTrust."))->data;
+    struct dm_row *local_agent = local_agent_of(dm);
+    const struct controller_trust *trust = single(local_agent_of(dm), "ControllerTrust")->data;
     STACK_OF(X509) *added = sk_X509_new_null();
     STACK_OF(X509) *disabled = sk_X509_new_null();
     struct dm_row *const *rows;
@@ -295,7 +304,7 @@ static int set(struct dm *dm, struct dm_row *row, const char *name, const char *
 /* In an open transaction that may set read-only parameters. Takes over x509. */
 static int add_certificate(struct dm *dm, X509 *x509, const char *alias, bool added, struct error *err)
 {
-    struct dm_row *local_agent = dm_row_find(dm, STR(LOCAL_AGENT));
+    struct dm_row *local_agent = local_agent_of(dm);
     struct dm_node *node = dm_node_child(local_agent->node, STR("Certificate"));
     struct dm_row *row = dm_add(dm, local_agent, node, 0, err);
     char serial[SERIAL_BYTES + 1];
@@ -399,7 +408,7 @@ static int refer(struct dm *dm, struct dm_row *row, X509 *x509, struct error *er
     struct buf list;
     int rc;
 
-    dm_row_path(row_of(dm_row_find(dm, STR(LOCAL_AGENT)), x509), path);
+    dm_row_path(row_of(local_agent_of(dm), x509), path);
     buf_init(&list, LIMIT_VALUE_BYTES, 0);
     buf_printf(&list, "%s%s%s", before, before[0] ? "," : "", path);
     rc = list.failed ? error_set(err, ERROR_RESOURCES_EXCEEDED, NULL, "Credential would be too long")
@@ -430,7 +439,7 @@ int model_add_my_certificate(struct dm_call *call, struct error *err)
 char *model_remember_certificate(struct dm *dm, X509 *certificate)
 {
     const struct dm_requester requester = {.factory = true};
-    struct dm_row *local_agent = dm_row_find(dm, STR(LOCAL_AGENT));
+    struct dm_row *local_agent = local_agent_of(dm);
     struct dm_row *row = row_of(local_agent, certificate);
     char path[DM_PATH_BYTES];
 
@@ -454,7 +463,7 @@ char *model_remember_certificate(struct dm *dm, X509 *certificate)
 
 char *model_certificates_in(struct dm *dm, const STACK_OF(X509) * chain)
 {
-    struct dm_row *local_agent = dm_row_find(dm, STR(LOCAL_AGENT));
+    struct dm_row *local_agent = local_agent_of(dm);
     char path[DM_PATH_BYTES];
     struct buf text;
     char *copy;
@@ -533,7 +542,7 @@ static int read_file(struct dm *dm, struct dm_row *local_agent, const char *file
 int model_load_certificates(struct model *model, struct error *err)
 {
     const struct dm_requester requester = {.factory = true};
-    struct dm_row *local_agent = dm_row_find(model->dm, STR(LOCAL_AGENT));
+    struct dm_row *local_agent = local_agent_of(model->dm);
 
     dm_begin(model->dm, &requester);
     if (restore(model->dm, local_agent, err) < 0 ||
