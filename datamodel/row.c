@@ -237,14 +237,41 @@ static int take_row(void *ctx, const struct dm_target *target)
     return 1;
 }
 
+/* A path of names and numbers, as references are kept, is followed without memory. NULL: it is another, or not there. */
+static struct dm_row *find_plain(const struct dm *dm, struct str path)
+{
+    struct dm_row *row = dm_root(dm);
+    struct str part;
+
+    if (!str_next(&path, '.', &part) || !str_is(part, "Device"))
+        return NULL;
+    while (row && path.len && str_next(&path, '.', &part)) {
+        struct dm_node *node = dm_node_child(row->node, part);
+        uint64_t instance;
+
+        if (!node)
+            return NULL;
+        if (!dm_node_is_table(node))
+            row = dm_row_child(row, node);
+        else if (str_next(&path, '.', &part) && part.len && part.data[0] != '0' &&
+                 str_to_u64(part, &instance) == 0 && instance <= UINT32_MAX)
+            row = dm_row_instance(row, node, (uint32_t)instance);
+        else
+            return NULL;
+        if (row && !dm_row_present(row))
+            return NULL;
+    }
+    return row;
+}
+
 struct dm_row *dm_row_find(const struct dm *dm, struct str path)
 {
-    struct dm_row *row = NULL;
+    struct dm_row *row = find_plain(dm, path);
     struct arena arena;
     struct dm_resolver resolver = {.dm = dm, .arena = &arena, .found = take_row, .ctx = &row};
 
-    if (!path.len)
-        return NULL;
+    if (row || !path.len)
+        return row;
     arena_init(&arena, 0);
     dm_resolve(&resolver, path, NULL);
     arena_done(&arena);
