@@ -232,7 +232,8 @@ static struct notification *notification_new(struct controller *controller, cons
     notification->controller = controller;
     notification->subscription_id = strdup(id);
     notification->len = len;
-    memcpy(notification->content, content, len);
+    if (len)
+        memcpy(notification->content, content, len);
     timer_init(&notification->timer, on_retry, notification);
     if (notification->subscription_id)
         return notification;

@@ -157,7 +157,8 @@ static bool lists(struct dm *dm, const char *references, const struct dm_row *ro
     return false;
 }
 
-/* R-SEC.2, R-SEC.4a; TR-181 AddCertificate(): a certificate is trusted once a Credential names it, of ControllerTrust or of a controller. */
+/* R-SEC.2, R-SEC.4a; TR-181 AddCertificate(): a certificate is trusted once a Credential names it, of ControllerTrust or
+ * of a controller. */
 static bool is_referred(struct dm *dm, const struct dm_row *row)
 {
     struct dm_row *trust = single(local_agent_of(dm), "ControllerTrust");

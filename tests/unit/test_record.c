@@ -81,6 +81,7 @@ static void get_message(struct buf *message)
 
 #define GOOD "GET_RESP m1 {Device.DeviceInfo.SerialNumber {Device.DeviceInfo. SerialNumber=S1}}"
 
+/* What becomes of a record as such; from ourselves: R-ARC.1, R-ARC.2 */
 static void verdicts(void **state)
 {
     static const struct {
@@ -95,7 +96,6 @@ static void verdicts(void **state)
         {"for another", {.types = 1, .to = "self::other"}, 0, USP_IGNORED, ""},
         {"for nobody", {.types = 1, .to = ""}, 0, USP_IGNORED, ""},
         {"from nobody", {.types = 1, .from = ""}, 0, USP_IGNORED, ""},
-        /* R-ARC.1, R-ARC.2 */
         {"from ourselves", {.types = 1, .from = "self::agent"}, 0, USP_IGNORED, ""},
         {"spoofed", {.types = 1, .from = "self::two"}, 0, USP_IGNORED, ""},
         {"unknown", {.types = 1, .from = "self::stranger"}, 3, USP_IGNORED, "self::stranger ERROR m1 #7002"},
