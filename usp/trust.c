@@ -130,8 +130,8 @@ bool usp_credential_accepts(const struct controller *controller, const struct us
 
     if (channel->local)
         return true;
-    if (channel
-            ->first_use) /* R-SEC.8: the Endpoint ID is somebody's already, and not with this certificate */
+    /* R-SEC.8: the Endpoint ID is somebody's already, and not with this certificate */
+    if (channel->first_use)
         return false;
     if (channel->broker && authority(controller->usp, channel->certificates, true))
         return true;

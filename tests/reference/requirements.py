@@ -21,7 +21,7 @@ HEADING = "## Requirements"
 SOURCES = ("agent", "base", "bulk", "datamodel", "devices", "firmware", "transports", "usp", "tools")
 TESTS = ("tests/unit", "tests/conformance", "tests/e2e", "tests/fuzz")
 # "R-NOT.1", "R-SEC.13 to R-SEC.17", "R-UDS.7 to 9"
-NAMED = re.compile(r"\b(R-[A-Z0-9]+)\.([0-9]+[a-z]?)\b(?:\s+to\s+(?:\1\.)?([0-9]+[a-z]?)\b)?")
+NAMED = re.compile(r"\b(R-[A-Z0-9]+)\.([0-9]+(?:\.[0-9]+)?[a-z]?)\b(?:\s+to\s+(?:\1\.)?([0-9]+[a-z]?)\b)?")
 
 INTRODUCTION = """Each active requirement of TR-369 that binds an agent on MQTT, WebSocket or UNIX sockets, in words of our own, the files
 that name its tag where they enforce it, and the tests that name it; or the reason why there is none. This section is

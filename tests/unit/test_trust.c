@@ -173,6 +173,10 @@ static void inherited(void **state)
     bench_expect(name_of_box(bench, 2), DENIED);
     set(bench, TRUST "Credential.2.: Enable=0");
     bench_expect(name_of_box(bench, 2), ALLOWED);
+    set(bench, CERTIFICATE(2) ".: Enable=0");
+    bench_expect(name_of_box(bench, 2), DENIED);
+    set(bench, CERTIFICATE(2) ".: Enable=1");
+    bench_expect(name_of_box(bench, 2), ALLOWED);
     channel->certificates = NULL;
     bench_expect(name_of_box(bench, 2), DENIED);
     channel->certificates = CERTIFICATE(2);
@@ -320,6 +324,9 @@ static void first_use(void **state)
     bench_expect(serial_number(bench, 3), "");
     channel->certificates = CERTIFICATE(1);
     assert_non_null(strstr(serial_number(bench, 3), "SerialNumber=S1"));
+    /* Nor is the name of a controller that was never bound free for the first who comes. */
+    bench->channels[2].channel.first_use = bench->channels[2].channel.named = true;
+    bench_expect(serial_number(bench, 2), "");
     /* R-SEC.7 */
     set(bench, "Device.LocalAgent.Controller.4.: AssignedRole=" TRUST "Role.1");
     assert_non_null(strstr(name_of_box(bench, 3), "Name="));
