@@ -21,6 +21,8 @@ struct deferred {
     bool queued;
 };
 
+struct local_names;
+
 struct loop {
     uv_loop_t uv;
     struct clock clock;
@@ -30,6 +32,7 @@ struct loop {
     uv_check_t check;
     struct deferred *deferred_first;
     struct deferred **deferred_last;
+    const struct local_names *local_names; /* base/resolve.h; NULL: the system's resolver does all */
     bool stopping;
 };
 

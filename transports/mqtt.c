@@ -5,15 +5,10 @@
 #include <string.h>
 
 #include "base/limits.h"
+#include "base/resolve.h"
 #include "transports/mqtt_internal.h"
 
 const bool mqtt_available = true;
-
-/* A name being resolved. Outlives its client when that goes first. */
-struct resolving {
-    uv_getaddrinfo_t request;
-    struct mqtt_client *client; /* NULL: nobody wants it any more */
-};
 
 struct mqtt_client {
     struct loop *loop;
@@ -22,7 +17,7 @@ struct mqtt_client {
     enum mqtt_status status;
     struct mqtt_stats stats;
     struct mqtt_session *session; /* NULL: stopped */
-    struct resolving *resolving;
+    struct resolve *resolving;
     struct addrinfo *addresses;
     struct addrinfo *address; /* to be tried next */
     struct timer timer;       /* waits to try, for CONNACK, or to ping */
@@ -39,63 +34,36 @@ static void try_next(struct mqtt_client *client);
 
 static void forget_addresses(struct mqtt_client *client)
 {
-    if (client->resolving) {
-        client->resolving->client = NULL;
-        uv_cancel((uv_req_t *)&client->resolving->request);
-        client->resolving = NULL;
-    }
+    resolve_cancel(client->resolving);
+    client->resolving = NULL;
     if (client->addresses)
-        uv_freeaddrinfo(client->addresses);
+        freeaddrinfo(client->addresses);
     client->addresses = NULL;
     client->address = NULL;
 }
 
-static void on_resolved(uv_getaddrinfo_t *request, int status, struct addrinfo *addresses)
+static void on_resolved(void *ctx, struct addrinfo *addresses, const struct error *err)
 {
-    struct resolving *resolving = request->data;
-    struct mqtt_client *client = resolving->client;
-    struct error err;
+    struct mqtt_client *client = ctx;
 
-    free(resolving);
-    if (!client) {
-        uv_freeaddrinfo(addresses);
-        return;
-    }
     client->resolving = NULL;
     client->addresses = addresses;
     client->address = addresses;
-    if (status < 0) {
-        error_set(&err, ERROR_INTERNAL, client->session->host, "cannot resolve the name: %s",
-                  uv_strerror(status));
-        mqtt_client_lost(client, &err);
-        return;
-    }
-    try_next(client);
+    if (addresses)
+        try_next(client);
+    else
+        mqtt_client_lost(client, err);
 }
 
 static void resolve(struct mqtt_client *client)
 {
-    struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
-    struct resolving *resolving = calloc(1, sizeof(*resolving));
     struct error err;
-    int rc = UV_ENOMEM;
 
     forget_addresses(client);
     client->status = MQTT_STATUS_CONNECTING;
-    if (resolving) {
-        resolving->request.data = resolving;
-        resolving->client = client;
-        rc = uv_getaddrinfo(&client->loop->uv, &resolving->request, on_resolved, client->session->host, NULL,
-                            &hints);
-    }
-    if (rc < 0) {
-        free(resolving);
-        error_set(&err, ERROR_INTERNAL, client->session->host, "cannot resolve the name: %s",
-                  uv_strerror(rc));
+    client->resolving = resolve_start(client->loop, client->session->host, on_resolved, client, &err);
+    if (!client->resolving)
         mqtt_client_lost(client, &err);
-        return;
-    }
-    client->resolving = resolving;
 }
 
 /* ---- connecting ---- */

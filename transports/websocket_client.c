@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A WebSocket client: one attempt. The name is resolved by libuv's workers (lws would block), then the addresses are tried
+ * A WebSocket client: one attempt. The name is resolved by base/resolve.h (lws would block), then the addresses are tried
  * in turn, each with a connection of its own.
  */
 #include <stdio.h>
@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/resolve.h"
 #include "transports/websocket_internal.h"
 
 enum {
@@ -25,24 +26,21 @@ struct websocket_client {
     uint16_t port;
     SSL_CTX *tls;            /* NULL: plain */
     struct lws_vhost *vhost; /* its own, when it has TLS */
-    uv_getaddrinfo_t resolve;
+    struct resolve *resolve; /* NULL: not under way */
     struct addrinfo *addresses;
     struct addrinfo *address; /* to be tried next */
     struct deferred next;     /* tries it, or frees what is left */
     struct error why;         /* of the last attempt */
-    bool resolving;
     bool freed;
 };
 
 static void finish(struct websocket_client *client)
 {
-    if (client->resolving)
-        return;
     if (client->vhost)
         lws_vhost_destroy(client->vhost);
     SSL_CTX_free(client->tls);
     if (client->addresses)
-        uv_freeaddrinfo(client->addresses);
+        freeaddrinfo(client->addresses);
     free(client->host);
     free(client->host_header);
     free(client->path);
@@ -180,25 +178,33 @@ static void on_next(void *ctx)
     client->end.ops->closed(client->ctx, NULL, LWS_CLOSE_STATUS_ABNORMAL_CLOSE, &why);
 }
 
-static void on_resolved(uv_getaddrinfo_t *resolve, int status, struct addrinfo *addresses)
+static void on_resolved(void *ctx, struct addrinfo *addresses, const struct error *err)
 {
-    struct websocket_client *client = resolve->data;
+    struct websocket_client *client = ctx;
 
-    client->resolving = false;
+    client->resolve = NULL;
     client->addresses = addresses;
     client->address = addresses;
-    if (status < 0)
-        error_set(&client->why, ERROR_INTERNAL, client->host, "cannot resolve the name: %s",
-                  uv_strerror(status));
+    if (!addresses)
+        client->why = *err;
     on_next(client);
 }
 
 /* ---- the client ---- */
 
+/* The dot that ends an absolute name is for the resolver; in HTTP and in certificates the name goes without it. */
+static size_t name_length(const char *host)
+{
+    size_t len = strlen(host);
+
+    return len > 1 && host[len - 1] == '.' ? len - 1 : len;
+}
+
 static int copy_settings(struct websocket_client *client, const struct websocket_client_settings *settings)
 {
     bool is_ipv6 = strchr(settings->host, ':') != NULL;
-    size_t size = strlen(settings->host) + 10;
+    size_t name = name_length(settings->host);
+    size_t size = name + 10;
 
     client->port = settings->port;
     client->host_header = malloc(size);
@@ -207,7 +213,8 @@ static int copy_settings(struct websocket_client *client, const struct websocket
         return -1;
     if (settings->subprotocol && str_replace(&client->subprotocol, settings->subprotocol) < 0)
         return -1;
-    snprintf(client->host_header, size, is_ipv6 ? "[%s]:%u" : "%s:%u", settings->host, settings->port);
+    snprintf(client->host_header, size, is_ipv6 ? "[%.*s]:%u" : "%.*s:%u", (int)name, settings->host,
+             settings->port);
     return 0;
 }
 
@@ -215,13 +222,15 @@ static int set_up(struct websocket_client *client, const struct websocket_client
                   struct error *err)
 {
     struct websocket_context *context = client->end.context;
-    struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
-    int rc;
-
     if (copy_settings(client, settings) < 0)
         return error_set(err, ERROR_RESOURCES_EXCEEDED, settings->host, "out of memory");
     if (settings->tls) {
-        client->tls = tls_context_new(&settings->tls_settings, TLS_CLIENT, settings->host, err);
+        char *name = str_dup(settings->host, name_length(settings->host));
+
+        if (!name)
+            return error_set(err, ERROR_RESOURCES_EXCEEDED, settings->host, "out of memory");
+        client->tls = tls_context_new(&settings->tls_settings, TLS_CLIENT, name, err);
+        free(name);
         if (!client->tls)
             return -1;
         client->vhost = websocket_host_new(context, client->tls, NULL, err);
@@ -230,13 +239,11 @@ static int set_up(struct websocket_client *client, const struct websocket_client
     }
     if (websocket_context_use(context, client->subprotocol, err) < 0)
         return -1;
-    rc = uv_getaddrinfo(&context->loop->uv, &client->resolve, on_resolved, client->host, NULL, &hints);
-    if (rc < 0) {
-        websocket_context_unuse(context, client->subprotocol);
-        return error_set(err, ERROR_INTERNAL, client->host, "cannot resolve the name: %s", uv_strerror(rc));
-    }
-    client->resolving = true;
-    return 0;
+    client->resolve = resolve_start(context->loop, client->host, on_resolved, client, err);
+    if (client->resolve)
+        return 0;
+    websocket_context_unuse(context, client->subprotocol);
+    return -1;
 }
 
 struct websocket_client *websocket_client_new(struct websocket_context *context,
@@ -259,7 +266,6 @@ struct websocket_client *websocket_client_new(struct websocket_context *context,
     };
     client->ctx = ctx;
     client->next = (struct deferred){.fn = on_next, .ctx = client};
-    client->resolve.data = client;
     if (set_up(client, settings, err) < 0) {
         finish(client);
         return NULL;
@@ -275,8 +281,7 @@ void websocket_client_free(struct websocket_client *client)
     websocket_context_unuse(client->end.context, client->subprotocol);
     if (client->ws)
         websocket_connection_drop(client->ws);
-    if (client->resolving)
-        uv_cancel((uv_req_t *)&client->resolve);
-    else
-        loop_defer(client->end.context->loop, &client->next);
+    resolve_cancel(client->resolve);
+    client->resolve = NULL;
+    loop_defer(client->end.context->loop, &client->next);
 }
