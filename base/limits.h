@@ -48,6 +48,12 @@
 #define LIMIT_LAN_CANDIDATES 4096u    /* peers on the LAN that spoke but did not say yet who they are */
 #define LIMIT_LAN_ADDRESSES 4096u     /* addresses of LAN peers with an allowance of their own */
 #define LIMIT_LAN_SESSIONS 16u        /* WebSockets from one address of the LAN, other than this machine */
+#define LIMIT_DHCP_FILE_BYTES 16384u  /* one file of DHCP options, in hexadecimal */
+#define LIMIT_DHCP_FILES 32u          /* interfaces that DHCP options are read for */
+#define LIMIT_DISCOVERED 4u           /* rows of Device.LocalAgent.Controller that DHCP may have made */
+#define LIMIT_DNS_INSTANCES 16u       /* service instances looked at in one DNS answer */
+#define LIMIT_MDNS_SERVICES 8u        /* services advertised at a time */
+#define LIMIT_MDNS_LOOKUPS 64u        /* names asked for by multicast DNS at a time */
 #define LIMIT_LAN_TOPICS 16384u       /* topics that dialects subscribe at the LAN's broker */
 
 #endif
