@@ -38,6 +38,7 @@ static void stop(struct agent *agent)
     if (timer_armed(&agent->grace))
         return;
     mtp_stop(&agent->mtp);
+    agent_discovery_stop(&agent->discovery);
     timer_arm(&agent->loop.timers, &agent->grace, GRACE_MS);
 }
 
@@ -415,6 +416,7 @@ static int begin(struct agent *agent, const char *version, struct error *err)
     tell_recovery(agent);
     usp_requests_abandon(agent->usp); /* what no job goes on with ended with the last life */
     mtp_start(&agent->mtp);
+    agent_discovery_start(&agent->discovery, &agent->model, &agent->mtp, agent->config);
     log_info("ready endpoint=%s", usp_endpoint_id(agent->usp));
     return 0;
 }
@@ -475,6 +477,7 @@ void agent_done(struct agent *agent)
 {
     if (agent->factory_reset && store_forget(agent->store, BOOT_KIND, NULL) == 0)
         log_info("factory reset: all that was stored is forgotten");
+    agent_discovery_stop(&agent->discovery);
     if (agent->mtp.model)
         mtp_done(&agent->mtp);
     usp_stop(agent->usp); /* commands let go of their jobs while those are still there */

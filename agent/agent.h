@@ -7,6 +7,7 @@
 #include "agent/boot_image.h"
 #include "agent/agent_config.h"
 #include "agent/bulk.h"
+#include "agent/discovery.h"
 #include "agent/mtp.h"
 #include "devices/home.h"
 #include "firmware/firmware.h"
@@ -26,6 +27,7 @@ struct agent {
     struct http_server *images;
     struct mtp mtp;
     struct tls_trust *trust; /* of the certificates that controllers added */
+    struct agent_discovery discovery;
     struct agent_bulk bulk;
     struct boot boot;
     struct boot_image boot_image;

@@ -51,6 +51,10 @@ static const struct key keys[] = {
     KEY(hook_firmware, KEY_TEXT, NULL, .min = 0),
     KEY(hook_reboot, KEY_TEXT, NULL, .min = 0),
     KEY(hook_factory_reset, KEY_TEXT, NULL, .min = 0),
+    KEY(mdns, KEY_BOOLEAN, "true", .min = 0),
+    KEY(dhcp_dir, KEY_TEXT, NULL, .min = 0),
+    KEY(dhcp_interfaces, KEY_TEXT, NULL, .min = 0),
+    KEY(dhcp_plaintext, KEY_BOOLEAN, "false", .min = 0),
     KEY(open_files, KEY_NUMBER, "4096", .min = 64, .max = 65536),
     KEY(parallel_fetches, KEY_NUMBER, "2", .min = 1, .max = 64),
     KEY(parallel_installs, KEY_NUMBER, "4", .min = 1, .max = 1024),
@@ -157,6 +161,9 @@ int agent_config_read(struct agent_config *config, const char *file, struct erro
     if (!config->tls_certificate_file != !config->tls_key_file)
         return error_set(err, ERROR_INVALID_CONFIGURATION, file,
                          "tls_certificate_file and tls_key_file go together: only one is set");
+    if (config->dhcp_dir && config->dhcp_dir[0] != '/')
+        return error_set(err, ERROR_INVALID_CONFIGURATION, file, "dhcp_dir: \"%s\" does not begin with /",
+                         config->dhcp_dir);
     if (!config->state_dir || !config->cache_dir || !config->factory_file)
         return error_set(err, ERROR_INVALID_CONFIGURATION, file,
                          "state_dir, cache_dir and factory_file must not be empty");

@@ -31,6 +31,10 @@ struct agent_config {
     const char *hook_firmware;
     const char *hook_reboot;
     const char *hook_factory_reset;
+    bool mdns;
+    const char *dhcp_dir; /* where the hook of the DHCP clients leaves their options */
+    const char *dhcp_interfaces;
+    bool dhcp_plaintext;
     uint64_t open_files; /* descriptors of the process: each device connection is one */
     uint64_t parallel_fetches;
     uint64_t parallel_installs;

@@ -115,6 +115,9 @@ static void on_row(void *ctx, const void *event)
 
     if (mtp->stopping)
         return;
+    if (row->node == mtp->local_mtp && change->kind == DM_ROW_CHANGED &&
+        change->params == 1ull << dm_node_param(row->node, "EnableMDNS"))
+        return; /* no matter of the transport */
     /* The objects per protocol are part of the row they are below. */
     if (!row->instance && row->parent && row->parent->instance)
         row = row->parent;
@@ -289,6 +292,12 @@ static void greet(struct session *session)
 
     if (controller && !usp_credential_accepts(controller, &session->channel)) {
         session_refuse(session, "nothing that it showed authenticates this controller");
+        return;
+    }
+    /* R-SEC.3: whom DHCP named has nothing but its certificate to show for it. */
+    if (controller && controller->origin == CONTROLLER_FOUND_BY_DHCP && session->certificate &&
+        !session->channel.named) {
+        session_refuse(session, "its certificate does not name the Endpoint ID that DHCP said");
         return;
     }
     send_connect(session);

@@ -17,6 +17,11 @@ enum {
     CHALLENGE_ID_BYTES = 33,
 };
 
+enum controller_origin {
+    CONTROLLER_CONFIGURED,    /* by the factory configuration or another controller, or by first contact */
+    CONTROLLER_FOUND_BY_DHCP, /* DHCP is not authenticated: its certificate has to name the Endpoint ID */
+};
+
 struct controller {
     /* Device.LocalAgent.Controller.{i}. */
     bool enable;
@@ -32,6 +37,7 @@ struct controller {
     uint32_t retry_multiplier;  /* thousandths */
     bool onboarding_complete;
     uint32_t onboarding_restart; /* s; 0: never repeated */
+    uint32_t origin;             /* enum controller_origin */
 
     /* While it runs. */
     struct {

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Device.LocalAgent.Controller.{i}. and its BootParameter rows. */
+#include "config.h"
+
 #include "usp/controller.h"
 
 #include "base/limits.h"
@@ -13,6 +15,8 @@ static void get_inherited_role(const struct dm_row *row, struct dm_value *ret, c
     (void)scratch;
     ret->text = str_of(usp_inherited_role(row->data));
 }
+
+static const char *const origins[] = {"None", "DHCP", NULL};
 
 static const struct dm_param params[] = {
     {.name = "Alias",
@@ -90,6 +94,13 @@ static const struct dm_param params[] = {
      .flags = DM_WRITABLE,
      .default_value = "0",
      .offset = DM_OFFSET(struct controller, onboarding_restart)},
+    /* Who made the row without being asked for it by a controller, and goes on to say where the controller is. */
+    {.name = VENDOR_PREFIX "DiscoveredBy",
+     .type = DM_ENUM,
+     .flags = DM_STATE,
+     .values = origins,
+     .default_value = "None",
+     .offset = DM_OFFSET(struct controller, origin)},
     {.name = "MTPNumberOfEntries", .type = DM_UNSIGNED_INT, .count_of = "MTP"},
     {.name = "BootParameterNumberOfEntries", .type = DM_UNSIGNED_INT, .count_of = "BootParameter"},
     DM_END_PARAMS,

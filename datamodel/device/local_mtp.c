@@ -1,9 +1,34 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Device.LocalAgent.MTP.{i}. and its objects per protocol, which are there only for that Protocol (TR-181). */
+#include <string.h>
+
 #include "datamodel/device/model.h"
 #include "datamodel/device/mtp.h"
 
 static const char *const statuses[] = {"Up", "Down", "Error", NULL};
+
+/*
+ * TR-181: not with several rows of one Protocol, for they would advertise under one name. The default is true all the same;
+ * of rows that have it by default the first that is Up is advertised.
+ */
+static int check_enable_mdns(const struct dm_row *row, struct str value, struct error *err)
+{
+    const struct mtp_row *mtp = row->data;
+    struct dm_row *const *rows;
+    uint32_t count = dm_rows(row->parent, row->node, &rows);
+    bool enable;
+
+    if (str_to_bool(value, &enable) < 0 || !enable || !mtp->protocol)
+        return 0;
+    for (uint32_t i = 0; i < count; i++) {
+        const struct mtp_row *other = rows[i]->data;
+
+        if (other != mtp && other->protocol && strcmp(other->protocol, mtp->protocol) == 0)
+            return error_set(err, ERROR_VALUE_CONFLICT, NULL,
+                             "EnableMDNS: another row has the Protocol %s, too", mtp->protocol);
+    }
+    return 0;
+}
 
 static const struct dm_param params[] = {
     {.name = "Alias",
@@ -26,6 +51,12 @@ static const struct dm_param params[] = {
      .flags = DM_WRITABLE,
      .values = model_mtp_protocols,
      .offset = DM_OFFSET(struct mtp_row, protocol)},
+    {.name = "EnableMDNS",
+     .type = DM_BOOLEAN,
+     .flags = DM_WRITABLE,
+     .default_value = "true",
+     .check = check_enable_mdns,
+     .offset = DM_OFFSET(struct local_mtp, enable_mdns)},
     DM_END_PARAMS,
 };
 

@@ -32,6 +32,7 @@ enum local_mtp_status {
 struct local_mtp {
     struct mtp_row row;
     uint32_t status;
+    bool enable_mdns;
     char *mqtt_reference; /* row of Device.MQTT.Client. */
     uint32_t mqtt_publish_qos;
     char *mqtt_response_topic;   /* configured */
