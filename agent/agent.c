@@ -415,8 +415,8 @@ static int begin(struct agent *agent, const char *version, struct error *err)
         return -1;
     tell_recovery(agent);
     usp_requests_abandon(agent->usp); /* what no job goes on with ended with the last life */
-    mtp_start(&agent->mtp);
     agent_discovery_start(&agent->discovery, &agent->model, &agent->mtp, agent->config);
+    mtp_start(&agent->mtp);
     log_info("ready endpoint=%s", usp_endpoint_id(agent->usp));
     return 0;
 }

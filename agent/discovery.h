@@ -34,7 +34,7 @@ struct agent_discovery {
     struct buf advertised; /* as text: what the daemon was told last */
 };
 
-/* After mtp_start(). What is missing is logged and left out: the agent goes on without it. */
+/* Before mtp_start(), whose connections may want ".local" names. What is missing is logged and left out: the agent goes on without it. */
 void agent_discovery_start(struct agent_discovery *discovery, struct model *model, struct mtp *mtp,
                            const struct agent_config *config);
 /* Withdraws what is advertised, and stops listening. */

@@ -154,7 +154,7 @@ static void on_advertise(void *ctx)
     if (mdns_advertise(discovery->mdns, services, count, &err) < 0)
         log_failure(LOG_LEVEL_ERROR, "multicast DNS", &err);
     else
-        log_info("multicast DNS: %zu message transfer protocols to advertise", count);
+        log_debug("multicast DNS: %zu message transfer protocols to advertise", count);
 }
 
 /* Whatever an advertisement is made of may have changed: it is looked at once, at the end of the iteration. */

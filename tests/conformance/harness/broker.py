@@ -171,9 +171,9 @@ class Session:
 
 
 class Broker:
-    """Listens on one loopback port that stays the same while the broker is down for a while."""
+    """Listens on one port, of loopback if nothing else is said, that stays the same while the broker is down for a while."""
 
-    def __init__(self, tls=None):
+    def __init__(self, tls=None, address="127.0.0.1"):
         """tls: (certificate file, key file) for TLS 1.2 and newer, or None."""
         self.changed = threading.Condition()
         self.sessions = []
@@ -182,7 +182,7 @@ class Broker:
         self.reset_rules()
         self._listener = None
         self._thread = None
-        self.port = 0
+        self.address, self.port = address, 0
         self.set_tls(tls)
         self.start()
 
@@ -200,7 +200,7 @@ class Broker:
     def start(self):
         sock = socket.socket()
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        sock.bind(("127.0.0.1", self.port))
+        sock.bind((self.address, self.port))
         sock.listen(16)
         self.port = sock.getsockname()[1]
         self._listener = sock

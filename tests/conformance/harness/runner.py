@@ -81,6 +81,9 @@ class Worker:
             self.ends.append(self.drop_lane())
         try:
             lane = self.ready_lane(case)
+        except Skip as e:
+            self.drop_lane()
+            return SKIP, str(e)
         except (AssertionError, OSError) as e:
             self.drop_lane()
             return FAIL, f"no agent to test: {short(e)}"

@@ -35,6 +35,7 @@ class Agent(Process):
             "lan_websocket_listen": "",
             "lan_http_listen": "",
             "canary_soak": 0,
+            "mdns": "false",  # tests speak to nobody but themselves
         }
         self.factory = {
             "Device.LocalAgent.EndpointID": endpoint_id,

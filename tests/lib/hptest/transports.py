@@ -181,9 +181,9 @@ class WsClientTransport(Transport):
 class WsServerTransport(Transport):
     """The agent connects to us. Listens from connect() on; the port stays the same after close() and connect()."""
 
-    def __init__(self, port, path="/usp", endpoint_id="self::ctl", tls=None):
+    def __init__(self, port, path="/usp", endpoint_id="self::ctl", tls=None, host="127.0.0.1"):
         super().__init__()
-        self.port, self.path, self.endpoint_id, self.tls = port, path, endpoint_id, tls
+        self.port, self.path, self.endpoint_id, self.tls, self.host = port, path, endpoint_id, tls, host
         self.server = None
 
     @property
@@ -200,7 +200,8 @@ class WsServerTransport(Transport):
 
     def listen(self):
         if self.server is None:
-            self.server = WsServer(self.port, self.path, self.endpoint_id, self.tls, self.inbox.put).start()
+            self.server = WsServer(self.port, self.path, self.endpoint_id, self.tls, self.inbox.put,
+                                   self.host).start()
 
     def send(self, data):
         self.server.connections[-1].send(data)

@@ -66,8 +66,9 @@ class Connection:
 class WsServer:
     """Hands each binary message to on_message(bytes). `connections` are the open ones, newest last."""
 
-    def __init__(self, port, path, endpoint_id, tls, on_message):
+    def __init__(self, port, path, endpoint_id, tls, on_message, host="127.0.0.1"):
         self.port, self.path, self.endpoint_id, self.on_message = port, path, endpoint_id, on_message
+        self.host = host
         self.connections = []
         self.attempts = 0  # TCP connections accepted, whatever came of them
         self.handshake_errors = []
@@ -84,7 +85,7 @@ class WsServer:
     def start(self):
         self._listener = socket.socket()
         self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self._listener.bind(("127.0.0.1", self.port))
+        self._listener.bind((self.host, self.port))
         self._listener.listen(1024)
         threading.Thread(target=self._accept, args=(self._listener,), daemon=True).start()
         return self
