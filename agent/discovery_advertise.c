@@ -30,9 +30,9 @@ struct advertisement {
 static const char *friendly_name(const struct mtp *mtp, char scratch[DM_SCRATCH_BYTES])
 {
     struct dm_row *row = dm_row_find(mtp->dm, STR("Device.DeviceInfo."));
-    struct str text = dm_get_text(row, dm_node_param(row->node, "FriendlyName"), scratch);
+    struct str text = row ? dm_get_text(row, dm_node_param(row->node, "FriendlyName"), scratch) : STR("");
 
-    return text.len ? text.data : "";
+    return text.len ? text.data : ""; /* strings of a row are terminated */
 }
 
 /* R-DIS.9, R-DIS.10, R-DIS.11a. False: the path does not fit into a TXT string. */
@@ -101,8 +101,9 @@ static bool has_type(const struct advertisement *ads, size_t count, const char *
 /* One of each protocol, for they have one name (TR-181, EnableMDNS). */
 static size_t gather(struct mtp *mtp, struct advertisement ads[2])
 {
+    struct dm_row *local_agent = dm_row_find(mtp->dm, STR("Device.LocalAgent."));
     struct dm_row *const *rows;
-    uint32_t count = dm_rows(dm_row_find(mtp->dm, STR("Device.LocalAgent.")), mtp->local_mtp, &rows);
+    uint32_t count = local_agent ? dm_rows(local_agent, mtp->local_mtp, &rows) : 0;
     size_t n = 0;
 
     for (uint32_t i = 0; i < count && n < 2; i++) {

@@ -12,9 +12,19 @@
 /* The program's own changes: it may set what controllers only read. */
 static const struct dm_requester self = {.factory = true};
 
-static struct dm_row *local_agent(const struct model *model)
+/* The table that all is about: the row above it, and its place. -1: no memory for its path. */
+struct table {
+    struct dm_row *parent;
+    struct dm_node *node;
+};
+
+static int find_table(const struct model *model, struct table *ret, struct error *err)
 {
-    return dm_row_find(model->dm, STR("Device.LocalAgent."));
+    ret->parent = dm_row_find(model->dm, STR("Device.LocalAgent."));
+    if (!ret->parent)
+        return error_set(err, ERROR_RESOURCES_EXCEEDED, NULL, "out of memory");
+    ret->node = dm_node_child(ret->parent->node, STR("Controller"));
+    return 0;
 }
 
 static int set(struct model *model, struct dm_row *row, const char *name, const char *text, struct error *err)
@@ -57,13 +67,13 @@ static int disable_mtps(struct model *model, struct dm_row *row, struct error *e
 }
 
 /* From the last row to the first: a deleted one moves those behind it. */
-static int withdraw_others(struct model *model, const char *keep, struct error *err)
+static int withdraw_others(struct model *model, const struct table *table, const char *keep,
+                           struct error *err)
 {
-    struct dm_row *parent = local_agent(model);
-    struct dm_node *table = dm_node_child(parent->node, STR("Controller"));
     struct dm_row *const *rows;
 
-    for (uint32_t i = dm_rows(parent, table, &rows); i-- > 0; dm_rows(parent, table, &rows)) {
+    for (uint32_t i = dm_rows(table->parent, table->node, &rows); i-- > 0;
+         dm_rows(table->parent, table->node, &rows)) {
         const struct controller *controller = rows[i]->data;
         int rc;
 
@@ -79,8 +89,12 @@ static int withdraw_others(struct model *model, const char *keep, struct error *
 
 int discovered_withdraw(struct model *model, const char *keep, struct error *err)
 {
+    struct table table;
+
+    if (find_table(model, &table, err) < 0)
+        return -1;
     dm_begin(model->dm, &self);
-    if (withdraw_others(model, keep, err) == 0)
+    if (withdraw_others(model, &table, keep, err) == 0)
         return dm_commit(model->dm, err);
     dm_rollback(model->dm);
     return -1;
@@ -133,11 +147,10 @@ static int fill(struct model *model, struct dm_row *row, const struct discovered
     return fill_mtp(model, row, &found->address, err);
 }
 
-static uint32_t count_found(const struct model *model)
+static uint32_t count_found(const struct table *table)
 {
-    struct dm_row *parent = local_agent(model);
     struct dm_row *const *rows;
-    uint32_t count = dm_rows(parent, dm_node_child(parent->node, STR("Controller")), &rows);
+    uint32_t count = dm_rows(table->parent, table->node, &rows);
     uint32_t found = 0;
 
     while (count--)
@@ -145,16 +158,16 @@ static uint32_t count_found(const struct model *model)
     return found;
 }
 
-static int make(struct model *model, const struct discovered *found, struct error *err)
+static int make(struct model *model, const struct table *table, const struct discovered *found,
+                struct error *err)
 {
-    struct dm_row *parent = local_agent(model);
     struct dm_row *row;
 
-    if (count_found(model) >= LIMIT_DISCOVERED)
+    if (count_found(table) >= LIMIT_DISCOVERED)
         return error_set(err, ERROR_RESOURCES_EXCEEDED, found->endpoint_id,
                          "DHCP has named %u controllers that are in use: delete a row of Controller. first",
                          LIMIT_DISCOVERED);
-    row = dm_add(model->dm, parent, dm_node_child(parent->node, STR("Controller")), 0, err);
+    row = dm_add(model->dm, table->parent, table->node, 0, err);
     if (!row || set(model, row, "EndpointID", found->endpoint_id, err) < 0 ||
         set(model, row, VENDOR_PREFIX "DiscoveredBy", "DHCP", err) < 0 ||
         set(model, row, "Enable", "true", err) < 0 || fill(model, row, found, err) < 0)
@@ -180,20 +193,20 @@ static int change_configured(struct model *model, struct dm_row *row, const stru
     return dm_set_done(model->dm, row, err);
 }
 
-static int place(struct model *model, const struct discovered *found, enum discovered_verdict *ret,
-                 struct error *err)
+static int place(struct model *model, const struct table *table, const struct discovered *found,
+                 enum discovered_verdict *ret, struct error *err)
 {
     const struct controller *known = usp_controller_find(model->usp, str_of(found->endpoint_id));
 
     if (strcmp(found->endpoint_id, usp_endpoint_id(model->usp)) == 0)
         return error_set(err, ERROR_INVALID_VALUE, found->endpoint_id,
                          "the controller is said to be this agent");
-    if (withdraw_others(model, found->endpoint_id, err) < 0)
+    if (withdraw_others(model, table, found->endpoint_id, err) < 0)
         return -1;
     *ret = !known ? DISCOVERED_NEW : found_by_dhcp(known->row) ? DISCOVERED_KEPT : DISCOVERED_CONFIGURED;
     switch (*ret) {
     case DISCOVERED_NEW:
-        return make(model, found, err);
+        return make(model, table, found, err);
     case DISCOVERED_KEPT:
         return change(model, known->row, found, err);
     default:
@@ -205,9 +218,12 @@ int discovered_apply(struct model *model, const struct discovered *found, enum d
                      struct error *err)
 {
     struct controller *controller;
+    struct table table;
 
+    if (find_table(model, &table, err) < 0)
+        return -1;
     dm_begin(model->dm, &self);
-    if (place(model, found, ret, err) < 0) {
+    if (place(model, &table, found, ret, err) < 0) {
         dm_rollback(model->dm);
         return -1;
     }

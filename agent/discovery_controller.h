@@ -23,7 +23,7 @@ enum discovered_verdict {
     DISCOVERED_CONFIGURED, /* the row is another's: its ProvisioningCode follows */
 };
 
-/* -1: nothing has changed. */
+/* -1: nothing has changed; or the row is there, but the OnBoardRequest is not. */
 int discovered_apply(struct model *model, const struct discovered *found, enum discovered_verdict *ret,
                      struct error *err);
 /* Rows that DHCP made, other than this one's, are no longer what it says (keep: "" for all): connections to them end. A row
