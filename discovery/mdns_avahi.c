@@ -196,7 +196,7 @@ static AvahiStringList *txt_of(const struct mdns_service *service)
 
     for (size_t n = 0; service->txt[n]; n++)
         list = avahi_string_list_add(list, service->txt[n]);
-    return avahi_string_list_reverse(list);
+    return list; /* Avahi writes the list from its end */
 }
 
 /* R-MQTT.38: a server that has no name gets one in our host's, with its address. */

@@ -10,10 +10,11 @@ DEPENDS = "libuv openssl sqlite3 curl cjson"
 
 inherit autotools pkgconfig systemd useradd
 
-PACKAGECONFIG ??= "mqtt websocket uds shelly tools"
+PACKAGECONFIG ??= "mqtt websocket uds avahi shelly tools"
 PACKAGECONFIG[mqtt] = ",--without-mqtt,mosquitto"
 PACKAGECONFIG[websocket] = ",--without-websocket,libwebsockets"
 PACKAGECONFIG[uds] = ",--without-uds"
+PACKAGECONFIG[avahi] = ",--without-avahi,avahi"
 PACKAGECONFIG[shelly] = ",--without-shelly"
 PACKAGECONFIG[tools] = ",--without-tools"
 
@@ -31,5 +32,5 @@ do_install:append() {
 
 PACKAGES =+ "${PN}-simhome"
 FILES:${PN}-simhome = "${bindir}/homepatch-simhome"
-FILES:${PN} += "${systemd_system_unitdir} ${nonarch_libdir}/sysusers.d ${datadir}/bash-completion ${datadir}/zsh ${datadir}/fish"
+FILES:${PN} += "${libexecdir}/homepatch ${systemd_system_unitdir} ${nonarch_libdir}/sysusers.d ${datadir}/bash-completion ${datadir}/zsh ${datadir}/fish"
 CONFFILES:${PN} = "${sysconfdir}/homepatch/homepatchd.conf ${sysconfdir}/homepatch/factory.conf"
