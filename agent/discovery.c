@@ -16,6 +16,15 @@ static void look_up(struct agent_discovery *discovery);
 
 /* ---- what was found ---- */
 
+/* DHCP names nobody, or nobody who may be taken: what it said before is over. */
+static void withdraw(struct agent_discovery *discovery)
+{
+    struct error err;
+
+    if (discovered_withdraw(discovery->model, "", &err) < 0)
+        log_failure(LOG_LEVEL_ERROR, "the controller that DHCP named", &err);
+}
+
 static void placed(const struct discovered *found, enum discovered_verdict verdict)
 {
     const struct controller_address *address = &found->address;
@@ -42,6 +51,7 @@ static void place(struct agent_discovery *discovery, const char *endpoint_id,
         if (discovery->answer.url[0] && strncmp(discovery->answer.url, "ws://", 5) == 0) {
             log_warning("DHCP names controller %s without TLS (%s): it is not connected; see dhcp_plaintext",
                         endpoint_id, discovery->answer.url);
+            withdraw(discovery);
             return;
         }
         found.address.tls = true;
@@ -95,16 +105,19 @@ static void look_up(struct agent_discovery *discovery)
 
     if (controller_address_parse(str_of(discovery->answer.url), &address, &err) < 0) {
         log_failure(LOG_LEVEL_WARNING, "the controller that DHCP names", &err);
+        withdraw(discovery);
         return;
     }
     /* R-DIS.7: of a URL all is known, if DHCP says whose it is. Multicast DNS has no PTR of controllers. */
     if ((address.complete && discovery->answer.endpoint_id[0]) || address.literal ||
         resolve_is_local(address.host)) {
-        if (discovery->answer.endpoint_id[0])
+        if (discovery->answer.endpoint_id[0]) {
             place(discovery, discovery->answer.endpoint_id, &address);
-        else
-            log_warning("DHCP names a controller at %s, but not its Endpoint ID (sub-option 29)",
-                        discovery->answer.url);
+            return;
+        }
+        log_warning("DHCP names a controller at %s, but not its Endpoint ID (sub-option 29)",
+                    discovery->answer.url);
+        withdraw(discovery);
         return;
     }
     discovery->lookup = dns_sd_start(discovery->mtp->loop, address.host, discovery->answer.endpoint_id,
@@ -141,6 +154,7 @@ static void without_url(struct agent_discovery *discovery)
     known = usp_controller_find(discovery->model->usp, str_of(found.endpoint_id));
     if (!known || known->origin != CONTROLLER_CONFIGURED) {
         log_warning("DHCP options say no address of a controller (sub-option 25)");
+        withdraw(discovery);
         return;
     }
     if (discovered_apply(discovery->model, &found, &verdict, &err) < 0)
@@ -149,27 +163,21 @@ static void without_url(struct agent_discovery *discovery)
         placed(&found, verdict);
 }
 
-static void withdraw(struct agent_discovery *discovery)
-{
-    struct error err;
-
-    log_info("DHCP names no controller any more");
-    if (discovered_withdraw(discovery->model, "", &err) < 0)
-        log_failure(LOG_LEVEL_ERROR, "the controller that DHCP named", &err);
-}
-
 /* A renewed lease that says the same asks DNS again, for that may say something else now. */
 static void on_leases(void *ctx)
 {
     struct agent_discovery *discovery = ctx;
+    enum lease_state state;
     struct dhcp_answer answer;
     char interface[64];
 
-    if (!lease_read(discovery->config->dhcp_dir, discovery->config->dhcp_interfaces, &answer, interface,
-                    on_refused, NULL)) {
+    state = lease_read(discovery->config->dhcp_dir, discovery->config->dhcp_interfaces, &answer, interface,
+                       on_refused, NULL);
+    if (state != LEASE_SPEAKS) {
         forget_lookup(discovery);
-        /* At the start it only means that there is no lease yet: the controllers of the last life stay. */
-        if (discovery->heard)
+        log_debug("DHCP options: none");
+        /* No lease at the start only means that none has come yet: the controller of the last life stays. */
+        if (discovery->heard || state == LEASE_SILENT)
             withdraw(discovery);
         discovery->heard = false;
         return;

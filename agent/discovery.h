@@ -24,7 +24,7 @@ struct agent_discovery {
     struct dhcp_answer answer; /* that is looked into, or was */
     struct timer retry;        /* of a lookup that failed */
     uint32_t retries;
-    bool heard; /* an answer, since the start */
+    bool heard;                 /* an answer, since the start */
 
     /* Multicast DNS */
     struct mdns *mdns;
@@ -34,7 +34,8 @@ struct agent_discovery {
     struct buf advertised; /* as text: what the daemon was told last */
 };
 
-/* Before mtp_start(), whose connections may want ".local" names. What is missing is logged and left out: the agent goes on without it. */
+/* Before mtp_start(), whose connections may want ".local" names. What is missing is logged and left out: the agent goes on
+ * without it. */
 void agent_discovery_start(struct agent_discovery *discovery, struct model *model, struct mtp *mtp,
                            const struct agent_config *config);
 /* Withdraws what is advertised, and stops listening. */

@@ -111,18 +111,19 @@ static size_t list(int dir, const char *interfaces, char names[LIMIT_DHCP_FILES]
     return count;
 }
 
-int lease_read(const char *dir, const char *interfaces, struct dhcp_answer *ret, char ret_interface[64],
-               void (*refused)(void *ctx, const struct error *err), void *ctx)
+enum lease_state lease_read(const char *dir, const char *interfaces, struct dhcp_answer *ret,
+                            char ret_interface[64], void (*refused)(void *ctx, const struct error *err),
+                            void *ctx)
 {
     int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     char names[LIMIT_DHCP_FILES][NAME_BYTES];
     char text[LIMIT_DHCP_FILE_BYTES];
     size_t count = fd < 0 ? 0 : list(fd, interfaces, names);
     struct dhcp_answer answer;
+    enum lease_state state = count ? LEASE_SILENT : LEASE_NONE;
     struct error err;
-    int found = 0;
 
-    for (size_t i = 0; i < count && !found; i++) {
+    for (size_t i = 0; i < count && state != LEASE_SPEAKS; i++) {
         size_t len = 0;
 
         if (read_file(fd, names[i], text, &len, &err) < 0 ||
@@ -134,12 +135,12 @@ int lease_read(const char *dir, const char *interfaces, struct dhcp_answer *ret,
             *ret = answer;
             str_copy(ret_interface, NAME_BYTES, names[i]);
             ret_interface[strlen(names[i]) - SUFFIX_BYTES] = '\0';
-            found = 1;
+            state = LEASE_SPEAKS;
         }
     }
     if (fd >= 0)
         close(fd);
-    return found;
+    return state;
 }
 
 /* ---- watching ---- */
