@@ -24,7 +24,7 @@ struct agent_discovery {
     struct dhcp_answer answer; /* that is looked into, or was */
     struct timer retry;        /* of a lookup that failed */
     uint32_t retries;
-    bool heard;                 /* an answer, since the start */
+    bool heard; /* an answer, since the start */
 
     /* Multicast DNS */
     struct mdns *mdns;
