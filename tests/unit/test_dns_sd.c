@@ -141,7 +141,7 @@ static void malformed(void **state)
     static const struct str cases[] = {
         STR(HEAD("\x01") "\xc0\x0c\0\x0c\0\x01\0\0\0\0\0\0"),         /* a name that is its own pointer */
         STR(HEAD("\x01") "\x01\x61\xc0\x0c\0\x0c\0\x01\0\0\0\0\0\0"), /* one that goes in a circle */
-        STR(HEAD("\x01") "\xc0\x20\0\x0c\0\x01\0\0\0\0\0\0"),         /* one that points ahead */
+        STR(HEAD("\x01") "\xc0\x18\0\x0c\0\x01\0\0\0\0\0\x01\0"),     /* one that points ahead */
         STR(HEAD("\x01") "\x80\0\0\x0c\0\x01\0\0\0\0\0\0"),           /* a label of unknown type */
         STR(HEAD("\x01") "\0\0\x0c\0\x01\0\0\0\0\0\x02\0\0"),         /* PTR with a byte too much */
         STR(HEAD("\x01") "\0\0\x0c\0\x01\0\0\0\0\0\0"),               /* without data */
