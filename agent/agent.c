@@ -164,7 +164,10 @@ static int make_model(struct agent *agent, struct error *err)
     dm_set_ctx(agent->dm, &agent->model);
     agent->usp = usp_new(agent->dm, &mtp_usp_ops, &agent->mtp, err);
     agent->model.usp = agent->usp;
-    return agent->usp ? load_model(agent, err) : -1;
+    if (!agent->usp)
+        return -1;
+    payload_security_init(&agent->security, &agent->model, agent->config);
+    return load_model(agent, err);
 }
 
 static const char *device_info(struct agent *agent, const char *name, char scratch[DM_SCRATCH_BYTES])
@@ -496,6 +499,7 @@ void agent_done(struct agent *agent)
     agent_bulk_done(&agent->bulk, &agent->model);
     dm_free(agent->dm);
     usp_free(agent->usp);
+    payload_security_done(&agent->security);
     store_close(agent->store);
     boot_done(&agent->boot);
     timer_cancel(&agent->loop.timers, &agent->grace);

@@ -9,6 +9,7 @@
 #include "agent/bulk.h"
 #include "agent/discovery.h"
 #include "agent/mtp.h"
+#include "agent/payload_security.h"
 #include "devices/home.h"
 #include "firmware/firmware.h"
 #include "firmware/gateway.h"
@@ -28,6 +29,7 @@ struct agent {
     struct mtp mtp;
     struct tls_trust *trust; /* of the certificates that controllers added */
     struct agent_discovery discovery;
+    struct payload_security security;
     struct agent_bulk bulk;
     struct boot boot;
     struct boot_image boot_image;

@@ -41,6 +41,7 @@ static const struct key keys[] = {
     KEY(tls_ca_file, KEY_TEXT, NULL, .min = 0),
     KEY(tls_certificate_file, KEY_TEXT, NULL, .min = 0),
     KEY(tls_key_file, KEY_TEXT, NULL, .min = 0),
+    KEY(time_file, KEY_TEXT, NULL, .min = 0),
     KEY(lan_mqtt_broker, KEY_TEXT, NULL, .min = 0),
     KEY(lan_mqtt_username, KEY_TEXT, NULL, .min = 0),
     KEY(lan_mqtt_password, KEY_TEXT, NULL, .min = 0),

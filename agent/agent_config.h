@@ -21,6 +21,7 @@ struct agent_config {
     const char *tls_ca_file; /* these and those below: NULL when not set */
     const char *tls_certificate_file;
     const char *tls_key_file;
+    const char *time_file; /* there once the clock is right */
     const char *lan_mqtt_broker;
     const char *lan_mqtt_username;
     const char *lan_mqtt_password;

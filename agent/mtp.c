@@ -366,14 +366,15 @@ static bool route_by_row(struct mtp *mtp, struct controller *controller, struct 
 
     if (is(controller_mtp->row.protocol, "MQTT")) {
         local = mtp_referenced(mtp, controller_mtp->mqtt_agent_mtp, mtp->local_mtp);
-        *ret = (struct usp_route){local ? mtp_mqtt_channel(mtp, local) : NULL, controller_mtp->mqtt_topic};
+        *ret = (struct usp_route){.channel = local ? mtp_mqtt_channel(mtp, local) : NULL,
+                                  .topic = controller_mtp->mqtt_topic};
         return ret->channel && ret->topic;
     }
     if (is(controller_mtp->row.protocol, "WebSocket"))
         session = session_with(mtp, controller->endpoint_id, true);
     else if (is(controller_mtp->row.protocol, "UDS"))
         session = session_with(mtp, controller->endpoint_id, false);
-    *ret = (struct usp_route){session ? &session->channel : NULL, NULL};
+    *ret = (struct usp_route){.channel = session ? &session->channel : NULL};
     return session != NULL;
 }
 
@@ -413,7 +414,7 @@ static int route(void *ctx, struct controller *controller, struct usp_route *ret
     session = session_with(mtp, controller->endpoint_id, true);
     if (!session)
         session = session_with(mtp, controller->endpoint_id, false);
-    *ret = (struct usp_route){session ? &session->channel : NULL, NULL};
+    *ret = (struct usp_route){.channel = session ? &session->channel : NULL};
     return session ? 0 : -1;
 }
 

@@ -15,7 +15,9 @@
 #define LIMIT_BULK_REPORT_BYTES (8u << 20)  /* one bulk data report as it is sent, retained ones included */
 #define LIMIT_BULK_GATHER_BYTES (64u << 20) /* names and values of one report while it is written */
 #define LIMIT_BULK_RETAINED_BYTES \
-    (32u << 20) /* bulk data reports that were not delivered yet, of all profiles */
+    (32u << 20)                          /* bulk data reports that were not delivered yet, of all profiles */
+#define LIMIT_SESSION_BYTES (12u << 20)  /* records and payload that one session context keeps */
+#define LIMIT_SESSIONS_BYTES (48u << 20) /* the same, of all */
 #define LIMIT_LAN_FRAME_BYTES (256u << 10) /* one message from a LAN device */
 #define LIMIT_IMAGE_BYTES (512ull << 20)   /* one firmware image */
 
@@ -33,6 +35,8 @@
 #define LIMIT_CERTIFICATES 512u       /* rows of Device.LocalAgent.Certificate */
 #define LIMIT_SUBSCRIPTIONS 16384u    /* rows of Device.LocalAgent.Subscription */
 #define LIMIT_REQUESTS 4096u          /* rows of Device.LocalAgent.Request */
+#define LIMIT_SESSION_EARLY 256u      /* records of one session context that came before their turn */
+#define LIMIT_SESSION_SENT 1024u      /* records of one session context that may be asked for again */
 #define LIMIT_NOTIFICATIONS 16384u    /* notifications waiting for one controller */
 #define LIMIT_QUEUE_BYTES (32u << 20) /* bytes waiting for one peer to read */
 #define LIMIT_QUEUE_MESSAGES 16384u   /* messages waiting for one peer to read */

@@ -38,6 +38,15 @@ int tls_trust_set(struct tls_trust *trust, const STACK_OF(X509) * certificates,
  */
 void tls_trust_first_use(struct tls_trust *trust, bool allowed);
 
+/*
+ * Whether the clock is known to be right. While it is not, the dates of certificates mean nothing (R-SEC.19, R-SEC.20); asked
+ * anew for each chain. Without a function it always is.
+ */
+typedef bool tls_dated_fn(void *ctx);
+void tls_trust_set_dated(struct tls_trust *trust, tls_dated_fn *dated, void *ctx);
+/* Verifies the chain in ctx with its own store or what is trusted besides (NULL: nothing is). */
+bool tls_trust_verify(X509_STORE_CTX *ctx, const struct tls_trust *trust);
+
 enum tls_side {
     TLS_CLIENT,
     TLS_SERVER,

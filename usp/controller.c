@@ -129,8 +129,10 @@ void usp_controller_applied(struct usp *usp, struct dm_row *row, enum dm_change_
         timer_cancel(&usp->loop->timers, &controller->periodic);
         timer_cancel(&usp->loop->timers, &controller->onboarding);
         usp_notifications_forget(controller);
+        usp_session_done(controller);
         return;
     }
+    usp_session_applied(controller);
     arm_periodic(controller);
     if (controller->onboarding_complete)
         timer_cancel(&usp->loop->timers, &controller->onboarding);
@@ -163,4 +165,5 @@ void usp_controller_done(struct dm_row *row)
     timer_cancel(&controller->usp->loop->timers, &controller->periodic);
     timer_cancel(&controller->usp->loop->timers, &controller->onboarding);
     usp_notifications_free(controller);
+    usp_session_done(controller);
 }

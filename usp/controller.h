@@ -8,6 +8,7 @@
 #define USP_CONTROLLER_H
 
 #include "base/timer.h"
+#include "usp/session.h"
 #include "usp/usp.h"
 
 struct access_table;
@@ -38,6 +39,7 @@ struct controller {
     bool onboarding_complete;
     uint32_t onboarding_restart; /* s; 0: never repeated */
     uint32_t origin;             /* enum controller_origin */
+    struct session_settings e2e; /* E2ESession. */
 
     /* While it runs. */
     struct {
@@ -48,7 +50,8 @@ struct controller {
     } challenge;
     char *
         certificates; /* that its newest record came with (usp/trust.h); NULL: none, as after a restart (R-SEC.21) */
-    bool brokered; /* they are a broker's */
+    bool brokered;               /* they are a broker's */
+    struct usp_session *session; /* NULL: there was none yet */
     struct usp *usp;
     struct dm_row *row;
     struct notification *first; /* waiting or unacknowledged, oldest first */

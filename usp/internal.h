@@ -7,16 +7,18 @@
 #include "base/store.h"
 #include "usp/access.h"
 #include "usp/controller.h"
+#include "usp/record.h"
 #include "usp/request.h"
+#include "usp/security.h"
 #include "usp/subscription.h"
 #include "usp/usp.h"
 
 /* A record that waits until the store's batch is durable: an answer must not be ahead of what it says. */
 struct held {
     struct held *next;
-    struct usp_channel *channel;
+    struct usp_route route; /* its topic is the held record's own */
     char *topic;
-    struct buf record;
+    struct buf record; /* route.in_session: still a message, it gets its number when it leaves */
     /* An answer: what is sent instead when the batch failed. */
     char *msg_id;
     char *to;
@@ -50,14 +52,50 @@ struct usp {
     uint32_t access_generation;
     struct dm_access no_access; /* for when a controller's own table cannot be made */
 
+    const struct usp_security_ops *security; /* NULL: none */
+    void *security_ctx;
+    size_t session_bytes; /* that all sessions keep */
+
     uint64_t boot;              /* makes message ids differ from those before a restart */
     uint64_t next_notification; /* key in the store: order survives a restart */
 };
 
 /* send.c */
-/* Sends now, or when the open batch is durable. Takes over the record. */
-void usp_send(struct usp *usp, const struct usp_route *route, struct buf *record, struct str to,
+/* Sends a message, in a record of its own or in the route's session, now or when the open batch is durable. Takes it
+ * over. msg_id: of the request that it answers, else "". */
+void usp_send(struct usp *usp, const struct usp_route *route, struct buf *message, struct str to,
               struct str msg_id);
+/* A whole record, now. Takes it over. -1: the channel does not take it. */
+int usp_send_record(struct usp *usp, const struct usp_route *route, struct buf *record);
+/* The controller is gone: nothing that is held goes into its session. */
+void usp_send_forget(struct usp *usp, const struct controller *controller);
+
+/* usp.c */
+/* May it be heard, with what it showed of itself? Else USP_IGNORED and err. */
+enum usp_verdict usp_admit(struct controller *controller, const struct usp_channel *shown, struct error *err);
+enum usp_verdict usp_ignore(struct usp *usp, struct error *err, uint32_t code, const char *why,
+                            struct str who);
+void usp_take_message(struct usp *usp, struct controller *controller, const struct usp_route *route,
+                      struct str payload);
+
+/* session.c */
+/* Puts what goes to the controller by itself into its session, if it has to be in one: false when it has to wait. */
+bool usp_session_route(struct controller *controller, struct usp_route *route);
+/* The controller can be reached: a session that it requires starts. */
+void usp_session_reachable(struct controller *controller);
+/* It spoke without a session, or said that it leaves. */
+void usp_session_without(struct controller *controller);
+void usp_session_left(struct controller *controller);
+void usp_session_done(struct controller *controller);
+
+/* session_send.c */
+/* The message leaves in the session with the controller; takes it over. -1: there is none any more. */
+int usp_session_send(struct controller *controller, const struct usp_route *route, struct buf *message);
+
+/* session_receive.c */
+enum usp_verdict usp_session_receive(struct controller *controller, const struct usp_channel *from,
+                                     const struct usp_route *route, struct str data,
+                                     const struct usp_record *record, struct error *err);
 
 /* While a request is handled, what it causes to be sent waits behind its answer. */
 void usp_answer_begin(struct usp *usp);

@@ -122,7 +122,7 @@ static bool reachable(struct controller *controller, struct usp_route *ret)
     struct usp *usp = controller->usp;
 
     return controller->enable && !usp_access_banned(usp, controller) &&
-           usp->ops->route(usp->ctx, controller, ret) == 0;
+           usp->ops->route(usp->ctx, controller, ret) == 0 && usp_session_route(controller, ret);
 }
 
 /* Of several sessions with one endpoint, the one that asked for it. */
@@ -132,10 +132,10 @@ static struct usp_route route_of(const struct notification *notification, const 
     struct usp_channel *own = notification->session && usp->ops->numbered
                                   ? usp->ops->numbered(usp->ctx, notification->session)
                                   : NULL;
-    bool same = own && own->peer && any->channel && any->channel->number &&
+    bool same = own && own->peer && any->channel && any->channel->number && !any->in_session &&
                 strcmp(own->peer, notification->controller->endpoint_id) == 0;
 
-    return same ? (struct usp_route){own, NULL} : *any;
+    return same ? (struct usp_route){.channel = own} : *any;
 }
 
 static void send_one(struct notification *notification, const struct usp_route *any)
@@ -150,7 +150,6 @@ static void send_one(struct notification *notification, const struct usp_route *
     buf_append(&out, notification->content, notification->len);
     usp_msg_wrap(&out, str_of(notification->msg_id), USP_HEADER_MSG_TYPE_NOTIFY, USP_BODY_REQUEST,
                  USP_REQUEST_NOTIFY);
-    usp_record_wrap(&out, to, str_of(usp->endpoint_id));
     usp_send(usp, &route, &out, to, STR(""));
     buf_done(&out);
     mark_sent(notification, true);
@@ -205,6 +204,7 @@ void usp_notifications_send(struct controller *controller)
 void usp_controller_reachable(struct usp *usp, struct controller *controller)
 {
     (void)usp;
+    usp_session_reachable(controller);
     for (struct notification *notification = controller->first; notification;
          notification = notification->next)
         mark_sent(notification, false);
@@ -216,8 +216,10 @@ void usp_reachable(struct usp *usp)
     struct dm_row *const *rows;
     uint32_t count = dm_rows(usp->local_agent, usp->controllers, &rows);
 
-    for (uint32_t i = 0; i < count; i++)
+    for (uint32_t i = 0; i < count; i++) {
+        usp_session_reachable(rows[i]->data);
         usp_notifications_send(rows[i]->data);
+    }
 }
 
 /* ---- making ---- */

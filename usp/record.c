@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "usp/record.h"
 
-#include "usp/fields.h"
-#include "usp/pb.h"
+#include <endian.h>
 
-static const char VERSION[] = "1.4";
+#include "base/limits.h"
+#include "usp/fields.h"
 
 static int not_parsed(struct error *err, const char *what)
 {
@@ -79,20 +79,143 @@ int usp_record_parse(struct str data, struct usp_record *ret, struct error *err)
     return 0;
 }
 
+int usp_session_context_parse(struct str body, struct usp_session_context *ret)
+{
+    struct pb_reader reader = pb_reader(body);
+    struct pb_field field;
+    uint64_t *slot;
+    int rc;
+
+    *ret = (struct usp_session_context){.payload = reader};
+    while ((rc = pb_next(&reader, &field)) > 0) {
+        switch (field.number) {
+        case USP_RECORD_SESSION_CONTEXT_RECORD_SESSION_ID:
+            slot = &ret->session_id;
+            break;
+        case USP_RECORD_SESSION_CONTEXT_RECORD_SEQUENCE_ID:
+            slot = &ret->sequence_id;
+            break;
+        case USP_RECORD_SESSION_CONTEXT_RECORD_EXPECTED_ID:
+            slot = &ret->expected_id;
+            break;
+        case USP_RECORD_SESSION_CONTEXT_RECORD_RETRANSMIT_ID:
+            slot = &ret->retransmit_id;
+            break;
+        case USP_RECORD_SESSION_CONTEXT_RECORD_PAYLOAD_SAR_STATE:
+            slot = &ret->sar;
+            break;
+        case USP_RECORD_SESSION_CONTEXT_RECORD_PAYLOADREC_SAR_STATE:
+            slot = &ret->recsar;
+            break;
+        case USP_RECORD_SESSION_CONTEXT_RECORD_PAYLOAD:
+            if (field.wire != PB_BYTES)
+                return -1;
+            continue;
+        default: /* a later version's field */
+            continue;
+        }
+        if (!pb_number(&field, slot))
+            return -1;
+    }
+    return rc;
+}
+
+bool usp_session_payload(struct usp_session_context *context, struct str *ret)
+{
+    struct pb_field field;
+
+    while (pb_next(&context->payload, &field) > 0)
+        if (field.number == USP_RECORD_SESSION_CONTEXT_RECORD_PAYLOAD)
+            return pb_bytes(&field, ret);
+    return false;
+}
+
+/* ---- writing ---- */
+
+static void append_u64(struct buf *to, uint64_t value)
+{
+    uint64_t wire = htobe64(value);
+
+    buf_append(to, &wire, sizeof(wire));
+}
+
+static void append_u32(struct buf *to, uint64_t value)
+{
+    uint32_t wire = htobe32((uint32_t)value);
+
+    buf_append(to, &wire, sizeof(wire));
+}
+
+static void append_bytes(struct buf *to, struct str bytes)
+{
+    if (bytes.len)
+        buf_append(to, bytes.data, bytes.len);
+}
+
+void usp_record_fields(struct buf *to, const struct usp_record *record,
+                       const struct usp_session_context *context)
+{
+    append_bytes(to, record->version);
+    append_bytes(to, record->to_id);
+    append_bytes(to, record->from_id);
+    append_u32(to, record->payload_security);
+    append_bytes(to, record->sender_cert);
+    if (!context)
+        return;
+    append_u64(to, context->session_id);
+    append_u64(to, context->sequence_id);
+    append_u64(to, context->expected_id);
+    append_u64(to, context->retransmit_id);
+    append_u32(to, context->sar);
+    append_u32(to, context->recsar);
+}
+
+static void prepend(struct buf *buf, struct buf *head)
+{
+    if (head->failed || buf->failed)
+        buf->failed = true;
+    else if (head->len)
+        buf_prepend(buf, buf_data(head), head->len);
+    buf_done(head);
+}
+
+void usp_record_wrap_session(struct buf *payload, const struct usp_record *record,
+                             const struct usp_session_context *context)
+{
+    struct buf head;
+
+    buf_init(&head, 128, 0);
+    pb_write_uint(&head, USP_RECORD_SESSION_CONTEXT_RECORD_SESSION_ID, context->session_id);
+    pb_write_uint(&head, USP_RECORD_SESSION_CONTEXT_RECORD_SEQUENCE_ID, context->sequence_id);
+    pb_write_uint(&head, USP_RECORD_SESSION_CONTEXT_RECORD_EXPECTED_ID, context->expected_id);
+    pb_write_uint(&head, USP_RECORD_SESSION_CONTEXT_RECORD_RETRANSMIT_ID, context->retransmit_id);
+    pb_write_uint(&head, USP_RECORD_SESSION_CONTEXT_RECORD_PAYLOAD_SAR_STATE, context->sar);
+    pb_write_uint(&head, USP_RECORD_SESSION_CONTEXT_RECORD_PAYLOADREC_SAR_STATE, context->recsar);
+    buf_room(payload, 0);
+    prepend(payload, &head);
+    pb_wrap(payload, USP_RECORD_RECORD_SESSION_CONTEXT);
+    buf_init(&head, LIMIT_RECORD_BYTES, 0);
+    pb_write_text(&head, USP_RECORD_RECORD_VERSION, record->version);
+    pb_write_text(&head, USP_RECORD_RECORD_TO_ID, record->to_id);
+    pb_write_text(&head, USP_RECORD_RECORD_FROM_ID, record->from_id);
+    pb_write_uint(&head, USP_RECORD_RECORD_PAYLOAD_SECURITY, record->payload_security);
+    if (record->mac_signature.len)
+        pb_write_bytes(&head, USP_RECORD_RECORD_MAC_SIGNATURE, record->mac_signature);
+    if (record->sender_cert.len)
+        pb_write_bytes(&head, USP_RECORD_RECORD_SENDER_CERT, record->sender_cert);
+    prepend(payload, &head);
+}
+
 /* Version, to_id and from_id, in front of what the buffer holds. */
 static void prepend_ids(struct buf *buf, struct str to, struct str from)
 {
     struct buf ids;
 
     buf_init(&ids, to.len + from.len + 64, 0);
-    pb_write_text(&ids, USP_RECORD_RECORD_VERSION, STR(VERSION));
+    pb_write_text(&ids, USP_RECORD_RECORD_VERSION, STR(USP_RECORD_VERSION));
     pb_write_text(&ids, USP_RECORD_RECORD_TO_ID, to);
     pb_write_text(&ids, USP_RECORD_RECORD_FROM_ID, from);
-    if (ids.failed || buf->failed)
-        buf->failed = true;
-    else
-        buf_prepend(buf, buf_data(&ids), ids.len);
-    buf_done(&ids);
+    prepend(buf, &ids);
 }
 
 void usp_record_wrap(struct buf *message, struct str to, struct str from)

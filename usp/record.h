@@ -9,6 +9,7 @@
 #include "base/buf.h"
 #include "base/error.h"
 #include "base/str.h"
+#include "usp/pb.h"
 
 enum {
     /*
@@ -17,6 +18,8 @@ enum {
      */
     USP_HEADROOM = 384,
 };
+
+#define USP_RECORD_VERSION "1.4"
 
 enum usp_record_type {
     USP_RECORD_NO_SESSION = 7,
@@ -47,6 +50,31 @@ struct usp_record {
  * R-ENC.4). Content is borrowed from data.
  */
 int usp_record_parse(struct str data, struct usp_record *ret, struct error *err);
+
+/* The body of a session record, its fields as they are (R-E2E.*). `payload` is repeated: usp_session_payload() reads it. */
+struct usp_session_context {
+    uint64_t session_id;
+    uint64_t sequence_id;
+    uint64_t expected_id;
+    uint64_t retransmit_id;
+    uint64_t sar;    /* payload_sar_state: of the message */
+    uint64_t recsar; /* payloadrec_sar_state: of one entry of the payload, for TLS a TLS record */
+    struct pb_reader payload;
+};
+/* -1: malformed. */
+int usp_session_context_parse(struct str body, struct usp_session_context *ret);
+/* The next entry of the payload; false at the end. */
+bool usp_session_payload(struct usp_session_context *context, struct str *ret);
+
+/*
+ * The fields of a record that MAC and signature cover, in the order and layout of R-E2E.32, R-E2E.32.1 and R-E2E.34.
+ * context: NULL for a record without a session.
+ */
+void usp_record_fields(struct buf *to, const struct usp_record *record,
+                       const struct usp_session_context *context);
+/* Puts a session record around the entries of a payload, which are in the buffer with their tags. */
+void usp_record_wrap_session(struct buf *payload, const struct usp_record *record,
+                             const struct usp_session_context *context);
 
 /* Puts a sessionless record (R-E2E.26) around the message in buf. */
 void usp_record_wrap(struct buf *message, struct str to, struct str from);

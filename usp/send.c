@@ -20,11 +20,25 @@ static void held_free(struct held *held)
     free(held);
 }
 
-static void deliver(struct usp *usp, struct usp_channel *channel, const char *topic, struct buf *record)
+int usp_send_record(struct usp *usp, const struct usp_route *route, struct buf *record)
 {
-    if (channel && channel->ops->send(channel, topic, record, NULL) == 0)
+    int rc = -1;
+
+    if (!record->failed && route->channel)
+        rc = route->channel->ops->send(route->channel, route->topic, record, NULL);
+    if (rc == 0)
         usp->stats.records_sent++;
     buf_done(record);
+    return rc;
+}
+
+/* A message for a session, else a whole record. */
+static void deliver(struct usp *usp, const struct usp_route *route, struct buf *bytes)
+{
+    if (route->in_session)
+        usp_session_send(route->in_session, route, bytes);
+    else
+        usp_send_record(usp, route, bytes);
 }
 
 /* The answer that is true after the batch was lost. */
@@ -36,7 +50,8 @@ static void replace_by_error(struct usp *usp, struct held *held)
     buf_done(&held->record);
     buf_init(&held->record, LIMIT_RECORD_BYTES, USP_HEADROOM);
     usp_msg_error(&held->record, str_of(held->msg_id), &err, NULL);
-    usp_record_wrap(&held->record, str_of(held->to), str_of(usp->endpoint_id));
+    if (!held->route.in_session)
+        usp_record_wrap(&held->record, str_of(held->to), str_of(usp->endpoint_id));
 }
 
 static void on_durable(void *ctx, bool durable)
@@ -56,7 +71,7 @@ static void on_durable(void *ctx, bool durable)
             replace_by_error(usp, held);
         /* A notification of a lost batch is not sent: its record is not in the store either. */
         if (durable || held->msg_id)
-            deliver(usp, held->channel, held->topic, &held->record);
+            deliver(usp, &held->route, &held->record);
         held_free(held);
         held = next;
     }
@@ -68,8 +83,8 @@ static struct held *held_new(const struct usp_route *route, struct str to, struc
 
     if (!held)
         return NULL;
-    held->channel = route->channel;
     held->topic = route->topic ? strdup(route->topic) : NULL;
+    held->route = (struct usp_route){route->channel, held->topic, route->in_session};
     held->msg_id = msg_id.len ? str_dup(msg_id.data, msg_id.len) : NULL;
     held->to = to.len ? str_dup(to.data, to.len) : NULL;
     if ((route->topic && !held->topic) || (msg_id.len && !held->msg_id) || (to.len && !held->to)) {
@@ -100,27 +115,29 @@ void usp_answer_end(struct usp *usp)
         wait_for_batch(usp); /* or at once, when no batch is open */
 }
 
-void usp_send(struct usp *usp, const struct usp_route *route, struct buf *record, struct str to,
+void usp_send(struct usp *usp, const struct usp_route *route, struct buf *message, struct str to,
               struct str msg_id)
 {
     bool behind = usp->answer_at && !msg_id.len;
     struct held **at;
     struct held *held;
 
-    if (record->failed) {
-        buf_done(record);
+    if (!route->in_session)
+        usp_record_wrap(message, to, str_of(usp->endpoint_id));
+    if (message->failed) {
+        buf_done(message);
         return;
     }
     if (!usp->held && !store_pending(usp->store) && !behind) {
-        deliver(usp, route->channel, route->topic, record);
+        deliver(usp, route, message);
         return;
     }
     held = held_new(route, to, msg_id);
     if (!held) {
-        buf_done(record);
+        buf_done(message);
         return;
     }
-    buf_move(&held->record, record);
+    buf_move(&held->record, message);
     at = usp->answer_at && !behind ? usp->answer_at : usp->held_last;
     held->next = *at;
     *at = held;
@@ -133,6 +150,13 @@ void usp_send(struct usp *usp, const struct usp_route *route, struct buf *record
 void usp_channel_gone(struct usp *usp, struct usp_channel *channel)
 {
     for (struct held *held = usp->held; held; held = held->next)
-        if (held->channel == channel)
-            held->channel = NULL;
+        if (held->route.channel == channel)
+            held->route.channel = NULL;
+}
+
+void usp_send_forget(struct usp *usp, const struct controller *controller)
+{
+    for (struct held *held = usp->held; held; held = held->next)
+        if (held->route.in_session == controller)
+            held->route = (struct usp_route){0}; /* a message without its session is no record */
 }

@@ -9,7 +9,7 @@
 #include "base/limits.h"
 #include "usp/internal.h"
 #include "usp/message.h"
-#include "usp/record.h"
+#include "usp/session_internal.h"
 #include "usp/trust.h"
 
 enum {
@@ -99,6 +99,12 @@ void usp_free(struct usp *usp)
     arena_done(&usp->arena);
     arena_done(&usp->feed_arena);
     free(usp);
+}
+
+void usp_set_security(struct usp *usp, const struct usp_security_ops *ops, void *ctx)
+{
+    usp->security = ops;
+    usp->security_ctx = ctx;
 }
 
 int usp_set_endpoint_id(struct usp *usp, const char *endpoint_id)
@@ -293,10 +299,8 @@ static void answer(struct usp *usp, struct controller *controller, const struct 
         usp_msg_wrap(&out, message->msg_id, handlers[handler].response_type, USP_BODY_RESPONSE,
                      handlers[handler].response);
     }
-    if (rc < 0 || !request.silent) {
-        usp_record_wrap(&out, to, str_of(usp->endpoint_id));
+    if (rc < 0 || !request.silent)
         usp_send(usp, route, &out, to, message->msg_id);
-    }
     usp_answer_end(usp);
     buf_done(&out);
     arena_reset(&usp->arena);
@@ -310,7 +314,6 @@ static void refuse(struct usp *usp, const struct usp_route *route, struct str to
 
     buf_init(&out, LIMIT_RECORD_BYTES, USP_HEADROOM);
     usp_msg_error(&out, msg_id, err, NULL);
-    usp_record_wrap(&out, to, str_of(usp->endpoint_id));
     usp_send(usp, route, &out, to, msg_id);
     buf_done(&out);
 }
@@ -337,72 +340,161 @@ static void handle_message(struct usp *usp, struct controller *controller, const
 static int way_back(struct usp *usp, struct usp_channel *from, const char *reply_topic,
                     struct controller *controller, struct usp_route *ret)
 {
-    *ret = (struct usp_route){from, reply_topic};
+    *ret = (struct usp_route){.channel = from, .topic = reply_topic};
     if (reply_topic || from->peer)
         return 0;
     return controller ? usp->ops->route(usp->ctx, controller, ret) : -1;
 }
 
-static enum usp_verdict ignore(struct usp *usp, struct error *err, uint32_t code, const char *why,
-                               struct str who)
+enum usp_verdict usp_ignore(struct usp *usp, struct error *err, uint32_t code, const char *why,
+                            struct str who)
 {
     usp->stats.records_ignored++;
     error_set(err, code, NULL, "%s%.*s", why, (int)(who.len > 100 ? 100 : who.len), who.data ? who.data : "");
     return USP_IGNORED;
 }
 
-static enum usp_verdict take_payload(struct usp *usp, struct usp_channel *from, const char *reply_topic,
-                                     const struct usp_record *record, struct error *err)
+enum usp_verdict usp_admit(struct controller *controller, const struct usp_channel *shown, struct error *err)
+{
+    struct usp *usp = controller->usp;
+
+    if (!usp_credential_accepts(controller, shown))
+        return usp_ignore(usp, err, ERROR_REQUEST_DENIED, "nothing that it showed authenticates ",
+                          str_of(controller->endpoint_id));
+    usp_controller_presented(controller, shown);
+    if (usp_access_banned(usp, controller))
+        return usp_ignore(usp, err, ERROR_REQUEST_DENIED, "banned controller ",
+                          str_of(controller->endpoint_id));
+    return USP_TAKEN;
+}
+
+/* refusal: why a request in it is not answered (R-MTP.5); NULL: it is. */
+static void take_message(struct usp *usp, struct controller *controller, const struct usp_route *route,
+                         const struct usp_record *record, const struct error *refusal)
+{
+    struct message message;
+
+    parse_message(record->payload, &message);
+    if (!refusal)
+        handle_message(usp, controller, route, &message);
+    else if (message.kind == USP_BODY_REQUEST && message.msg_id.len)
+        refuse(usp, route, record->from_id, message.msg_id, refusal);
+}
+
+void usp_take_message(struct usp *usp, struct controller *controller, const struct usp_route *route,
+                      struct str payload)
+{
+    struct usp_record record = {.payload = payload};
+
+    take_message(usp, controller, route, &record, NULL);
+}
+
+/* The sender's row if it has one and may be heard at all. */
+static struct controller *sender_of(struct usp *usp, struct usp_channel *from,
+                                    const struct usp_record *record)
 {
     struct controller *controller = usp_controller_find(usp, record->from_id);
-    struct usp_route route;
-    struct message message;
-    struct error reason;
 
     if (!controller)
         controller = usp_first_contact(usp, from, record->from_id);
-    if (controller && !controller->enable)
-        controller = NULL;
-    if (controller && !usp_credential_accepts(controller, from))
-        return ignore(usp, err, ERROR_REQUEST_DENIED, "nothing that it showed authenticates ",
-                      record->from_id);
-    if (controller)
-        usp_controller_presented(controller, from);
-    if (controller && usp_access_banned(usp, controller))
-        return ignore(usp, err, ERROR_REQUEST_DENIED, "banned controller ", record->from_id);
-    parse_message(record->payload, &message);
-    if (way_back(usp, from, reply_topic, controller, &route) < 0)
-        return ignore(usp, err, ERROR_REQUEST_DENIED, "no way to answer ", record->from_id);
-    if (controller) {
-        handle_message(usp, controller, &route, &message);
-        return USP_TAKEN;
-    }
-    if (message.kind == USP_BODY_REQUEST && message.msg_id.len) {
-        error_set(&reason, ERROR_REQUEST_DENIED, NULL,
-                  "%.*s is no enabled row of Device.LocalAgent.Controller.",
-                  (int)(record->from_id.len > 100 ? 100 : record->from_id.len), record->from_id.data);
-        refuse(usp, &route, record->from_id, message.msg_id, &reason);
-    }
-    return ignore(usp, err, ERROR_REQUEST_DENIED, "unknown or disabled controller ", record->from_id);
+    return controller && controller->enable ? controller : NULL;
 }
 
-/* R-E2E.6a: sessions are not allowed here. */
-static enum usp_verdict refuse_session(struct usp *usp, struct usp_channel *from, const char *reply_topic,
+static enum usp_verdict refuse_message(struct usp *usp, const struct usp_route *route,
+                                       const struct usp_record *record, const struct error *reason,
+                                       struct error *err)
+{
+    take_message(usp, NULL, route, record, reason);
+    if (err)
+        *err = *reason;
+    usp->stats.records_ignored++;
+    return USP_IGNORED;
+}
+
+/* TR-181 SessionMode Require: nothing is exchanged outside of a session. */
+static enum usp_verdict refuse_sessionless(struct controller *controller, const struct usp_route *route,
+                                           const struct usp_record *record, struct error *err)
+{
+    bool tls = controller->e2e.security == SESSION_TLS;
+    struct error reason;
+
+    error_set(&reason, tls ? ERROR_SECURE_SESSION_REQUIRED : ERROR_INVALID_RECORD_VALUE, NULL,
+              "%s has to use a session context%s (E2ESession.SessionMode)", controller->endpoint_id,
+              tls ? " with TLS" : "");
+    usp_session_reachable(controller);
+    return refuse_message(controller->usp, route, record, &reason, err);
+}
+
+static enum usp_verdict refuse_unknown(struct usp *usp, const struct usp_route *route,
                                        const struct usp_record *record, struct error *err)
 {
-    struct controller *controller = usp_controller_find(usp, record->from_id);
-    struct usp_route route;
-    struct buf out;
+    struct error reason;
 
-    if (way_back(usp, from, reply_topic, controller, &route) == 0) {
-        buf_init(&out, LIMIT_RECORD_BYTES, USP_HEADROOM);
-        usp_record_disconnect(&out, record->from_id, str_of(usp->endpoint_id),
-                              ERROR_SESSION_CONTEXT_NOT_ALLOWED,
-                              str_of(error_text(ERROR_SESSION_CONTEXT_NOT_ALLOWED)));
-        usp_send(usp, &route, &out, record->from_id, STR(""));
-        buf_done(&out);
+    error_set(&reason, ERROR_REQUEST_DENIED, NULL, "%.*s is no enabled row of Device.LocalAgent.Controller.",
+              (int)(record->from_id.len > 100 ? 100 : record->from_id.len), record->from_id.data);
+    return refuse_message(usp, route, record, &reason, err);
+}
+
+static enum usp_verdict take_payload(struct usp *usp, struct usp_channel *from, const char *reply_topic,
+                                     const struct usp_record *record, struct error *err)
+{
+    struct controller *controller = sender_of(usp, from, record);
+    struct usp_route route;
+
+    if (controller && usp_admit(controller, from, err) != USP_TAKEN)
+        return USP_IGNORED;
+    if (way_back(usp, from, reply_topic, controller, &route) < 0)
+        return usp_ignore(usp, err, ERROR_REQUEST_DENIED, "no way to answer ", record->from_id);
+    if (!controller)
+        return refuse_unknown(usp, &route, record, err);
+    if (record->mac_signature.len && usp_integrity_check(controller, NULL, record, NULL, false, err) < 0) {
+        usp->stats.records_ignored++; /* R-E2E.30 */
+        return USP_IGNORED;
     }
-    return ignore(usp, err, ERROR_SESSION_CONTEXT_NOT_ALLOWED, "a session record from ", record->from_id);
+    if (controller->e2e.mode == SESSION_REQUIRE)
+        return refuse_sessionless(controller, &route, record, err);
+    if (controller->session)
+        usp_session_without(controller);
+    take_message(usp, controller, &route, record, NULL);
+    return USP_TAKEN;
+}
+
+/* R-E2E.6a: a session with whom it is not allowed, or who is unknown. */
+static enum usp_verdict refuse_session(struct usp *usp, const struct usp_route *route,
+                                       const struct usp_record *record, struct error *err)
+{
+    usp_session_disconnect(usp, route, record->from_id, ERROR_SESSION_CONTEXT_NOT_ALLOWED);
+    return usp_ignore(usp, err, ERROR_SESSION_CONTEXT_NOT_ALLOWED, "a session record from ", record->from_id);
+}
+
+static enum usp_verdict take_session(struct usp *usp, struct usp_channel *from, const char *reply_topic,
+                                     struct str data, const struct usp_record *record, struct error *err)
+{
+    struct controller *controller = sender_of(usp, from, record);
+    struct usp_route route;
+
+    if (way_back(usp, from, reply_topic, controller, &route) < 0)
+        return usp_ignore(usp, err, ERROR_REQUEST_DENIED, "no way to answer ", record->from_id);
+    if (!controller || controller->e2e.mode == SESSION_FORBID)
+        return refuse_session(usp, &route, record, err);
+    return usp_session_receive(controller, from, &route, data, record, err);
+}
+
+/* The transport acts on its own state; the session is ours. One with TLS does not end by the word of just anybody. */
+static enum usp_verdict take_disconnect(struct usp *usp, const struct usp_channel *from,
+                                        const struct usp_record *record, struct error *err)
+{
+    struct controller *controller = usp_controller_find(usp, record->from_id);
+    struct usp_session *session = controller ? controller->session : NULL;
+
+    if (!session)
+        return USP_TAKEN;
+    if (session->secured && !record->mac_signature.len && !usp_integrity_by_transport(controller, from))
+        return usp_ignore(usp, err, ERROR_INVALID_RECORD_VALUE, "an unsigned Disconnect record from ",
+                          record->from_id);
+    if (usp_integrity_check(controller, session, record, NULL, true, err) == 0)
+        usp_session_left(controller);
+    return USP_TAKEN;
 }
 
 enum usp_verdict usp_receive(struct usp *usp, struct usp_channel *from, const char *reply_topic,
@@ -415,27 +507,28 @@ enum usp_verdict usp_receive(struct usp *usp, struct usp_channel *from, const ch
         return USP_UNPROCESSABLE;
     /* R-E2E.1: not for us. R-ARC.2: not from ourselves. R-SEC.0a: not from another than the channel's peer. */
     if (!str_is(record.to_id, usp_endpoint_id(usp)))
-        return ignore(usp, err, ERROR_INVALID_RECORD_VALUE, "the record is addressed to ", record.to_id);
+        return usp_ignore(usp, err, ERROR_INVALID_RECORD_VALUE, "the record is addressed to ", record.to_id);
     if (!record.from_id.len || str_is(record.from_id, usp_endpoint_id(usp)))
-        return ignore(usp, err, ERROR_INVALID_RECORD_VALUE, "the record is from ", record.from_id);
+        return usp_ignore(usp, err, ERROR_INVALID_RECORD_VALUE, "the record is from ", record.from_id);
     if (from->peer && !str_is(record.from_id, from->peer))
-        return ignore(usp, err, ERROR_REQUEST_DENIED,
-                      "the record's from_id is not its peer: ", record.from_id);
+        return usp_ignore(usp, err, ERROR_REQUEST_DENIED,
+                          "the record's from_id is not its peer: ", record.from_id);
     switch (record.type) {
     case USP_RECORD_NO_SESSION:
-        if (record.payload_security != USP_RECORD_RECORD_PAYLOAD_SECURITY_PLAINTEXT)
-            return ignore(usp, err, ERROR_SECURE_SESSION_NOT_SUPPORTED,
-                          "payload security without a session from ", record.from_id);
+        if (record.payload_security != USP_RECORD_RECORD_PAYLOAD_SECURITY_PLAINTEXT) /* R-E2E.41 */
+            return usp_ignore(usp, err, ERROR_SECURE_SESSION_NOT_SUPPORTED,
+                              "payload security without a session from ", record.from_id);
         if (!record.payload.len) /* R-E2E.26 */
-            return ignore(usp, err, ERROR_INVALID_RECORD_VALUE, "an empty payload from ", record.from_id);
+            return usp_ignore(usp, err, ERROR_INVALID_RECORD_VALUE, "an empty payload from ", record.from_id);
         return take_payload(usp, from, reply_topic, &record, err);
     case USP_RECORD_SESSION:
-        return refuse_session(usp, from, reply_topic, &record, err);
+        return take_session(usp, from, reply_topic, data, &record, err);
+    case USP_RECORD_DISCONNECT:
+        return take_disconnect(usp, from, &record, err);
     case USP_RECORD_WEBSOCKET_CONNECT:
     case USP_RECORD_MQTT_CONNECT:
     case USP_RECORD_STOMP_CONNECT:
     case USP_RECORD_UDS_CONNECT:
-    case USP_RECORD_DISCONNECT:
         return USP_TAKEN; /* the transport acts on its own state */
     }
     return USP_IGNORED;

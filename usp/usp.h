@@ -42,8 +42,11 @@ struct usp_channel {
 
 struct usp_route {
     struct usp_channel *channel;
-    const char *topic; /* NULL unless the channel has topics; borrowed */
+    const char *topic;             /* NULL unless the channel has topics; borrowed */
+    struct controller *in_session; /* messages go into the session context with it; NULL: without one */
 };
+
+struct usp_security_ops;
 
 struct usp_ops {
     /* How the controller can be reached now, by its MTP rows and what is connected. -1: it cannot. */
@@ -60,6 +63,9 @@ struct usp *usp_new(struct dm *dm, const struct usp_ops *ops, void *ctx, struct 
  * Before dm_free(); usp_free() comes after it. */
 void usp_stop(struct usp *usp);
 void usp_free(struct usp *usp);
+
+/* Who does TLS in payloads and signatures of records (usp/security.h); NULL: nobody. Both must outlive usp_free(). */
+void usp_set_security(struct usp *usp, const struct usp_security_ops *ops, void *ctx);
 
 /* Own Endpoint ID; copied. */
 int usp_set_endpoint_id(struct usp *usp, const char *endpoint_id);

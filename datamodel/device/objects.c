@@ -20,6 +20,7 @@ const struct dm_mount model_mounts[] = {
     {"Device.LocalAgent.Controller.{i}.MTP.{i}.MQTT.", &model_controller_mtp_mqtt},
     {"Device.LocalAgent.Controller.{i}.MTP.{i}.WebSocket.", &model_controller_mtp_websocket},
     {"Device.LocalAgent.Controller.{i}.MTP.{i}.UDS.", &model_controller_mtp_uds},
+    {"Device.LocalAgent.Controller.{i}.E2ESession.", &model_e2e_session},
     {"Device.LocalAgent.Controller.{i}.BootParameter.{i}.", &model_boot_parameter},
     {"Device.LocalAgent.Subscription.{i}.", &model_subscription},
     {"Device.LocalAgent.Request.{i}.", &model_request},
