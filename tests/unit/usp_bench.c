@@ -119,6 +119,7 @@ static const struct dm_mount mounts[] = {
     {"Device.DeviceInfo.", &info},
     {"Device.LocalAgent.", &model_local_agent},
     {"Device.LocalAgent.Controller.{i}.", &model_controller},
+    {"Device.LocalAgent.Controller.{i}.E2ESession.", &model_e2e_session},
     {"Device.LocalAgent.Controller.{i}.BootParameter.{i}.", &model_boot_parameter},
     {"Device.LocalAgent.Subscription.{i}.", &model_subscription},
     {"Device.LocalAgent.Request.{i}.", &model_request},
@@ -165,7 +166,7 @@ static int route(void *ctx, struct controller *controller, struct usp_route *ret
 
         if (!channel->up || strcmp(channel->peer, controller->endpoint_id) != 0)
             continue;
-        *ret = (struct usp_route){&channel->channel, channel->topic};
+        *ret = (struct usp_route){.channel = &channel->channel, .topic = channel->topic};
         return 0;
     }
     return -1;

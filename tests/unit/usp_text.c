@@ -284,9 +284,45 @@ void usp_text_message(struct buf *to, struct str message)
     fail_msg("a message of unknown type: %u.%u", inner.number, content.number);
 }
 
+/* "session 7 1/2 " and the message, if the record has a whole one that is not secured; else "[bytes]" of each entry. */
+static void write_session(struct buf *to, struct str body, bool secured)
+{
+    unsigned long long numbers[8] = {0};
+    struct str entries = body;
+
+    while (body.len) {
+        struct field field = next(&body);
+
+        assert_in_range(field.number, 1, 7);
+        numbers[field.number] = field.number < 7 ? field.value : numbers[7] + 1;
+    }
+    if (numbers[1] < 1000) /* one that a test made up */
+        buf_printf(to, "session %llu ", numbers[1]);
+    else
+        buf_append_str(to, "session new ");
+    buf_printf(to, "%llu/%llu", numbers[2], numbers[3]);
+    if (numbers[4])
+        buf_printf(to, " again=%llu", numbers[4]);
+    if (numbers[5] || numbers[6])
+        buf_printf(to, " sar=%llu/%llu", numbers[5], numbers[6]);
+    while (entries.len) {
+        struct field field = next(&entries);
+
+        if (field.number != 7)
+            continue;
+        buf_append_str(to, " ");
+        if (secured || numbers[5] || numbers[6])
+            buf_printf(to, "[%zu]", field.bytes.len);
+        else
+            usp_text_message(to, field.bytes);
+    }
+}
+
 void usp_text_record(struct buf *to, struct str record, const char *from_id)
 {
-    static const char *const types[] = {"session", "websocket", "mqtt", "stomp", "disconnect", "uds"};
+    static const char *const types[] = {"", "websocket", "mqtt", "stomp", "disconnect", "uds"};
+
+    bool secured = false;
 
     while (record.len) {
         struct field field = next(&record);
@@ -297,8 +333,16 @@ void usp_text_record(struct buf *to, struct str record, const char *from_id)
             buf_printf(to, "%.*s ", (int)field.bytes.len, field.bytes.data);
         else if (field.number == 3)
             assert_true(str_is(field.bytes, from_id));
+        else if (field.number == 4)
+            secured = field.value == 1;
+        else if (field.number == 5)
+            buf_append_str(to, field.bytes.len == 32 ? "mac " : "signed ");
+        else if (field.number == 6)
+            assert_true(field.bytes.len > 0);
         else if (field.number == 7)
             usp_text_message(to, only(field.bytes, 2).bytes);
+        else if (field.number == 8)
+            write_session(to, field.bytes, secured);
         else if (field.number > 7 && field.number <= 13)
             buf_append_str(to, types[field.number - 8]);
         else

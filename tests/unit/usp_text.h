@@ -5,6 +5,7 @@
  *
  *   self::one GET_RESP m1 {Device.Thing.1.Name {Device.Thing.1. Name=a}}
  *   self::one ERROR m1 #7004 perr{Device.Thing.9. #7026}
+ *   self::one mac session 7 1/2 [61]      a session's record: session_id, sequence_id/expected_id, bytes of each TLS record
  *
  * Names of fields are left out where the order says enough; err_msg is checked and not shown.
  */
