@@ -64,6 +64,7 @@ class Controller(controller.Controller):
         self.answers = {}
         self.violations = []
         self.acknowledge = lambda notice: True
+        self.session = None         # harness.session.Session, while one is used
 
     def request(self, msg, timeout=10):
         """As hptest's (an answer must come, R-MSG.0), and it must fit the request."""
@@ -119,7 +120,7 @@ class Controller(controller.Controller):
                 self._changed.wait(left)
 
     def notify_response(self, notice):
-        self.send(usp.notify_resp(notice.msg))
+        (self.session or self).send(usp.notify_resp(notice.msg))
 
     # -- receiving
 
@@ -141,7 +142,10 @@ class Controller(controller.Controller):
         record = usp.Record()
         record.ParseFromString(data)
         self._check_record(record)
-        msg = usp.unwrap(record)
+        if record.WhichOneof("record_type") == "session_context":
+            msg = self.session.take(record) if self.session else None
+        else:
+            msg = usp.unwrap(record)
         if msg is not None:
             self._check_message(msg)
         notice = None
