@@ -115,6 +115,8 @@ struct firmware_target_ops {
      * *ret untouched) when one of them cannot be told apart. NULL: versions have no order here.
      */
     int (*compare)(const char *a, const char *b, int *ret);
+    /* Why Download() is refused: the device takes its maker's offers only. NULL: it takes images. */
+    const char *no_download;
     uint32_t transfer_stall_s; /* no progress for this long while transferring */
     uint32_t reboot_s;         /* from "transferred" to back online with a version */
 };

@@ -176,6 +176,10 @@ struct firmware_job *firmware_download(struct firmware_target *target, int slot,
     struct verify_checksum checksum;
     struct firmware_job *job;
 
+    if (target->ops->no_download) {
+        error_set(err, ERROR_COMMAND_FAILURE, target->path, "%s", target->ops->no_download);
+        return NULL;
+    }
     if (check_args(target, args, &checksum, err) < 0 || job_admit(target, slot, err) < 0)
         return NULL;
     if (slot == target->active) {

@@ -62,6 +62,27 @@ static void test_a_new_device_has_one_active_slot(void **state)
     bench_check_slots(bench, 0);
 }
 
+/* A device that only takes its maker's offers says so before anything is fetched. */
+static void test_no_download(void **state)
+{
+    struct bench *bench = *state;
+    const struct firmware_download args = {.url = URL};
+    const struct firmware_origin origin = {.originator = "self::ctl", .command = "x", .command_key = "k"};
+    struct firmware_target *target = &bench->devices[0].target;
+    struct firmware_target_ops ops = *target->ops;
+    struct error err = {0};
+
+    ops.no_download = "its maker alone";
+    target->ops = &ops;
+    assert_null(firmware_download(target, 1, &args, &origin, &err));
+    assert_int_equal(err.code, ERROR_COMMAND_FAILURE);
+    assert_string_equal(err.message, "its maker alone");
+    assert_int_equal(bench_jobs(bench), 0);
+    target->ops = &bench_device_ops;
+    assert_non_null(firmware_download(target, 1, &args, &origin, &err));
+    bench_settle(bench);
+}
+
 static void test_download(void **state)
 {
     struct bench *bench = *state;
@@ -488,6 +509,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_a_new_device_has_one_active_slot),
+        TEST(test_no_download),
         TEST(test_download),
         TEST(test_one_fetch_for_all),
         TEST(test_cache_asks_whether_it_changed),
