@@ -18,6 +18,10 @@
 struct registry;
 struct dialect;
 
+enum {
+    IDENTITY_ADDRESS_BYTES = 17, /* a MAC address or an EUI-64 in digits, with the terminator */
+};
+
 /* What can change about a device; DEVICE_BIT() of one is its bit in a set of changes. Texts come first. */
 enum device_field {
     DEVICE_ALIAS,    /* by a controller; NULL: none was given */
@@ -92,7 +96,9 @@ struct device {
     bool online;
     bool quarantined;     /* listed, not updated */
     bool accept_identity; /* released: whatever it says next is what it is */
-    void *row;            /* of the observer above that shows the device; NULL: not shown */
+    char
+        claim[IDENTITY_ADDRESS_BYTES]; /* hardware address under which it is in registry->by_address, or "" */
+    void *row;                         /* of the observer above that shows the device; NULL: not shown */
     struct rate messages;
     struct firmware_target target;
 };

@@ -5,19 +5,32 @@
 #include <stdio.h>
 #include <string.h>
 
-int identity_mac(const char *mac, char to[13])
+/* How many digits there were; 0 when there was something else, or more than max. */
+static size_t digits_of(const char *text, char *to, size_t max)
 {
     size_t digits = 0;
 
-    for (; *mac; mac++) {
-        if (*mac == ':' || *mac == '-')
+    for (; *text; text++) {
+        if (*text == ':' || *text == '-')
             continue;
-        if (!isxdigit((unsigned char)*mac) || digits == 12)
-            return -1;
-        to[digits++] = (char)toupper((unsigned char)*mac);
+        if (!isxdigit((unsigned char)*text) || digits == max)
+            return 0;
+        to[digits++] = (char)toupper((unsigned char)*text);
     }
     to[digits] = '\0';
-    return digits == 12 ? 0 : -1;
+    return digits;
+}
+
+int identity_mac(const char *mac, char to[13])
+{
+    return digits_of(mac, to, 12) == 12 ? 0 : -1;
+}
+
+int identity_address(const char *text, char to[IDENTITY_ADDRESS_BYTES])
+{
+    size_t digits = digits_of(text[0] == '0' && text[1] == 'x' ? text + 2 : text, to, 16);
+
+    return digits == 12 || digits == 16 ? 0 : -1;
 }
 
 /* Which facts make an identity, and what people call them. */

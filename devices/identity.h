@@ -27,6 +27,8 @@ enum identity_verdict {
 
 /* -1: mac is no MAC address. */
 int identity_mac(const char *mac, char to[13]);
+/* A MAC address or an EUI-64 (Zigbee, Thread), with or without "0x" and separators: 12 or 16 upper-case digits. */
+int identity_address(const char *text, char to[IDENTITY_ADDRESS_BYTES]);
 
 enum identity_verdict identity_present(struct device *device, const struct identity *identity);
 

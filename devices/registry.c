@@ -7,6 +7,7 @@
 
 #include "base/limits.h"
 #include "base/log.h"
+#include "devices/claim.h"
 #include "devices/dialects/dialect.h"
 #include "devices/device_record.h"
 #include "devices/device_target.h"
@@ -53,6 +54,7 @@ struct registry *registry_new(struct store *store, const struct clock *clock, st
     registry->firmware = firmware;
     registry->next_instance = 1;
     map_init(&registry->by_key);
+    map_init(&registry->by_address);
     if (firmware) {
         registry->firmware_observer = (struct observer){.fn = device_target_event, .ctx = registry};
         observer_add(firmware_observers(firmware), &registry->firmware_observer);
@@ -91,6 +93,7 @@ void registry_free(struct registry *registry)
         device_free(registry->devices[i]);
     free(registry->devices);
     map_done(&registry->by_key);
+    map_done(&registry->by_address);
     free(registry);
 }
 
@@ -168,6 +171,7 @@ static int enter(struct registry *registry, struct device *device, struct error 
             (registry->count - place) * sizeof(*registry->devices));
     registry->devices[place] = device;
     registry->count++;
+    claim_update(device);
     return 0;
 }
 
@@ -177,6 +181,7 @@ static void leave(struct device *device)
     struct registry *registry = device->registry;
     uint32_t place = place_of(registry, device->instance);
 
+    claim_drop(device);
     map_remove(&registry->by_key, str_of(device->key));
     memmove(registry->devices + place, registry->devices + place + 1,
             (registry->count - place - 1) * sizeof(*registry->devices));
@@ -433,6 +438,8 @@ void registry_announce(struct device *device)
     struct error err = {0};
 
     device->changed = 0;
+    if (changed & (DEVICE_BIT(DEVICE_MAC) | DEVICE_BIT(DEVICE_SERIAL_NUMBER)))
+        claim_update(device);
     if ((changed & DEVICE_BIT(DEVICE_ONLINE)) ||
         device->last_contacted - device->announced_contacted >= CONTACT_ANNOUNCE_S) {
         device->announced_contacted = device->last_contacted;

@@ -43,6 +43,7 @@ struct registry {
     struct firmware_target
         *hub; /* what all devices hang on: the gateway itself. Set before registry_resume() */
     struct map by_key;
+    struct map by_address;   /* hardware address -> the device that claims it; see devices/claim.h */
     struct device **devices; /* in order of instance */
     uint32_t count, cap;
     uint32_t next_instance;

@@ -53,6 +53,7 @@ struct dialect {
     const char *name;          /* prefix of its devices' keys; NULL: left out of this build */
     const char *mqtt_protocol; /* Device.ProxiedDevice.{i}.ProxyProtocol, without the vendor prefix */
     const char *websocket_protocol;
+    bool generic; /* speaks for whoever announces itself in a common language: see devices/claim.h */
     const struct firmware_target_ops *firmware;
 
     /* A context, or NULL when memory is out. destroy() comes when all devices and sessions are gone. */
