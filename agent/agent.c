@@ -330,6 +330,13 @@ static int serve_images(struct agent *agent, struct error *err)
     return agent->images ? 0 : -1;
 }
 
+static enum homeassistant_birth homeassistant_birth(const char *word)
+{
+    return strcmp(word, "always") == 0  ? HOMEASSISTANT_BIRTH_ALWAYS
+           : strcmp(word, "never") == 0 ? HOMEASSISTANT_BIRTH_NEVER
+                                        : HOMEASSISTANT_BIRTH_AUTO;
+}
+
 static struct home_settings home_settings(const struct agent *agent)
 {
     const struct agent_config *config = agent->config;
@@ -342,6 +349,8 @@ static struct home_settings home_settings(const struct agent *agent)
         .tls = tls_of(config),
         .device_credentials = config->lan_device_credentials,
         .gateway = agent->gateway ? firmware_gateway_target(agent->gateway) : NULL,
+        .homeassistant_prefix = config->lan_homeassistant_prefix,
+        .homeassistant_birth = homeassistant_birth(config->lan_homeassistant_birth),
     };
 }
 

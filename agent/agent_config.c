@@ -14,6 +14,8 @@ enum key_type {
     KEY_BOOLEAN,
     KEY_LOG_LEVEL,
     KEY_LOG_TARGET,
+    KEY_TOPIC,
+    KEY_BIRTH,
 };
 
 struct key {
@@ -46,6 +48,8 @@ static const struct key keys[] = {
     KEY(lan_mqtt_username, KEY_TEXT, NULL, .min = 0),
     KEY(lan_mqtt_password, KEY_TEXT, NULL, .min = 0),
     KEY(lan_device_credentials, KEY_BOOLEAN, "false", .min = 0),
+    KEY(lan_homeassistant_prefix, KEY_TOPIC, "homeassistant", .max = 64),
+    KEY(lan_homeassistant_birth, KEY_BIRTH, "auto", .min = 0),
     KEY(lan_websocket_listen, KEY_TEXT, NULL, .min = 0),
     KEY(lan_http_listen, KEY_TEXT, NULL, .min = 0),
     KEY(lan_http_url, KEY_TEXT, NULL, .min = 0),
@@ -78,6 +82,15 @@ static int set_text(struct agent_config *config, const struct key *key, struct s
     return value.len && !*slot ? -1 : 0;
 }
 
+/* A topic to put others below. */
+static bool is_topic(struct str value, uint64_t max)
+{
+    for (size_t i = 0; i < value.len; i++)
+        if (strchr("+#$\"\\", value.data[i]) || (unsigned char)value.data[i] <= ' ')
+            return false;
+    return value.len <= max && (!value.len || (value.data[0] != '/' && value.data[value.len - 1] != '/'));
+}
+
 static int set(struct agent_config *config, const struct key *key, struct str value)
 {
     void *slot = (char *)config + key->offset;
@@ -92,6 +105,12 @@ static int set(struct agent_config *config, const struct key *key, struct str va
         return 0;
     case KEY_LOG_TARGET:
         return str_is(value, "stderr") || str_is(value, "syslog") ? set_text(config, key, value) : -1;
+    case KEY_TOPIC:
+        return is_topic(value, key->max) ? set_text(config, key, value) : -1;
+    case KEY_BIRTH:
+        return str_is(value, "auto") || str_is(value, "always") || str_is(value, "never")
+                   ? set_text(config, key, value)
+                   : -1;
     case KEY_TEXT:
         return set_text(config, key, value);
     case KEY_BOOLEAN:
@@ -122,6 +141,10 @@ static const char *expected(const struct key *key, char text[64])
         return "error, warning, info or debug";
     case KEY_LOG_TARGET:
         return "stderr or syslog";
+    case KEY_TOPIC:
+        return "a topic without wildcards";
+    case KEY_BIRTH:
+        return "auto, always or never";
     case KEY_TEXT:
         break;
     }

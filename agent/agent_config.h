@@ -26,6 +26,8 @@ struct agent_config {
     const char *lan_mqtt_username;
     const char *lan_mqtt_password;
     bool lan_device_credentials;
+    const char *lan_homeassistant_prefix;
+    const char *lan_homeassistant_birth;
     const char *lan_websocket_listen;
     const char *lan_http_listen;
     const char *lan_http_url;

@@ -26,7 +26,7 @@ struct home {
     char *source;
 };
 
-/* ---- what dialects may do ---- */
+/* ---- what dialects may do; those who tidy up while the home ends find no network any more ---- */
 
 static int publish(void *ctx, const struct mqtt_publication *publication, struct error *err)
 {
@@ -46,7 +46,7 @@ static int unsubscribe(void *ctx, const char *topic, struct error *err)
 {
     struct home *home = ctx;
 
-    return lan_mqtt_unsubscribe(home->mqtt, topic, err);
+    return home->mqtt ? lan_mqtt_unsubscribe(home->mqtt, topic, err) : 0;
 }
 
 static int session_send(void *ctx, struct lan_session *session, bool binary, const void *data, size_t len,
@@ -122,6 +122,10 @@ static int create_dialects(struct home *home, const struct home_settings *settin
         .lan = &home->lan,
         .source = home->source,
         .device_credentials = settings->device_credentials,
+        .homeassistant_prefix = settings->homeassistant_prefix && settings->homeassistant_prefix[0]
+                                    ? settings->homeassistant_prefix
+                                    : NULL,
+        .homeassistant_birth = settings->homeassistant_birth,
     };
     for (size_t i = 0; home->count < DIALECTS_MAX && (dialect = dialect_at(i)); i++) {
         home->contexts[home->count] = dialect->create(&home->host);

@@ -11,6 +11,7 @@
 #ifndef DEVICES_HOME_H
 #define DEVICES_HOME_H
 
+#include "devices/dialects/dialect.h"
 #include "devices/registry.h"
 #include "transports/websocket.h"
 
@@ -27,6 +28,8 @@ struct home_settings {
     struct firmware_target *gateway; /* as a target of firmware itself; NULL: it is not updated here */
     const char *source;              /* our name towards devices; NULL: "homepatch" */
     bool device_credentials; /* the broker holds each device to its own topics (its ACL): identity grade B */
+    const char *homeassistant_prefix; /* of discovery topics; NULL or "": not listened to */
+    enum homeassistant_birth homeassistant_birth;
 };
 
 /* Settings are copied as far as they are needed later. */

@@ -39,14 +39,23 @@ struct lan {
     void (*close)(void *ctx, struct lan_session *session, const char *reason);
 };
 
+/* When the gateway publishes Home Assistant's birth message, at which devices announce themselves again. */
+enum homeassistant_birth {
+    HOMEASSISTANT_BIRTH_AUTO, /* unless a real Home Assistant was heard at the broker */
+    HOMEASSISTANT_BIRTH_ALWAYS,
+    HOMEASSISTANT_BIRTH_NEVER,
+};
+
 /* What a dialect is given; lives as long as the dialect's context. */
 struct dialect_host {
     struct registry *registry;
     struct timers *timers;
     const struct clock *clock;
     const struct lan *lan;
-    const char *source;      /* our name on the LAN's broker, "homepatch" */
-    bool device_credentials; /* the broker holds each device to its own topics: grade B */
+    const char *source;               /* our name on the LAN's broker, "homepatch" */
+    bool device_credentials;          /* the broker holds each device to its own topics: grade B */
+    const char *homeassistant_prefix; /* of discovery topics; NULL: that dialect is off */
+    enum homeassistant_birth homeassistant_birth;
 };
 
 struct dialect {

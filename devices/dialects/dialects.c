@@ -3,9 +3,11 @@
 #include <string.h>
 
 #include "devices/dialects/dialect.h"
+#include "devices/dialects/homeassistant.h"
 #include "devices/dialects/shelly.h"
 
 static const struct dialect *const dialects[] = {
+    &homeassistant_dialect, /* first: it hears messages that are others' as well, and leaves them to those */
     &shelly_dialect,
 };
 

@@ -10,11 +10,12 @@ DEPENDS = "libuv openssl sqlite3 curl cjson"
 
 inherit autotools pkgconfig systemd useradd
 
-PACKAGECONFIG ??= "mqtt websocket uds avahi shelly tools"
+PACKAGECONFIG ??= "mqtt websocket uds avahi homeassistant shelly tools"
 PACKAGECONFIG[mqtt] = ",--without-mqtt,mosquitto"
 PACKAGECONFIG[websocket] = ",--without-websocket,libwebsockets"
 PACKAGECONFIG[uds] = ",--without-uds"
 PACKAGECONFIG[avahi] = ",--without-avahi,avahi"
+PACKAGECONFIG[homeassistant] = ",--without-homeassistant"
 PACKAGECONFIG[shelly] = ",--without-shelly"
 PACKAGECONFIG[tools] = ",--without-tools"
 
