@@ -2,10 +2,14 @@
 #include <string.h>
 
 #include "tools/simhome/device.h"
+#include "tools/simhome/homeassistant/homeassistant.h"
 #include "tools/simhome/shelly/shelly.h"
 
 static const struct family *const families[] = {
     &shelly_family,
+    &esphome_family,
+    &openmqttgateway_family,
+    &homeassistant_family,
 };
 
 const struct family *family_at(size_t index)
