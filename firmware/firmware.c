@@ -291,6 +291,19 @@ void firmware_target_version(struct firmware_target *target, const char *name, c
         slot_running(target, name, version);
 }
 
+void firmware_target_interim(struct firmware_target *target, const char *name, const char *version)
+{
+    struct firmware_job *job;
+
+    if (!target->firmware)
+        return;
+    job = job_to_decide(target);
+    if (job)
+        install_interim(job, version);
+    else
+        slot_running(target, name, version);
+}
+
 void firmware_target_offer(struct firmware_target *target, const char *offer, const char *version)
 {
     if (target->firmware)

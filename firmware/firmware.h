@@ -84,13 +84,16 @@ struct firmware_target;
 
 /* One installation, handed to the target's dialect. Lives until the job leaves the target. */
 struct firmware_install {
-    int slot;          /* index into target->slots */
-    const char *url;   /* single-device, expiring URL at the gateway; NULL with an offer or ops->takes_file */
-    const char *path;  /* the same image as a file; NULL when offer is set */
-    const char *offer; /* ask the device to update itself to this offer; NULL when url is set */
-    const char *name;  /* of the image */
-    const char *version; /* expected after the update; "" when not known before */
-    uint64_t size;       /* 0 for an offer */
+    int slot; /* index into target->slots */
+    /* Single-device, expiring URL at the gateway; NULL with an offer or ops->takes_file. What follows its last slash may
+     * be replaced: the gateway takes any name there. */
+    const char *url;
+    const char *path;        /* the same image as a file; NULL when offer is set */
+    const char *offer;       /* ask the device to update itself to this offer; NULL when url is set */
+    const char *name;        /* of the image */
+    const char *version;     /* expected after the update; "" when not known before */
+    uint64_t size;           /* 0 for an offer */
+    uint64_t companion_size; /* of the image that ops->companion names; 0: no slot of the target holds one */
 };
 
 /* How a dialect drives its device. Answers come through firmware_target_* below, at once or later. */
@@ -108,8 +111,12 @@ struct firmware_target_ops {
      * it was made to restart (again) now, false when it did restart. May be NULL (false).
      */
     bool (*restart)(struct firmware_target *target);
-    /* How long the steps may take, s. 0: a default of this module. */
     bool takes_file; /* installs from install->path: gets no URL */
+    /*
+     * A part of a file's name ("-minimal"): the device may fetch, from beside its image, one with that in its name. It is
+     * what another slot of the target holds under such a name, and 404 when none does. NULL: there is no such thing.
+     */
+    const char *companion;
     /*
      * The order of this family's versions: below 0, 0 or above 0 as a is older, the same or newer than b. -1 (and
      * *ret untouched) when one of them cannot be told apart. NULL: versions have no order here.
@@ -117,6 +124,7 @@ struct firmware_target_ops {
     int (*compare)(const char *a, const char *b, int *ret);
     /* Why Download() is refused: the device takes its maker's offers only. NULL: it takes images. */
     const char *no_download;
+    /* How long the steps may take, s. 0: a default of this module. */
     uint32_t transfer_stall_s; /* no progress for this long while transferring */
     uint32_t reboot_s;         /* from "transferred" to back online with a version */
 };
@@ -246,6 +254,11 @@ void firmware_target_transferred(struct firmware_target *target);
 void firmware_target_failed(struct firmware_target *target, bool transient, const char *reason);
 /* What the device runs, read from it now. Outside jobs too: moves the Active row. name may be NULL. */
 void firmware_target_version(struct firmware_target *target, const char *name, const char *version);
+/*
+ * The device runs what only serves to take the rest: no outcome. An installation that is under way goes on; one that
+ * ended there, or that an earlier life of ours left there, is tried again.
+ */
+void firmware_target_interim(struct firmware_target *target, const char *name, const char *version);
 /* What the manufacturer offers (NULL version: nothing): fills a free slot as Available, or clears it. */
 void firmware_target_offer(struct firmware_target *target, const char *offer, const char *version);
 /* Devices of the same name are alike: manufacturer, model and hardware. Copied; NULL: unlike any other. */

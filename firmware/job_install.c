@@ -93,6 +93,34 @@ static void on_served(void *ctx, uint64_t position)
         job_set_progress(job, (unsigned)(position * 100 / job->grant.size));
 }
 
+/* The slot whose image the device may want beside the one that it is given, or NULL. */
+static const struct firmware_slot *companion_of(const struct firmware_target *target, int slot)
+{
+    const char *part = target->ops->companion;
+
+    for (int i = 0; part && i < FIRMWARE_SLOTS; i++)
+        if (i != slot && i != target->active && target->slots[i].image && target->slots[i].name &&
+            strstr(target->slots[i].name, part))
+            return &target->slots[i];
+    return NULL;
+}
+
+static int grant_companion(struct firmware_job *job, const struct firmware_slot *slot, struct error *err)
+{
+    char *path;
+    int result;
+
+    if (!job->target->ops->companion)
+        return 0;
+    path = slot ? cache_path(job->firmware->cache, slot->image->sha256) : NULL;
+    if (slot && !path)
+        return error_set(err, ERROR_RESOURCES_EXCEEDED, NULL, "out of memory");
+    result = serve_grant_companion(&job->grant, job->target->ops->companion, path,
+                                   slot ? slot->image->size : 0, err);
+    free(path);
+    return result;
+}
+
 static int grant_image(struct firmware_job *job, const struct firmware_slot *slot, char **ret_path,
                        struct error *err)
 {
@@ -117,6 +145,7 @@ static int start_install(struct firmware_job *job, struct error *err)
 {
     struct firmware_target *target = job->target;
     struct firmware_slot *slot = &target->slots[job->slot];
+    const struct firmware_slot *companion = companion_of(target, job->slot);
     struct firmware_install install = {
         .slot = job->slot,
         .name = slot->name ? slot->name : "",
@@ -127,11 +156,14 @@ static int start_install(struct firmware_job *job, struct error *err)
 
     job->device_percent = -1;
     if (slot->image) {
-        if (grant_image(job, slot, &path, err) < 0) {
+        if (grant_image(job, slot, &path, err) < 0 || grant_companion(job, companion, err) < 0) {
             free(path);
             return -1;
         }
         cache_touch(job->firmware->cache, slot->image);
+        if (companion)
+            cache_touch(job->firmware->cache, companion->image);
+        install.companion_size = companion ? companion->image->size : 0;
         install.url = job->grant.url;
         install.path = path;
         install.size = slot->image->size;
@@ -159,14 +191,24 @@ static void hand_over(struct firmware_job *job)
     activate_failed(job, err.code == ERROR_RESOURCES_EXCEEDED, err.message);
 }
 
+static int check_image(struct firmware_job *job, struct firmware_image *image);
+
 static void on_checked(void *ctx, struct fetch_check *check)
 {
     struct firmware_job *job = ctx;
     struct firmware_image *image = job->checked;
+    const struct firmware_slot *companion = companion_of(job->target, job->slot);
     bool right = check->outcome == CHECK_RIGHT;
 
     job->check = NULL;
     end_check(job);
+    if (right && companion && image != companion->image) {
+        if (check_image(job, companion->image) == 0)
+            return;
+        job->unsure = false;
+        activate_failed(job, true, "no memory to check the image");
+        return;
+    }
     if (right) {
         hand_over(job);
         return;
@@ -380,6 +422,17 @@ static void came_back_other(struct firmware_job *job, const char *name, const ch
     turn_failed(job, reason);
     slot_running(job->target, name, version);
     activate_failed(job, false, reason);
+}
+
+void install_interim(struct firmware_job *job, const char *version)
+{
+    char reason[200];
+
+    if (job->state != JOB_REBOOTING && job->state != JOB_CONFIRMING)
+        return;
+    snprintf(reason, sizeof(reason), "the installation stopped half way, at \"%s\"", version);
+    job->unsure = false;
+    activate_failed(job, true, reason);
 }
 
 /* Also for a job that waits to try again and is unsure: what it started may have come to an end without it. */

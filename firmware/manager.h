@@ -240,6 +240,7 @@ void install_leave(struct firmware_job *job);
 void install_online(struct firmware_job *job, bool online);
 void install_progress(struct firmware_job *job, unsigned percent);
 void install_transferred(struct firmware_job *job);
+void install_interim(struct firmware_job *job, const char *version);
 void install_version(struct firmware_job *job, const char *name, const char *version);
 
 #endif

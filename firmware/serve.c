@@ -16,6 +16,7 @@ static const char path_prefix[] = "/image/";
 struct serve_request {
     struct serve_request *next;
     struct serve_grant *grant;
+    bool companion;
 };
 
 void serve_init(struct serve *serve)
@@ -79,6 +80,15 @@ int serve_grant(struct serve *serve, struct serve_grant *grant, const char *base
     return 0;
 }
 
+int serve_grant_companion(struct serve_grant *grant, const char *part, const char *path, uint64_t size,
+                          struct error *err)
+{
+    grant->companion_size = size;
+    if (str_replace(&grant->companion, part) < 0 || str_replace(&grant->companion_path, path) < 0)
+        return error_set(err, ERROR_RESOURCES_EXCEEDED, NULL, "no memory to serve the image");
+    return 0;
+}
+
 void serve_revoke(struct serve_grant *grant)
 {
     if (grant->serve)
@@ -90,7 +100,9 @@ void serve_revoke(struct serve_grant *grant)
     free(grant->url);
     free(grant->path);
     free(grant->peer);
-    grant->url = grant->path = grant->peer = NULL;
+    free(grant->companion);
+    free(grant->companion_path);
+    grant->url = grant->path = grant->peer = grant->companion = grant->companion_path = NULL;
 }
 
 /* "::ffff:192.168.1.7" is 192.168.1.7 seen by an IPv6 socket. */
@@ -109,6 +121,7 @@ int serve_request(struct serve *serve, const char *path, const char *peer, struc
     struct serve_request *request;
     struct serve_grant *grant;
     unsigned count = 0;
+    bool companion;
     int fd;
 
     if (strncmp(path, path_prefix, prefix) != 0 || strlen(path + prefix) < SERVE_TOKEN_BYTES ||
@@ -117,11 +130,14 @@ int serve_request(struct serve *serve, const char *path, const char *peer, struc
     grant = map_get(&serve->grants, (struct str){path + prefix, SERVE_TOKEN_BYTES - 1});
     if (!grant || (grant->peer && !same_peer(grant->peer, peer)))
         return 404; /* whoever asks learns nothing about what exists */
+    companion = grant->companion && strstr(path + prefix + SERVE_TOKEN_BYTES, grant->companion);
+    if (companion && !grant->companion_path)
+        return 404;
     for (request = grant->requests; request; request = request->next)
         count++;
     if (count >= SERVE_REQUESTS)
         return 503;
-    fd = open(grant->path, O_RDONLY | O_CLOEXEC);
+    fd = open(companion ? grant->companion_path : grant->path, O_RDONLY | O_CLOEXEC);
     request = fd < 0 ? NULL : calloc(1, sizeof(*request));
     if (!request) {
         if (fd >= 0)
@@ -129,10 +145,15 @@ int serve_request(struct serve *serve, const char *path, const char *peer, struc
         return 503;
     }
     request->grant = grant;
+    request->companion = companion;
     request->next = grant->requests;
     grant->requests = request;
     *ret_answer = (struct http_answer){
-        .fd = fd, .size = grant->size, .content_type = "application/octet-stream", .request_ctx = request};
+        .fd = fd,
+        .size = companion ? grant->companion_size : grant->size,
+        .content_type = "application/octet-stream",
+        .request_ctx = request,
+    };
     return 200;
 }
 
@@ -141,10 +162,11 @@ void serve_progress(void *request_ctx, uint64_t position)
     struct serve_request *request = request_ctx;
     struct serve_grant *grant = request->grant;
 
-    if (!grant || position <= grant->position)
+    if (!grant || (!request->companion && position <= grant->position))
         return;
-    grant->position = position;
-    grant->progress(grant->ctx, position);
+    /* After the companion the device begins anew with its image. */
+    grant->position = request->companion ? 0 : position;
+    grant->progress(grant->ctx, grant->position);
 }
 
 void serve_end(void *request_ctx)

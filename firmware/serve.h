@@ -31,7 +31,10 @@ struct serve_grant {
     char *path; /* the file */
     char *peer; /* only this address, or NULL */
     uint64_t size;
-    uint64_t position; /* the furthest byte that went out */
+    uint64_t position;    /* the furthest byte that went out */
+    char *companion;      /* names with this in them mean another file; NULL: all names mean this one */
+    char *companion_path; /* NULL: there is none, 404 */
+    uint64_t companion_size;
     struct serve_request *requests;
     void (*progress)(void *ctx, uint64_t position);
     void *ctx;
@@ -47,6 +50,10 @@ void serve_done(struct serve *serve);
  */
 int serve_grant(struct serve *serve, struct serve_grant *grant, const char *base, const char *name,
                 const char *path, uint64_t size, const char *peer, struct error *err);
+/* Under names that contain `part` the device gets another file, or 404 when path is NULL. Its bytes count as life, not as
+ * progress. */
+int serve_grant_companion(struct serve_grant *grant, const char *part, const char *path, uint64_t size,
+                          struct error *err);
 /* From here on the path answers 404; what is being sent ends by itself and is no longer reported. */
 void serve_revoke(struct serve_grant *grant);
 
