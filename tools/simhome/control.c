@@ -159,6 +159,24 @@ static cJSON *do_version(struct home *home, char *words[WORDS_MAX])
     return each(home, words, version_one);
 }
 
+static void set_one(struct device *device, void *ctx)
+{
+    char **words = ctx;
+
+    if (words[2] && device->family->set && device->family->set(device, words[2], words[3]) < 0)
+        words[2] = NULL; /* noted: no such thing */
+}
+
+static cJSON *do_set(struct home *home, char *words[WORDS_MAX])
+{
+    cJSON *answer = each(home, words, set_one);
+
+    if (words[2])
+        return answer;
+    cJSON_Delete(answer);
+    return wrong("there is no such thing to set");
+}
+
 static cJSON *do_quit(struct home *home, char *words[WORDS_MAX])
 {
     (void)words;
@@ -170,9 +188,9 @@ static const struct command {
     const char *name;
     command_fn *fn;
 } commands[] = {
-    {"fault", do_fault},     {"list", do_list},     {"offer", do_offer},
-    {"offline", do_offline}, {"online", do_online}, {"reboot", do_reboot},
-    {"quit", do_quit},       {"show", do_show},     {"version", do_version},
+    {"fault", do_fault},   {"list", do_list},       {"offer", do_offer}, {"offline", do_offline},
+    {"online", do_online}, {"reboot", do_reboot},   {"quit", do_quit},   {"set", do_set},
+    {"show", do_show},     {"version", do_version},
 };
 
 const char *control_help(void)
@@ -184,6 +202,7 @@ const char *control_help(void)
            "  online DEVICE                gives it back\n"
            "  reboot DEVICE\n"
            "  offer DEVICE VERSION [URL]   the maker has this version for it; none takes it back\n"
+           "  set DEVICE NAME VALUE        what its owner may change: see the family in homepatch-simhome(1)\n"
            "  version DEVICE VERSION       somebody else updates it: it reboots with that version\n"
            "  quit\n"
            "DEVICE is an id, an index from 0, a family, mqtt, websocket or all.\n";

@@ -54,6 +54,11 @@ struct family {
     void (*set_version)(struct device *device, const char *version);
     /* What its maker has for it; version "" withdraws it, url "": the transfer is only played. */
     void (*set_offer)(struct device *device, const char *version, const char *url);
+    /* What its owner may have changed about it, as "set DEVICE NAME VALUE" says. -1: no such thing. NULL: nothing. */
+    int (*set)(struct device *device, const char *name, const char *value);
+    /* Writes an image for its devices (make-image --family). NULL: it has no images of its own. */
+    int (*make_image)(const char *path, const char *model, const char *version, size_t bytes,
+                      struct error *err);
     /* Adds to the JSON what the family knows: "version", "state", "online", "offer", "last_url", "progress", "count"... */
     void (*describe)(const struct device *device, cJSON *json);
 };

@@ -4,12 +4,14 @@
 #include "tools/simhome/device.h"
 #include "tools/simhome/homeassistant/homeassistant.h"
 #include "tools/simhome/shelly/shelly.h"
+#include "tools/simhome/tasmota/tasmota.h"
 
 static const struct family *const families[] = {
     &shelly_family,
     &esphome_family,
     &openmqttgateway_family,
     &homeassistant_family,
+    &tasmota_family,
 };
 
 const struct family *family_at(size_t index)

@@ -6,9 +6,9 @@
 #include <string.h>
 #include <sys/resource.h>
 
+#include "tools/simhome/device.h"
 #include "tools/simhome/home.h"
 #include "tools/simhome/options.h"
-#include "tools/simhome/shelly/image.h"
 
 enum {
     EXIT_USAGE = 2,
@@ -29,7 +29,7 @@ static int make_image(int argc, char **argv)
         complain(&err);
         return EXIT_USAGE;
     }
-    if (image_write(options.path, options.model, options.version, (size_t)options.size, &err))
+    if (options.family->make_image(options.path, options.model, options.version, (size_t)options.size, &err))
         return complain(&err);
     return EXIT_SUCCESS;
 }

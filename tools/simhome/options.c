@@ -26,7 +26,7 @@ enum {
 
 static const char usage[] =
     "Usage: homepatch-simhome [OPTION]...\n"
-    "       homepatch-simhome make-image --model MODEL --version VERSION [--size BYTES] FILE\n"
+    "       homepatch-simhome make-image [--family FAMILY] --model MODEL --version VERSION [--size BYTES] FILE\n"
     "Simulates a home full of devices for tests and demonstrations.\n\n"
     "  --mqtt HOST:PORT             LAN broker of the devices that use MQTT\n"
     "  --mqtt-username NAME, --mqtt-password PASSWORD\n"
@@ -297,16 +297,21 @@ enum options_result options_parse(int argc, char **argv, struct options *ret, st
 
 enum options_result options_parse_image(int argc, char **argv, struct image_options *ret, struct error *err)
 {
-    static const struct option image_options[] = {{"model", required_argument, NULL, 'm'},
+    static const struct option image_options[] = {{"family", required_argument, NULL, 'f'},
+                                                  {"model", required_argument, NULL, 'm'},
                                                   {"version", required_argument, NULL, 'v'},
                                                   {"size", required_argument, NULL, 's'},
                                                   {NULL, 0, NULL, 0}};
     int letter, rc = 0;
 
-    *ret = (struct image_options){.size = DEFAULT_IMAGE_BYTES};
+    *ret = (struct image_options){.family = &shelly_family, .size = DEFAULT_IMAGE_BYTES};
     while (rc == 0 && (letter = getopt_long(argc, argv, "", image_options, NULL)) != -1) {
-        if (letter == 'm')
-            rc = (ret->model = model_find(optarg)) ? 0 : bad(err, "--model", optarg);
+        if (letter == 'f')
+            rc = (ret->family = family_find(optarg)) && ret->family->make_image
+                     ? 0
+                     : bad(err, "--family", optarg);
+        else if (letter == 'm')
+            rc = set_text(optarg, "--model", DEVICE_ID_BYTES, &ret->model, err);
         else if (letter == 'v')
             rc = set_text(optarg, "--version", IMAGE_VERSION_BYTES, &ret->version, err);
         else if (letter == 's')

@@ -15,7 +15,8 @@ enum options_result options_parse(int argc, char **argv, struct options *ret, st
 
 /* The arguments of "make-image". */
 struct image_options {
-    const struct model *model;
+    const struct family *family;
+    const char *model; /* as the family knows it */
     const char *version;
     const char *path;
     uint64_t size;
