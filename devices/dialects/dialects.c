@@ -5,10 +5,12 @@
 #include "devices/dialects/dialect.h"
 #include "devices/dialects/homeassistant.h"
 #include "devices/dialects/shelly.h"
+#include "devices/dialects/tasmota.h"
 
 static const struct dialect *const dialects[] = {
     &homeassistant_dialect, /* first: it hears messages that are others' as well, and leaves them to those */
     &shelly_dialect,
+    &tasmota_dialect,
 };
 
 const struct dialect *dialect_at(size_t index)

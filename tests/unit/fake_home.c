@@ -101,6 +101,11 @@ void firmware_target_version(struct firmware_target *target, const char *name, c
     note(log_of(target), "version %s %s; ", name ? name : "-", version);
 }
 
+void firmware_target_interim(struct firmware_target *target, const char *name, const char *version)
+{
+    note(log_of(target), "interim %s %s; ", name ? name : "-", version);
+}
+
 void firmware_target_offer(struct firmware_target *target, const char *offer, const char *version)
 {
     note(log_of(target), "offer %s %s; ", offer, version ? version : "-");
