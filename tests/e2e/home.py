@@ -29,10 +29,12 @@ _keys = itertools.count(1)
 
 
 class Home:
-    """`mqtt` and `websocket` are how many devices there are on each transport; their ids are in `ids`, in the order of
-    their index in the simulated home. Controllers are made by the ..._controller() methods before start()."""
+    """`mqtt` and `websocket` are how many Shelly devices there are on each transport, `families` how many of others, all
+    at the broker; their ids are in `ids`, in the order of their index in the simulated home. Controllers are made by the
+    ..._controller() methods before start()."""
 
-    def __init__(self, directory, mqtt=1, websocket=1, models="Plus1", sim=(), tls=True):
+    def __init__(self, directory, mqtt=1, websocket=1, models="Plus1", sim=(), tls=True, families=None, version=OLD):
+        broker = mqtt or families
         self.dir = directory
         self.cleanup = Cleanup()
         self.pki = Pki(directory / "pki")
@@ -43,7 +45,7 @@ class Home:
             Broker(directory, "wan", tls=(self.pki.ca_file, *server) if tls else None).start()
         )
         self.agent = Agent(directory)
-        self.agent.lan(self.lan.port if mqtt else None, websocket=websocket > 0)
+        self.agent.lan(self.lan.port if broker else None, websocket=websocket > 0)
         # Patience that a test can afford; the simulated devices fetch and restart in a moment.
         self.agent.conf.update(install_retries=1, install_retry_wait=1, transfer_timeout=5, reboot_timeout=5)
         gateway = self.pki.issue("gateway", uris=["urn:bbf:usp:id:os::012345-GW000001"])
@@ -54,11 +56,12 @@ class Home:
             "--models",
             models,
             "--version",
-            OLD,
+            version,
+            *(word for name, count in (families or {}).items() for word in ("--with", f"{name}={count}")),
             *sim,
             *(("--mqtt-devices", mqtt) if mqtt else ()),
             *(("--websocket-devices", websocket) if websocket else ()),
-            mqtt_port=self.lan.port if mqtt else None,
+            mqtt_port=self.lan.port if broker else None,
             websocket_port=self.agent.lan_websocket_port,
         )
         self.model = models.split(",")[0]
