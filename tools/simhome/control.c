@@ -177,6 +177,36 @@ static cJSON *do_set(struct home *home, char *words[WORDS_MAX])
     return wrong("there is no such thing to set");
 }
 
+struct family_command {
+    char **words;
+    const char *wrong;
+};
+
+static void family_one(struct device *device, void *ctx)
+{
+    struct family_command *command = ctx;
+    const char *wrong = device->family->command
+                            ? device->family->command(device, command->words[0], command->words[2])
+                            : "no such command";
+
+    if (wrong)
+        command->wrong = wrong;
+}
+
+/* What only some families know. */
+static cJSON *do_family(struct home *home, char *words[WORDS_MAX])
+{
+    struct family_command command = {.words = words};
+    size_t count = home_each(home, words[1], family_one, &command);
+    cJSON *answer;
+
+    if (!count || command.wrong)
+        return wrong(count ? command.wrong : "no such command, or no such device");
+    answer = cJSON_CreateObject();
+    cJSON_AddNumberToObject(answer, "devices", (double)count);
+    return answer;
+}
+
 static cJSON *do_quit(struct home *home, char *words[WORDS_MAX])
 {
     (void)words;
@@ -204,6 +234,9 @@ const char *control_help(void)
            "  offer DEVICE VERSION [URL]   the maker has this version for it; none takes it back\n"
            "  set DEVICE NAME VALUE        what its owner may change: see the family in homepatch-simhome(1)\n"
            "  version DEVICE VERSION       somebody else updates it: it reboots with that version\n"
+           "  wake DEVICE, sleep DEVICE    a zigbee device asks for an image now; or does no more by itself\n"
+           "  rename DEVICE NAME, leave DEVICE, join DEVICE, bridge DEVICE on|off|restart\n"
+           "                               zigbee: what becomes of it, or of its bridge\n"
            "  quit\n"
            "DEVICE is an id, an index from 0, a family, mqtt, websocket or all.\n";
 }
@@ -220,7 +253,7 @@ static cJSON *run(struct home *home, char *line)
         if (!strcmp(commands[i].name, words[0]))
             return commands[i].fn(home, words);
     }
-    return wrong("no such command");
+    return do_family(home, words);
 }
 
 /* ---- connections ------------------------------------------------------------------------------------------ */

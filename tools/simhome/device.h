@@ -56,11 +56,13 @@ struct family {
     void (*set_offer)(struct device *device, const char *version, const char *url);
     /* What its owner may have changed about it, as "set DEVICE NAME VALUE" says. -1: no such thing. NULL: nothing. */
     int (*set)(struct device *device, const char *name, const char *value);
-    /* Writes an image for its devices (make-image --family). NULL: it has no images of its own. */
-    int (*make_image)(const char *path, const char *model, const char *version, size_t bytes,
-                      struct error *err);
     /* Adds to the JSON what the family knows: "version", "state", "online", "offer", "last_url", "progress", "count"... */
     void (*describe)(const struct device *device, cJSON *json);
+    /* A command that only this family knows ("wake"). NULL: done; else what is wrong with it. May be NULL. */
+    const char *(*command)(struct device *device, const char *name, const char *argument);
+    /* An image for its devices of that model, of about so many bytes of firmware. NULL: it has no images of its own. */
+    int (*make_image)(const char *path, const char *model, const char *version, size_t bytes,
+                      struct error *err);
 };
 
 /* By index from 0, NULL past the last; and by name, NULL when there is none. */

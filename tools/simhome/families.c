@@ -5,13 +5,11 @@
 #include "tools/simhome/homeassistant/homeassistant.h"
 #include "tools/simhome/shelly/shelly.h"
 #include "tools/simhome/tasmota/tasmota.h"
+#include "tools/simhome/zigbee/zigbee.h"
 
 static const struct family *const families[] = {
-    &shelly_family,
-    &esphome_family,
-    &openmqttgateway_family,
-    &homeassistant_family,
-    &tasmota_family,
+    &shelly_family,        &esphome_family, &openmqttgateway_family,
+    &homeassistant_family, &tasmota_family, &zigbee_family,
 };
 
 const struct family *family_at(size_t index)

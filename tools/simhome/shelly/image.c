@@ -318,13 +318,15 @@ static int write_file(const char *path, const struct buf *data, struct error *er
     return 0;
 }
 
-int image_write(const char *path, const struct model *model, const char *version, size_t bytes,
-                struct error *err)
+int image_write(const char *path, const char *name, const char *version, size_t bytes, struct error *err)
 {
+    const struct model *model = model_find(name);
     struct buf part, out;
     char *manifest;
     int rc = -1;
 
+    if (!model)
+        return error_set(err, ERROR_INVALID_VALUE, "--model", "\"%s\" is not valid here", name);
     if (strlen(version) >= IMAGE_VERSION_BYTES || bytes > INT32_MAX)
         return error_set(err, ERROR_INVALID_VALUE, path, "version or size too long");
     buf_init(&part, bytes + 1, 0);

@@ -59,7 +59,6 @@ int image_reader_feed(struct image_reader *reader, const void *data, size_t len,
 int image_reader_end(struct image_reader *reader, struct error *err);
 
 /* Writes an image of about `bytes` bytes. The same arguments give the same file. */
-int image_write(const char *path, const struct model *model, const char *version, size_t bytes,
-                struct error *err);
+int image_write(const char *path, const char *name, const char *version, size_t bytes, struct error *err);
 
 #endif

@@ -333,17 +333,6 @@ static void describe(const struct device *base, cJSON *json)
     cJSON_AddItemToObject(json, "count", counters_json(&device->count));
 }
 
-static int make_image(const char *path, const char *name, const char *version, size_t bytes,
-                      struct error *err)
-{
-    const struct model *model = model_find(name);
-
-    if (!model)
-        return error_set(err, ERROR_INVALID_VALUE, name,
-                         "there is no such Shelly product; --help lists them");
-    return image_write(path, model, version, bytes, err);
-}
-
 const struct family shelly_family = {
     .name = "shelly",
     .version = "1.4.4",
@@ -357,6 +346,6 @@ const struct family shelly_family = {
     .faults_changed = faults_changed,
     .set_version = shelly_set_version,
     .set_offer = shelly_set_offer,
-    .make_image = make_image,
     .describe = describe,
+    .make_image = image_write,
 };
