@@ -351,6 +351,8 @@ static struct home_settings home_settings(const struct agent *agent)
         .gateway = agent->gateway ? firmware_gateway_target(agent->gateway) : NULL,
         .homeassistant_prefix = config->lan_homeassistant_prefix,
         .homeassistant_birth = homeassistant_birth(config->lan_homeassistant_birth),
+        .zigbee2mqtt_topics = config->zigbee2mqtt_topics,
+        .zigbee2mqtt_hex_topics = config->zigbee2mqtt_hex_topics,
     };
 }
 

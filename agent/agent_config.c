@@ -12,6 +12,7 @@ enum key_type {
     KEY_NUMBER,
     KEY_SIZE,
     KEY_BOOLEAN,
+    KEY_TOPICS,
     KEY_LOG_LEVEL,
     KEY_LOG_TARGET,
     KEY_TOPIC,
@@ -53,6 +54,8 @@ static const struct key keys[] = {
     KEY(lan_websocket_listen, KEY_TEXT, NULL, .min = 0),
     KEY(lan_http_listen, KEY_TEXT, NULL, .min = 0),
     KEY(lan_http_url, KEY_TEXT, NULL, .min = 0),
+    KEY(zigbee2mqtt_topics, KEY_TOPICS, "zigbee2mqtt", .min = 0),
+    KEY(zigbee2mqtt_hex_topics, KEY_TOPICS, NULL, .min = 0),
     KEY(hook_firmware, KEY_TEXT, NULL, .min = 0),
     KEY(hook_reboot, KEY_TEXT, NULL, .min = 0),
     KEY(hook_factory_reset, KEY_TEXT, NULL, .min = 0),
@@ -91,6 +94,20 @@ static bool is_topic(struct str value, uint64_t max)
     return value.len <= max && (!value.len || (value.data[0] != '/' && value.data[value.len - 1] != '/'));
 }
 
+/* "zigbee2mqtt, attic/zigbee2mqtt"; a lone * stands for all. */
+static int set_topics(struct agent_config *config, const struct key *key, struct str value)
+{
+    struct str rest = value, topic;
+
+    while (!str_is(value, "*") && str_next(&rest, ',', &topic)) {
+        topic = str_trim(topic);
+        if (!topic.len || topic.data[0] == '/' || topic.data[topic.len - 1] == '/' ||
+            memchr(topic.data, '+', topic.len) || memchr(topic.data, '#', topic.len))
+            return value.len ? -1 : set_text(config, key, value);
+    }
+    return set_text(config, key, value);
+}
+
 static int set(struct agent_config *config, const struct key *key, struct str value)
 {
     void *slot = (char *)config + key->offset;
@@ -113,6 +130,8 @@ static int set(struct agent_config *config, const struct key *key, struct str va
                    : -1;
     case KEY_TEXT:
         return set_text(config, key, value);
+    case KEY_TOPICS:
+        return set_topics(config, key, value);
     case KEY_BOOLEAN:
         return str_to_bool(value, slot);
     case KEY_NUMBER:
@@ -145,6 +164,8 @@ static const char *expected(const struct key *key, char text[64])
         return "a topic without wildcards";
     case KEY_BIRTH:
         return "auto, always or never";
+    case KEY_TOPICS:
+        return "a list of MQTT topics without wildcards, separated by commas";
     case KEY_TEXT:
         break;
     }

@@ -31,6 +31,8 @@ struct agent_config {
     const char *lan_websocket_listen;
     const char *lan_http_listen;
     const char *lan_http_url;
+    const char *zigbee2mqtt_topics;
+    const char *zigbee2mqtt_hex_topics;
     const char *hook_firmware;
     const char *hook_reboot;
     const char *hook_factory_reset;

@@ -58,6 +58,10 @@
 #define LIMIT_DNS_INSTANCES 16u       /* service instances looked at in one DNS answer */
 #define LIMIT_MDNS_SERVICES 8u        /* services advertised at a time */
 #define LIMIT_MDNS_LOOKUPS 64u        /* names asked for by multicast DNS at a time */
-#define LIMIT_LAN_TOPICS 16384u       /* topics that dialects subscribe at the LAN's broker */
+#define LIMIT_BRIDGE_DEVICES_BYTES (7u << 20) /* the list of devices that a bridge on the LAN publishes */
+#define LIMIT_BRIDGE_DEVICES 2048u            /* devices behind one bridge */
+#define LIMIT_BRIDGE_IMAGE_BYTES (2u << 20)   /* an image that is sent inside a message */
+#define LIMIT_LAN_BRIDGES 16u                 /* bridges of one kind at the LAN's broker */
+#define LIMIT_LAN_TOPICS 16384u               /* topics that dialects subscribe at the LAN's broker */
 
 #endif

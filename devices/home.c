@@ -126,6 +126,8 @@ static int create_dialects(struct home *home, const struct home_settings *settin
                                     ? settings->homeassistant_prefix
                                     : NULL,
         .homeassistant_birth = settings->homeassistant_birth,
+        .zigbee2mqtt_topics = settings->zigbee2mqtt_topics,
+        .zigbee2mqtt_hex_topics = settings->zigbee2mqtt_hex_topics,
     };
     for (size_t i = 0; home->count < DIALECTS_MAX && (dialect = dialect_at(i)); i++) {
         home->contexts[home->count] = dialect->create(&home->host);

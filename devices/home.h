@@ -30,6 +30,8 @@ struct home_settings {
     bool device_credentials; /* the broker holds each device to its own topics (its ACL): identity grade B */
     const char *homeassistant_prefix; /* of discovery topics; NULL or "": not listened to */
     enum homeassistant_birth homeassistant_birth;
+    const char *zigbee2mqtt_topics; /* these two as in devices/dialects/dialect.h; both outlive the home */
+    const char *zigbee2mqtt_hex_topics;
 };
 
 /* Settings are copied as far as they are needed later. */

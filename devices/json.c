@@ -99,6 +99,65 @@ cJSON *json_parse(const uint8_t *data, size_t len, struct error *err)
     return json;
 }
 
+int json_items_begin(struct json_items *items, const uint8_t *data, size_t len, size_t max_bytes,
+                     struct error *err)
+{
+    struct str text;
+
+    if (len > max_bytes)
+        return error_set(err, ERROR_INVALID_ARGUMENTS, NULL, "JSON of %zu bytes: the limit is %zu", len,
+                         max_bytes);
+    text = str_trim((struct str){(const char *)data, len});
+    if (text.len < 2 || text.data[0] != '[' || text.data[text.len - 1] != ']')
+        return error_set(err, ERROR_INVALID_ARGUMENTS, NULL, "JSON is no array");
+    *items = (struct json_items){(const uint8_t *)text.data, text.len - 1, 1};
+    return 0;
+}
+
+/* Where the value that begins at items->at ends: at a comma of the array itself, or at its end. */
+static size_t item_end(const struct json_items *items)
+{
+    bool in_string = false;
+    unsigned depth = 0;
+    size_t at;
+
+    for (at = items->at; at < items->len; at++) {
+        uint8_t c = items->data[at];
+
+        if (in_string && c == '\\')
+            at++;
+        else if (c == '"')
+            in_string = !in_string;
+        else if (in_string)
+            continue;
+        else if (c == '{' || c == '[')
+            depth++;
+        else if ((c == '}' || c == ']') && depth-- == 0)
+            return SIZE_MAX;
+        else if (c == ',' && depth == 0)
+            break;
+    }
+    return in_string || depth ? SIZE_MAX : at;
+}
+
+int json_items_next(struct json_items *items, struct str *ret_item, struct error *err)
+{
+    const char *text = (const char *)items->data;
+    bool first = items->at == 1;
+    size_t end;
+
+    if (items->at > items->len)
+        return 0;
+    end = item_end(items);
+    if (end != SIZE_MAX)
+        *ret_item = str_trim((struct str){text + items->at, end - items->at});
+    if (end == SIZE_MAX || (ret_item->len == 0 && !(first && end == items->len)))
+        return error_set(err, ERROR_INVALID_ARGUMENTS, NULL, "JSON array is malformed after byte %zu",
+                         items->at);
+    items->at = end + 1;
+    return ret_item->len > 0;
+}
+
 const cJSON *json_member(const cJSON *object, const char *name)
 {
     return cJSON_IsObject(object) ? cJSON_GetObjectItemCaseSensitive(object, name) : NULL;

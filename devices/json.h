@@ -14,9 +14,24 @@
 
 #include "base/buf.h"
 #include "base/error.h"
+#include "base/str.h"
 
 /* One JSON value and nothing after it. NULL: err says what is wrong with it. */
 cJSON *json_parse(const uint8_t *data, size_t len, struct error *err);
+
+/*
+ * The items of an array one at a time, so that a long array costs no more memory than its largest item. The bytes are
+ * borrowed. json_items_begin(): -1 when it is no array, or longer than max_bytes.
+ */
+struct json_items {
+    const uint8_t *data;
+    size_t len;
+    size_t at;
+};
+int json_items_begin(struct json_items *items, const uint8_t *data, size_t len, size_t max_bytes,
+                     struct error *err);
+/* 1: *ret_item is the text of the next item, for json_parse(). 0: that was all. -1: the array is malformed. */
+int json_items_next(struct json_items *items, struct str *ret_item, struct error *err);
 
 /* The member of an object, or NULL. Names are compared exactly; of two members of one name the first counts. */
 const cJSON *json_member(const cJSON *object, const char *name);

@@ -267,6 +267,12 @@ void firmware_target_failed(struct firmware_target *target, bool transient, cons
     activate_failed(job, transient && job->state == JOB_TRANSFERRING, reason);
 }
 
+void firmware_target_deferred(struct firmware_target *target, bool deferred)
+{
+    if (target->job)
+        install_defer(target->job, deferred);
+}
+
 /* The job that the version which a target runs decides, or NULL. */
 static struct firmware_job *job_to_decide(const struct firmware_target *target)
 {

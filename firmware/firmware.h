@@ -80,13 +80,14 @@ enum firmware_slot_field {
     SLOT_BOOT_FAILURE_LOG,
 };
 
+struct firmware_release;
 struct firmware_target;
 
-/* One installation, handed to the target's dialect. Lives until the job leaves the target. */
+/* One installation, handed to the target's dialect. Lives for the call; the URL is good until the job leaves the target. */
 struct firmware_install {
     int slot; /* index into target->slots */
-    /* Single-device, expiring URL at the gateway; NULL with an offer or ops->takes_file. What follows its last slash may
-     * be replaced: the gateway takes any name there. */
+    /* Single-device, expiring URL at the gateway; NULL with an offer, or when there is none (ops->takes_file,
+     * takes_either). What follows its last slash may be replaced: the gateway takes any name there. */
     const char *url;
     const char *path;        /* the same image as a file; NULL when offer is set */
     const char *offer;       /* ask the device to update itself to this offer; NULL when url is set */
@@ -111,7 +112,10 @@ struct firmware_target_ops {
      * it was made to restart (again) now, false when it did restart. May be NULL (false).
      */
     bool (*restart)(struct firmware_target *target);
-    bool takes_file; /* installs from install->path: gets no URL */
+    bool takes_file;   /* installs from install->path: gets no URL */
+    bool takes_either; /* gets a URL when the gateway serves images, and does without otherwise */
+    /* What a fetched image says of itself, in place of the guess from its URL. -1: it is none. NULL: it says nothing. */
+    int (*inspect)(const char *path, struct firmware_release *release, struct error *err);
     /*
      * A part of a file's name ("-minimal"): the device may fetch, from beside its image, one with that in its name. It is
      * what another slot of the target holds under such a name, and 404 when none does. NULL: there is no such thing.
@@ -248,6 +252,11 @@ void firmware_target_detach(struct firmware_target *target);
 /* ---- what a dialect tells ---- */
 void firmware_target_online(struct firmware_target *target, bool online);
 void firmware_target_progress(struct firmware_target *target, unsigned percent);
+/*
+ * Who speaks for the device keeps the order until the device wakes: the transfer may take days to begin, as long as its
+ * window is open, and meanwhile gives its turn to others. false: it has begun.
+ */
+void firmware_target_deferred(struct firmware_target *target, bool deferred);
 /* The device has the image and restarts. */
 void firmware_target_transferred(struct firmware_target *target);
 /* The device says that it failed. transient: worth another try. */
@@ -357,7 +366,7 @@ struct firmware_job_info {
     uint32_t tries;
     struct firmware_origin origin;
     const char *waits_for; /* JOB_WAITING: "window", "device", "turn", "idle", "consent", "retry", "battery",
-                              "hub", "canary"; else "" */
+                              "hub", "canary"; JOB_TRANSFERRING: "device" while deferred; else "" */
     const char *url;       /* Download; else "" */
     const char *checksum_algorithm; /* of what was fetched, as the command named it or SHA-256; "" not yet */
     const char *checksum;           /* hexadecimal */

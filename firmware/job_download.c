@@ -65,7 +65,9 @@ static int ask_policy(struct firmware_job *job, struct firmware_image *image,
 
     if (!path)
         return error_set(err, ERROR_RESOURCES_EXCEEDED, job->url, "no memory to look at the image");
-    result = firmware->policy.verify_release(firmware->policy.ctx, job->target, &candidate, release, err);
+    result = job->target->ops->inspect ? job->target->ops->inspect(path, release, err) : 0;
+    if (result == 0)
+        result = firmware->policy.verify_release(firmware->policy.ctx, job->target, &candidate, release, err);
     free(path);
     return result;
 }

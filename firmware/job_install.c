@@ -14,6 +14,7 @@ enum {
     STALL_S = 180,
     REBOOT_S = 300,
     ASK_MS = 5 * 1000,
+    DEFER_S = 7 * 24 * 3600,
 };
 
 static uint32_t reboot_s(const struct firmware_target *target)
@@ -46,7 +47,9 @@ void install_leave(struct firmware_job *job)
     if (!job->installing)
         return;
     job->installing = false;
-    job->firmware->installs--;
+    if (!job->deferred)
+        job->firmware->installs--;
+    job->deferred = false;
     turn_changed(job->target);
     if (job->target->job == job)
         job->target->job = NULL;
@@ -87,7 +90,8 @@ static void on_served(void *ctx, uint64_t position)
 {
     struct firmware_job *job = ctx;
 
-    watch_stall(job);
+    if (!job->deferred)
+        watch_stall(job);
     /* The device's own figure counts once it has given one: what it was sent may still lie in buffers. */
     if (job->grant.size && job->device_percent < 0)
         job_set_progress(job, (unsigned)(position * 100 / job->grant.size));
@@ -133,8 +137,10 @@ static int grant_image(struct firmware_job *job, const struct firmware_slot *slo
     if (job->target->ops->takes_file)
         return 0;
     if (!firmware->serve_url || !*firmware->serve_url)
-        return error_set(err, ERROR_COMMAND_FAILURE, NULL,
-                         "the gateway serves no images to devices: lan_http_listen is not configured");
+        return job->target->ops->takes_either
+                   ? 0
+                   : error_set(err, ERROR_COMMAND_FAILURE, NULL,
+                               "the gateway serves no images to devices: lan_http_listen is not configured");
     job->grant.progress = on_served;
     job->grant.ctx = job;
     return serve_grant(&firmware->serve, &job->grant, firmware->serve_url, slot->name, path,
@@ -276,13 +282,54 @@ void install_begin(struct firmware_job *job)
 
 void install_progress(struct firmware_job *job, unsigned percent)
 {
-    if (job->state != JOB_TRANSFERRING || (int)percent <= job->device_percent)
+    if (job->state != JOB_TRANSFERRING || (int)percent <= job->device_percent || job->deferred)
         return;
     if (job->device_percent < 0)
         job->progress = 0; /* what was served so far is no figure any more */
     job->device_percent = (int)percent;
     watch_stall(job);
     job_set_progress(job, percent);
+}
+
+static void on_overslept(struct timer *timer, void *ctx)
+{
+    struct firmware_job *job = ctx;
+    struct firmware_target *target = job->target;
+
+    (void)timer;
+    if (target->ops->abort)
+        target->ops->abort(target);
+    activate_failed(job, true,
+                    "the device did not wake in time to take the image; wake it, or give more time");
+}
+
+/* Not before it wakes, not after its window: what the operator allowed holds for the device that sleeps, too. */
+static void watch_sleep(struct firmware_job *job)
+{
+    uint64_t patience_s = DEFER_S;
+    struct window_now now;
+
+    window_at(job->windows, job->window_count, job->used_windows, job_elapsed(job), &now);
+    if (now.next_s < patience_s)
+        patience_s = now.next_s;
+    job_wait_ms(job, patience_s * 1000, on_overslept);
+}
+
+void install_defer(struct firmware_job *job, bool deferred)
+{
+    if (job->state != JOB_TRANSFERRING || job->deferred == deferred)
+        return;
+    job->deferred = deferred;
+    job->waits_for = deferred ? WAITS_DEVICE : WAITS_NOT;
+    firmware_tell(job->firmware, FIRMWARE_JOB_CHANGED, job->target, job->slot, job);
+    if (!deferred) {
+        job->firmware->installs++; /* its turn is when it wakes, whoever else has one */
+        watch_stall(job);
+        return;
+    }
+    job->firmware->installs--;
+    watch_sleep(job);
+    firmware_reconsider(job->firmware);
 }
 
 /* ---- Rebooting, Confirming ---- */

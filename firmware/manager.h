@@ -60,7 +60,8 @@ struct firmware_job {
     bool unsure;    /* the device may be at it still, though nobody waits for it: a stall, a crash (stored) */
     bool resumed;   /* this life found it in the store */
     bool was_offline; /* since the device has the image (stored) */
-    bool installing;  /* counted in the manager's installs */
+    bool installing;  /* has the target; counted in the manager's installs unless deferred */
+    bool deferred;    /* waits for the device to wake: others may have the turn */
 
     /* What the command said (stored). */
     char *originator;
@@ -239,6 +240,7 @@ void install_watch_return(struct firmware_job *job);
 void install_leave(struct firmware_job *job);
 void install_online(struct firmware_job *job, bool online);
 void install_progress(struct firmware_job *job, unsigned percent);
+void install_defer(struct firmware_job *job, bool deferred);
 void install_transferred(struct firmware_job *job);
 void install_interim(struct firmware_job *job, const char *version);
 void install_version(struct firmware_job *job, const char *name, const char *version);

@@ -266,7 +266,7 @@ static bool waits_for_hub(const struct firmware_job *job)
     if (!job->target->dependents || !job->firmware->installs)
         return false;
     for (const struct firmware_job *other = job->firmware->jobs; other; other = other->next)
-        if (other->installing && hangs_on(other->target, job->target))
+        if (other->installing && !other->deferred && hangs_on(other->target, job->target))
             return true;
     return false;
 }
@@ -283,7 +283,8 @@ static bool has_room(const struct firmware_job *job)
     if (!group)
         return true;
     for (const struct firmware_job *other = firmware->jobs; other; other = other->next)
-        if (other->installing && other->target->group && strcmp(other->target->group, group) == 0)
+        if (other->installing && !other->deferred && other->target->group &&
+            strcmp(other->target->group, group) == 0)
             return false;
     return true;
 }

@@ -56,6 +56,8 @@ struct dialect_host {
     bool device_credentials;          /* the broker holds each device to its own topics: grade B */
     const char *homeassistant_prefix; /* of discovery topics; NULL: that dialect is off */
     enum homeassistant_birth homeassistant_birth;
+    const char *zigbee2mqtt_topics;     /* base topics, comma-separated; NULL: none */
+    const char *zigbee2mqtt_hex_topics; /* those that get images inside messages; "*": all; NULL: none */
 };
 
 struct dialect {

@@ -10,7 +10,7 @@ DEPENDS = "libuv openssl sqlite3 curl cjson"
 
 inherit autotools pkgconfig systemd useradd
 
-PACKAGECONFIG ??= "mqtt websocket uds avahi homeassistant shelly tasmota tools"
+PACKAGECONFIG ??= "mqtt websocket uds avahi homeassistant shelly tasmota zigbee2mqtt tools"
 PACKAGECONFIG[mqtt] = ",--without-mqtt,mosquitto"
 PACKAGECONFIG[websocket] = ",--without-websocket,libwebsockets"
 PACKAGECONFIG[uds] = ",--without-uds"
@@ -18,6 +18,7 @@ PACKAGECONFIG[avahi] = ",--without-avahi,avahi"
 PACKAGECONFIG[homeassistant] = ",--without-homeassistant"
 PACKAGECONFIG[shelly] = ",--without-shelly"
 PACKAGECONFIG[tasmota] = ",--without-tasmota"
+PACKAGECONFIG[zigbee2mqtt] = ",--without-zigbee2mqtt"
 PACKAGECONFIG[tools] = ",--without-tools"
 
 EXTRA_OECONF = "--disable-tests --with-systemd=${systemd_system_unitdir}"
