@@ -86,6 +86,11 @@ void firmware_target_progress(struct firmware_target *target, unsigned percent)
     note(log_of(target), "progress %u; ", percent);
 }
 
+void firmware_target_deferred(struct firmware_target *target, bool deferred)
+{
+    note(log_of(target), deferred ? "deferred; " : "begun; ");
+}
+
 void firmware_target_transferred(struct firmware_target *target)
 {
     note(log_of(target), "transferred; ");
@@ -238,7 +243,8 @@ void fake_home_init(struct fake_home *home, const struct dialect *dialect, struc
                                        .timers = &home->timers,
                                        .clock = &home->clock,
                                        .lan = &home->lan,
-                                       .source = "homepatch"};
+                                       .source = "homepatch",
+                                       .zigbee2mqtt_topics = "zigbee2mqtt, attic/z2m"};
     home->dialect = dialect;
     if (dialect)
         home->ctx = dialect->create(&home->host);

@@ -2,6 +2,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -176,12 +177,49 @@ static void quoting(void **state)
     buf_done(&buf);
 }
 
+/* "1|two|" for the items of an array, "!" at the end for one that is malformed. */
+static const char *items_of(const char *text, char to[128])
+{
+    struct json_items items;
+    struct str item;
+    int more;
+
+    to[0] = '\0';
+    if (json_items_begin(&items, (const uint8_t *)text, strlen(text), 64, NULL) < 0)
+        return strcpy(to, "none");
+    while ((more = json_items_next(&items, &item, NULL)) > 0)
+        snprintf(to + strlen(to), 128 - strlen(to), "%.*s|", (int)item.len, item.data);
+    return more < 0 ? strcat(to, "!") : to;
+}
+
+static void items(void **state)
+{
+    char to[128];
+
+    (void)state;
+    assert_string_equal(items_of("[]", to), "");
+    assert_string_equal(items_of(" [ ] ", to), "");
+    assert_string_equal(items_of("[1, {\"a\":[2,3]},\"x,]\\\"\"]", to), "1|{\"a\":[2,3]}|\"x,]\\\"\"|");
+    assert_string_equal(items_of("{}", to), "none");
+    assert_string_equal(items_of("", to), "none");
+    assert_string_equal(items_of("[", to), "none");
+    assert_string_equal(items_of("[1,]", to), "1|!");
+    assert_string_equal(items_of("[,1]", to), "!");
+    assert_string_equal(items_of("[1,,2]", to), "1|!");
+    assert_string_equal(items_of("[1]]", to), "!");
+    assert_string_equal(items_of("[{]", to), "!");
+    assert_string_equal(items_of("[\"]", to), "!");
+    assert_string_equal(items_of("[\"\\]", to), "!");
+    assert_string_equal(items_of("[1111111111111111111111111111111111111111111111111111111111111111]", to),
+                        "none");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(refused), cmocka_unit_test(accepted), cmocka_unit_test(depth),
         cmocka_unit_test(values),  cmocka_unit_test(size),     cmocka_unit_test(getters),
-        cmocka_unit_test(quoting),
+        cmocka_unit_test(quoting), cmocka_unit_test(items),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

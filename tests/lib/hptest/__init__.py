@@ -17,7 +17,7 @@ from .agent import ENDPOINT_ID, FULL_ACCESS, UNTRUSTED, Agent
 from .broker import Broker
 from .controller import Controller, UspError
 from .image_server import ImageServer
-from .images import MODELS, write_image
+from .images import MODELS, write_image, write_zigbee_image
 from .pki import Pki
 from .process import (
     Process,
@@ -46,6 +46,7 @@ __all__ = [
     "ImageServer",
     "MODELS",
     "write_image",
+    "write_zigbee_image",
     "Pki",
     "Process",
     "TestTimeout",

@@ -4,6 +4,7 @@
 import hashlib
 import json
 import random
+import struct
 import zipfile
 
 # What simulated devices there are: product code -> (app, device id prefix).
@@ -35,4 +36,26 @@ def write_image(path, model, version, size=65536, seed=1):
         z.writestr(zipfile.ZipInfo("app.bin"), part)
     with open(path, "rb") as f:
         data = f.read()
+    return hashlib.sha256(data).hexdigest(), len(data)
+
+
+# Simulated Zigbee products: model id -> (manufacturer code, image type).
+ZIGBEE_MODELS = {
+    "LMN-E27-W": (0x12F1, 0x0101),
+    "HLD.door.s1": (0x12F2, 0x0010),
+    "LMN-PLUG": (0x12F1, 0x0202),
+    "WT-07": (0x12F3, 0x0700),
+}
+
+
+def write_zigbee_image(path, model, version, size=20000, magic=0x0BEEF11E):
+    """Writes a Zigbee OTA file with one element; returns (sha256 hex, byte count)."""
+    manufacturer, kind = ZIGBEE_MODELS[model]
+    part = random.Random(f"{model}{version}").randbytes(size)
+    head = struct.pack(
+        "<IHHHHHIH32sI", magic, 0x0100, 56, 0, manufacturer, kind, version, 2, b"test", 56 + 6 + size
+    )
+    data = head + struct.pack("<HI", 0, size) + part
+    with open(path, "wb") as f:
+        f.write(data)
     return hashlib.sha256(data).hexdigest(), len(data)
