@@ -1,7 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""The demonstration that ./quickstart runs: a home of twelve simulated devices, half of them on MQTT and half on WebSocket,
-the agent, two brokers, an https image server and two controllers, one over MQTT with TLS and one over WebSocket with TLS.
+"""The demonstration that ./quickstart runs: a home of two dozen simulated devices of all dialects (kinds.py), the agent, two brokers, an https image server and two controllers, one over MQTT with TLS and one over WebSocket with TLS.
 Both controllers speak through protoc's encoder, not the agent's. Everything is on loopback, in one temporary directory."""
 
 import argparse
@@ -17,11 +16,9 @@ import time
 TOP = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(TOP / "tests" / "lib"))
 from hptest import (Agent, Broker, Cleanup, Controller, ImageServer, MqttTransport, Pki, SimHome,  # noqa: E402
-                    WsClientTransport, build_dir, wait_until, write_image)
+                    WsClientTransport, build_dir, wait_until)
+from kinds import DEVICES, KINDS, kind_of  # noqa: E402
 
-DEVICES = 12
-NEW_VERSION, NEXT_VERSION = "2.1.0", "2.2.0"
-IMAGE_BYTES = 1 << 20
 FETCH_RATE = 400_000        # bytes per second of each transfer, so that there is progress to see
 CANARY_SOAK_S = 3           # of each model one device goes first; minutes in a real home
 # Now, and once: the device that will fail is not tried again.
@@ -48,7 +45,9 @@ class Device:
     def __init__(self, path, values):
         self.path = path
         self.name = values["Name"] or path
-        self.transport = values["ProxyProtocol"].rsplit("-", 1)[-1]
+        self.protocol = values["ProxyProtocol"].split("_", 2)[-1]
+        self.kind = kind_of(values)
+        self.values = values
         self.model = values["DeviceInfo.ModelName"]
         self.before = values["DeviceInfo.SoftwareVersion"]
         self.after = ""
@@ -78,14 +77,14 @@ class Home:
         self.images = self.cleanup.add(ImageServer(tls=self.server))
         self.published = {}
 
-    def publish(self, model, version=NEW_VERSION):
-        """Puts an image of a model on the image server; (URL, SHA-256, size)."""
-        if model not in self.published:
-            file = self.dir / f"{model}-{version}.zip"
-            digest, size = write_image(file, model, version, size=IMAGE_BYTES)
+    def publish(self, device, version):
+        """Puts an image for a device and its like on the image server; (URL, SHA-256, size)."""
+        key = (*device.kind.group(device.values), version)
+        if key not in self.published:
+            file, digest, size = device.kind.image(self.dir, device.values, version)
             self.images.add(f"/{file.name}", file, rate=FETCH_RATE)
-            self.published[model] = (f"{self.images.https_url}/{file.name}", digest, size)
-        return self.published[model]
+            self.published[key] = (f"{self.images.https_url}/{file.name}", digest, size)
+        return self.published[key]
 
     def gateway_agent(self):
         self.agent = Agent(self.dir, log_level="info")
@@ -95,6 +94,7 @@ class Home:
         self.agent.tls(self.ca, *self.gateway)
         self.agent.lan(self.lan_broker.port)
         self.agent.conf["parallel_installs"] = DEVICES // 2
+        self.agent.conf["transfer_timeout"] = 60
         self.agent.conf["canary_soak"] = CANARY_SOAK_S
         self.cleanup.add(self.agent.start())
         tls = (self.ca, *self.operator)
@@ -106,13 +106,24 @@ class Home:
         self.b.connect()
 
     def devices(self):
-        half = DEVICES // 2
+        shelly = {kind.protocol.rsplit("-")[-1]: kind.count for kind in KINDS if kind.family == "shelly"}
+        others = [kind for kind in KINDS if kind.family != "shelly"]
         self.sim = self.cleanup.add(SimHome(
-            self.dir, "--mqtt-devices", half, "--websocket-devices", DEVICES - half,
+            self.dir, "--mqtt-devices", shelly["MQTT"], "--websocket-devices", shelly["WebSocket"],
+            *(word for kind in others for word in ("--with", f"{kind.family}={kind.count}")),
             "--fetch-rate", FETCH_RATE, mqtt_port=self.lan_broker.port,
             websocket_port=self.agent.lan_websocket_port, reboot_ms=1500).start())
         self.sim.wait_online(DEVICES)
-        self.models = sorted({d["model"] for d in self.sim.devices()})
+        for kind in others:
+            if kind.offered:
+                self.sim.command("offer", kind.family, kind.new)
+
+    def truth(self, device):
+        """The device itself, as it is simulated."""
+        for sim in self.sim.devices():
+            if device.name in (sim["id"], sim.get("name")) or device.name.endswith(sim["id"].split("_")[-1]):
+                return sim
+        raise AssertionError(f"{device.name} is not simulated")
 
 
 def inventory(controller):
@@ -121,7 +132,7 @@ def inventory(controller):
     for path, value in controller.get("Device.ProxiedDevice.").items():
         table, number, name = path.removeprefix("Device.").split(".", 2)
         rows.setdefault(f"Device.{table}.{number}.", {})[name] = value
-    return [Device(path, values) for path, values in rows.items() if values.get("DeviceInfo.SoftwareVersion")]
+    return [Device(path, values) for path, values in rows.items() if kind_of(values)]
 
 
 def wait_inventory(controller):
@@ -161,7 +172,11 @@ class Operator:
             self.end(device, str(problem))
 
     def download(self, device):
-        url, digest, size = self.home.publish(device.model)
+        """What the maker offers is there already; anything else is fetched into a slot that is free."""
+        if device.kind.offered:
+            device.slot = wait_until(lambda: self.offered(device), 30, f"offer for {device.name}")
+            return
+        url, digest, size = self.home.publish(device, device.kind.new)
         values = self.controller.get(device.path + "DeviceInfo.FirmwareImage.")
         device.slot = next(p for p, v in values.items() if p.endswith(".Status") and v == "NoImage").removesuffix("Status")
         device.phase = "Download()"
@@ -169,8 +184,14 @@ class Operator:
             "URL": url, "AutoActivate": False, "FileSize": size, "CheckSumAlgorithm": "SHA-256",
             "CheckSum": digest}, f"{self.name}-download-{device.path}")
 
+    def offered(self, device):
+        values = self.controller.get(device.path + "DeviceInfo.FirmwareImage.")
+        return next((p.removesuffix("Status") for p, v in values.items()
+                     if p.endswith(".Status") and v == "Available"), None)
+
     def activate(self, device):
-        self.complete(device, f"{self.name}-download-{device.path}")
+        if not device.kind.offered:
+            self.complete(device, f"{self.name}-download-{device.path}")
         device.phase, device.state, device.progress = "Activate()", "", 0
         self.controller.operate(f"{device.slot}Activate()", WINDOW, f"{self.name}-activate-{device.path}")
 
@@ -181,7 +202,7 @@ class Operator:
 
     def complete(self, device, key):
         """Waits for the OperationComplete; a failure raises the agent's own words."""
-        done = wait_until(lambda: self.results.get(key), 60, f"OperationComplete of {device.phase}")
+        done = wait_until(lambda: self.results.get(key), 90, f"OperationComplete of {device.phase}")
         if done.WhichOneof("operation_resp") == "cmd_failure":
             raise AssertionError(f"{done.cmd_failure.err_msg} ({done.cmd_failure.err_code})")
 
@@ -206,7 +227,7 @@ class Operator:
 def bar(device):
     percent = 100 if device.state == "updated" else device.progress
     state = device.state if device.done else f"{device.phase} {device.state}"
-    text = f"{device.name:<28} {device.transport:<10} [{'#' * (percent // 5):<20}] {percent:3} %  {state}"
+    text = f"{device.name:<28} {device.protocol:<18} [{'#' * (percent // 5):<20}] {percent:3} %  {state}"
     return paint("31" if device.fault else "32" if device.done else "0", text)
 
 
@@ -237,17 +258,16 @@ def watch(operators):
 def summary(home, devices, victim, seconds):
     """The closing words, and whether all went as it should: the devices themselves are asked, not only the agent."""
     title("Summary")
-    truth = {d["id"]: d["version"] for d in home.sim.devices()}
     good = True
     for device in devices:
+        runs = home.truth(device)["version"]
         if device is victim:
-            as_expected = bool(device.fault) and truth.get(device.name, device.before) == device.before
+            as_expected = bool(device.fault) and runs == device.before
         else:
-            as_expected = not device.fault and device.after == NEW_VERSION
+            as_expected = not device.fault and device.after == device.kind.new and runs == device.kind.new
         good = good and as_expected
         end = paint("31", "FAILED  " + device.fault) if device.fault else paint("32", "updated")
-        say(f"{device.name:<28} {device.transport:<10} {device.before:>8} -> {device.after or device.before:<8} {end}")
-    good = good and sorted(truth.values()).count(NEW_VERSION) == len(devices) - 1
+        say(f"{device.name:<28} {device.protocol:<18} {device.before:>8} -> {device.after or device.before:<8} {end}")
     updated = sum(not d.fault for d in devices)
     gets = sum(home.images.count(path) for path in home.images.paths)
     say("")
@@ -275,28 +295,30 @@ def demonstrate(home):
     devices = wait_inventory(home.a)
     assert sorted(d.path for d in wait_inventory(home.b)) == sorted(d.path for d in devices)
     for device in devices:
-        say(f"{device.name:<28} {device.model:<16} {device.before:<10} {device.transport:<10} {device.path}")
+        say(f"{device.name:<28} {device.model:<16} {device.before:<10} {device.protocol:<18} {device.path}")
 
-    title(f"Updating to {NEW_VERSION}: Download(), then Activate()")
-    by_mqtt = [d for d in devices if d.transport == "MQTT"]
-    by_websocket = [d for d in devices if d.transport != "MQTT"]
-    victim = by_websocket[-1]
+    title("Updating: Download(), then Activate(); what makers offer is activated as it is")
+    first = [d for d in devices if d.protocol in ("Shelly-MQTT", "Tasmota-MQTT", "Zigbee2MQTT")]
+    second = [d for d in devices if d not in first]
+    victim = [d for d in second if d.kind.family == "shelly"][-1]
     home.sim.fault(victim.name, "fails")
     say(f"({victim.name} will give up in the middle of it)")
     begin = time.monotonic()
-    operators = [Operator(home, home.a, "a", by_mqtt), Operator(home, home.b, "b", by_websocket)]
+    operators = [Operator(home, home.a, "a", first), Operator(home, home.b, "b", second)]
     for operator in operators:
         operator.thread.start()
     watch(operators)
-    return summary(home, devices, victim, time.monotonic() - begin), victim
+    return summary(home, devices, victim, time.monotonic() - begin), devices, victim
 
 
-def serve(home, victim):
+def serve(home, devices, victim):
     """Mends the device that failed, puts newer images on the image server, says what to try, and waits."""
     home.sim.fault(victim.name, "none")
-    mended = home.published[victim.model][0]
-    home.published.clear()
-    images = {model: home.publish(model, NEXT_VERSION)[0] for model in home.models}
+    mended = home.publish(victim, victim.kind.new)[0]
+    newer = {device.model: home.publish(device, device.kind.next)[0] for device in devices if not device.kind.offered}
+    for kind in KINDS:
+        if kind.offered:
+            home.sim.command("offer", kind.family, kind.next)
     number = victim.path.rstrip(".").rsplit(".", 1)[-1]
     title("The home goes on running. In another terminal:")
     say(f"export PATH={build_dir()}:$PATH HOMEPATCH_SOCKET={home.socket}")
@@ -304,8 +326,8 @@ def serve(home, victim):
     say(f"homepatch download {number} {mended} --activate     # the one that failed, mended now")
     say(f"homepatch doctor --config {home.agent.conf_file}")
     say("")
-    say(f"Images of {NEXT_VERSION}, for `homepatch download --all --model MODEL URL`, then `homepatch activate --all`:")
-    for model, url in images.items():
+    say("Newer images, for `homepatch download --all --model MODEL URL`, then `homepatch activate --all`:")
+    for model, url in newer.items():
         say(f"  {model:<14} {url}")
     say("Ctrl-C ends it.")
     try:
@@ -324,9 +346,9 @@ def main():
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         home = Home(directory, cleanup)
-        good, victim = demonstrate(home)
+        good, devices, victim = demonstrate(home)
         if args.serve:
-            serve(home, victim)
+            serve(home, devices, victim)
     except AssertionError as problem:
         print(paint("31", f"\nquickstart: {problem}"), file=sys.stderr)
     finally:

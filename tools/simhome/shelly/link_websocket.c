@@ -8,6 +8,7 @@
 #include <libwebsockets.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "base/buf.h"
 #include "tools/simhome/shelly/shelly.h"
@@ -211,10 +212,12 @@ static void websocket_close(struct shelly_link *link)
 {
     timer_cancel(timers_of(link), &link->retry);
     link->closed = true;
-    if (link->wsi)
-        lws_set_timeout(link->wsi, PENDING_TIMEOUT_USER_OK, LWS_TO_KILL_ASYNC);
-    else
+    if (!link->wsi) {
         link_free(link);
+        return;
+    }
+    shutdown(lws_get_socket_fd(link->wsi), SHUT_RDWR); /* the library would take some seconds to get to it */
+    lws_set_timeout(link->wsi, PENDING_TIMEOUT_USER_OK, LWS_TO_KILL_ASYNC);
 }
 
 static void websocket_send(struct shelly_link *link, const char *peer, const char *text, size_t len,
