@@ -21,7 +21,10 @@ enum {
     DIRECTORY_MODE = 0750,
     GRACE_MS = 300, /* for answers on their way when the program is to end */
     EID_BYTES = 256,
+    INSTANCE_ID_MAX = 50, /* R-ARC.6 */
 };
+
+static const char LAN_SUFFIX[] = "-lan";
 
 /* ---- the end ---- */
 
@@ -194,6 +197,21 @@ static void name_protocols(struct local_agent *local)
     }
 }
 
+/* Towards devices the gateway is a controller, with a name of its own. R-ARC.6, R-ARC.0: where "-lan" makes the instance-id
+ * too long, it has the agent's. */
+static int name_lan_controller(struct agent *agent, const char *endpoint_id)
+{
+    const char *configured = agent->config->lan_usp_endpoint_id;
+    const char *instance = strrchr(endpoint_id, ':');
+    char eid[EID_BYTES];
+
+    snprintf(eid, sizeof(eid), "%s%s", endpoint_id,
+             strlen(instance ? instance + 1 : endpoint_id) + strlen(LAN_SUFFIX) <= INSTANCE_ID_MAX
+                 ? LAN_SUFFIX
+                 : "");
+    return str_replace(&agent->lan_endpoint_id, configured ? configured : eid);
+}
+
 /* R-ARC.2a: without a configured Endpoint ID it is os::<OUI>-<serial number>, what is not allowed in it escaped. */
 static int set_identity(struct agent *agent, struct error *err)
 {
@@ -230,7 +248,8 @@ static int set_identity(struct agent *agent, struct error *err)
                          "Device.LocalAgent.EndpointID is %s: %s", local->endpoint_id, why.message);
     if (usp_endpoint_id_is_trial(str_of(local->endpoint_id)))
         log_warning("%s: Endpoint IDs of this scheme are for trials, not for production", local->endpoint_id);
-    if (usp_set_endpoint_id(agent->usp, local->endpoint_id) < 0)
+    if (usp_set_endpoint_id(agent->usp, local->endpoint_id) < 0 ||
+        name_lan_controller(agent, local->endpoint_id) < 0)
         return error_set(err, ERROR_RESOURCES_EXCEEDED, NULL, "out of memory");
     return 0;
 }
@@ -337,6 +356,19 @@ static enum homeassistant_birth homeassistant_birth(const char *word)
                                         : HOMEASSISTANT_BIRTH_AUTO;
 }
 
+/* A certificate for the LAN, or else the one that controllers see. */
+static struct tls_settings lan_tls(const struct agent_config *config)
+{
+    bool own = config->lan_websocket_tls_certificate_file != NULL;
+
+    /* Not the CA of controllers: who may manage the gateway is no device for that. */
+    return (struct tls_settings){
+        .ca_file = config->lan_device_ca_file,
+        .certificate_file = own ? config->lan_websocket_tls_certificate_file : config->tls_certificate_file,
+        .key_file = own ? config->lan_websocket_tls_key_file : config->tls_key_file,
+    };
+}
+
 static struct home_settings home_settings(const struct agent *agent)
 {
     const struct agent_config *config = agent->config;
@@ -345,8 +377,15 @@ static struct home_settings home_settings(const struct agent *agent)
         .mqtt_broker = config->lan_mqtt_broker,
         .mqtt_username = config->lan_mqtt_username,
         .mqtt_password = config->lan_mqtt_password,
+        .mqtt_tls = config->lan_mqtt_tls,
+        .mqtt_tls_settings = {.ca_file = config->lan_mqtt_tls_ca_file ? config->lan_mqtt_tls_ca_file
+                                                                      : config->tls_ca_file,
+                              .certificate_file = config->lan_mqtt_tls_certificate_file,
+                              .key_file = config->lan_mqtt_tls_key_file},
         .websocket_listen = config->lan_websocket_listen,
-        .tls = tls_of(config),
+        .websocket_tls = config->lan_websocket_tls,
+        .websocket_tls_settings = lan_tls(config),
+        .endpoint_id = agent->lan_endpoint_id,
         .device_credentials = config->lan_device_credentials,
         .gateway = agent->gateway ? firmware_gateway_target(agent->gateway) : NULL,
         .homeassistant_prefix = config->lan_homeassistant_prefix,
@@ -519,4 +558,5 @@ void agent_done(struct agent *agent)
     loop_done(&agent->loop);
     tls_trust_free(agent->trust);
     free(agent->serve_url);
+    free(agent->lan_endpoint_id);
 }

@@ -35,6 +35,7 @@ struct agent {
     struct boot_image boot_image;
     uv_signal_t signals[3];
     struct timer grace;
+    char *lan_endpoint_id; /* as a controller of devices */
     char *serve_url;
     bool signals_open;
     bool restart;       /* start anew after the loop ended */

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/conf.h"
+#include "usp/address.h"
 
 enum key_type {
     KEY_TEXT,
@@ -51,7 +52,16 @@ static const struct key keys[] = {
     KEY(lan_device_credentials, KEY_BOOLEAN, "false", .min = 0),
     KEY(lan_homeassistant_prefix, KEY_TOPIC, "homeassistant", .max = 64),
     KEY(lan_homeassistant_birth, KEY_BIRTH, "auto", .min = 0),
+    KEY(lan_mqtt_tls, KEY_BOOLEAN, "false", .min = 0),
+    KEY(lan_mqtt_tls_ca_file, KEY_TEXT, NULL, .min = 0),
+    KEY(lan_mqtt_tls_certificate_file, KEY_TEXT, NULL, .min = 0),
+    KEY(lan_mqtt_tls_key_file, KEY_TEXT, NULL, .min = 0),
     KEY(lan_websocket_listen, KEY_TEXT, NULL, .min = 0),
+    KEY(lan_websocket_tls, KEY_BOOLEAN, "false", .min = 0),
+    KEY(lan_websocket_tls_certificate_file, KEY_TEXT, NULL, .min = 0),
+    KEY(lan_websocket_tls_key_file, KEY_TEXT, NULL, .min = 0),
+    KEY(lan_device_ca_file, KEY_TEXT, NULL, .min = 0),
+    KEY(lan_usp_endpoint_id, KEY_TEXT, NULL, .min = 0),
     KEY(lan_http_listen, KEY_TEXT, NULL, .min = 0),
     KEY(lan_http_url, KEY_TEXT, NULL, .min = 0),
     KEY(zigbee2mqtt_topics, KEY_TOPICS, "zigbee2mqtt", .min = 0),
@@ -189,6 +199,32 @@ static int apply_line(struct agent_config *config, const char *file, const struc
                       (int)(line->key.len > 60 ? 60 : line->key.len), line->key.data);
 }
 
+/* What only works together. */
+static int check_tls(const struct agent_config *config, const char *file, struct error *err)
+{
+    const struct {
+        const char *name;
+        const char *certificate_file;
+        const char *key_file;
+    } pairs[] = {
+        {"tls", config->tls_certificate_file, config->tls_key_file},
+        {"lan_mqtt_tls", config->lan_mqtt_tls_certificate_file, config->lan_mqtt_tls_key_file},
+        {"lan_websocket_tls", config->lan_websocket_tls_certificate_file, config->lan_websocket_tls_key_file},
+    };
+
+    for (size_t i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++)
+        if (!pairs[i].certificate_file != !pairs[i].key_file)
+            return error_set(err, ERROR_INVALID_CONFIGURATION, file,
+                             "%s_certificate_file and %s_key_file go together: only one is set",
+                             pairs[i].name, pairs[i].name);
+    if (config->lan_websocket_tls && !config->lan_websocket_tls_certificate_file &&
+        !config->tls_certificate_file)
+        return error_set(err, ERROR_INVALID_CONFIGURATION, file,
+                         "lan_websocket_tls needs a certificate: set lan_websocket_tls_certificate_file and "
+                         "lan_websocket_tls_key_file");
+    return 0;
+}
+
 int agent_config_read(struct agent_config *config, const char *file, struct error *err)
 {
     struct conf_line *lines;
@@ -203,9 +239,12 @@ int agent_config_read(struct agent_config *config, const char *file, struct erro
     for (; lines; lines = lines->next)
         if (apply_line(config, file, lines, err) < 0)
             return -1;
-    if (!config->tls_certificate_file != !config->tls_key_file)
+    if (check_tls(config, file, err) < 0)
+        return -1;
+    if (config->lan_usp_endpoint_id && !usp_endpoint_id_valid(str_of(config->lan_usp_endpoint_id)))
         return error_set(err, ERROR_INVALID_CONFIGURATION, file,
-                         "tls_certificate_file and tls_key_file go together: only one is set");
+                         "lan_usp_endpoint_id: \"%s\" is no Endpoint ID such as os::012345-GW1",
+                         config->lan_usp_endpoint_id);
     if (config->dhcp_dir && config->dhcp_dir[0] != '/')
         return error_set(err, ERROR_INVALID_CONFIGURATION, file, "dhcp_dir: \"%s\" does not begin with /",
                          config->dhcp_dir);

@@ -28,7 +28,16 @@ struct agent_config {
     bool lan_device_credentials;
     const char *lan_homeassistant_prefix;
     const char *lan_homeassistant_birth;
+    bool lan_mqtt_tls;
+    const char *lan_mqtt_tls_ca_file;
+    const char *lan_mqtt_tls_certificate_file;
+    const char *lan_mqtt_tls_key_file;
     const char *lan_websocket_listen;
+    bool lan_websocket_tls;
+    const char *lan_websocket_tls_certificate_file;
+    const char *lan_websocket_tls_key_file;
+    const char *lan_device_ca_file; /* who signs the certificates of devices */
+    const char *lan_usp_endpoint_id;
     const char *lan_http_listen;
     const char *lan_http_url;
     const char *zigbee2mqtt_topics;

@@ -12,6 +12,7 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "datamodel/device/certificate.h"
+#include "usp/address.h"
 
 static const char CONTENT_TYPE[] = "usp.msg";
 
@@ -48,7 +49,7 @@ static int send_record(struct usp_channel *channel, const char *topic, struct bu
     if (!carrier->ready || !topic)
         return error_set(err, ERROR_INTERNAL, topic, "the MQTT client is not connected");
     if (!carrier->version_5) {
-        with_reply = mqtt_topic_with_reply(topic, carrier->reply_topic ? carrier->reply_topic : "");
+        with_reply = usp_topic_with_reply(topic, carrier->reply_topic ? carrier->reply_topic : "");
         if (!with_reply)
             return error_set(err, ERROR_RESOURCES_EXCEEDED, topic, "out of memory");
         publication.topic = with_reply;
@@ -197,7 +198,7 @@ static bool is_usp(const char *content_type)
 static void on_message(void *ctx, const struct mqtt_message *message)
 {
     struct mqtt_carrier *carrier = ctx;
-    char *reply = carrier->version_5 ? NULL : mqtt_reply_of_topic(message->topic);
+    char *reply = carrier->version_5 ? NULL : usp_reply_of_topic(message->topic);
     struct error err;
 
     if (carrier->version_5 && !is_usp(message->content_type)) {

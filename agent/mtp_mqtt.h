@@ -53,9 +53,4 @@ void mqtt_choose_reply_topic(struct mqtt_carrier *carrier, const struct mqtt_con
 /* Shows in the Subscription row what the broker said of its topic. */
 void mqtt_show_topic(struct mqtt_carrier *carrier, const char *topic, enum mqtt_subscription_status status);
 
-/* 3.1.1 has no properties: the topic with the reply topic at its end (R-MQTT.24), and the reply topic of a topic
- * (R-MQTT.25), malloc'ed; NULL: no memory, or there is none. */
-char *mqtt_topic_with_reply(const char *topic, const char *reply);
-char *mqtt_reply_of_topic(const char *topic);
-
 #endif

@@ -5,9 +5,6 @@
 #include <string.h>
 
 #include "agent/mtp_mqtt.h"
-#include "base/limits.h"
-
-static const char REPLY_TO[] = "/reply-to=";
 
 /* ---- who refers to this client ---- */
 
@@ -147,54 +144,4 @@ void mqtt_show_topic(struct mqtt_carrier *carrier, const char *topic, enum mqtt_
             str_replace(&row->subscribed, topic);
         dm_changed(carrier->mtp->dm, rows[i], dm_node_param(rows[i]->node, "Status"));
     }
-}
-
-/* ---- reply topics of 3.1.1 ---- */
-
-/* R-MQTT.24: in 3.1.1 the reply topic rides at the end of the topic, slashes as %2F. */
-char *mqtt_topic_with_reply(const char *topic, const char *reply)
-{
-    struct buf buf;
-
-    buf_init(&buf, 2 * LIMIT_VALUE_BYTES, 0);
-    buf_printf(&buf, "%s%s", topic, REPLY_TO);
-    for (; *reply; reply++) {
-        if (*reply == '/')
-            buf_append_str(&buf, "%2F");
-        else
-            buf_append_byte(&buf, (uint8_t)*reply);
-    }
-    buf_append_byte(&buf, 0);
-    if (buf.failed) {
-        buf_done(&buf);
-        return NULL;
-    }
-    return (char *)buf.base;
-}
-
-/* R-MQTT.25: the reply topic of a 3.1.1 message, malloc'ed, or NULL. */
-char *mqtt_reply_of_topic(const char *topic)
-{
-    const char *at = NULL;
-    char *reply;
-    char *to;
-
-    for (const char *next = strstr(topic, REPLY_TO); next; next = strstr(next + 1, REPLY_TO))
-        at = next;
-    if (!at)
-        return NULL;
-    reply = str_dup(at + sizeof(REPLY_TO) - 1, strlen(at) - sizeof(REPLY_TO) + 1);
-    if (!reply)
-        return NULL;
-    to = reply;
-    for (const char *from = reply; *from; from++) {
-        if (strncmp(from, "%2F", 3) == 0 || strncmp(from, "%2f", 3) == 0) {
-            *to++ = '/';
-            from += 2;
-        } else {
-            *to++ = *from;
-        }
-    }
-    *to = '\0';
-    return reply;
 }

@@ -10,6 +10,7 @@
 #include "agent/mtp.h"
 #include "base/limits.h"
 #include "base/log.h"
+#include "usp/address.h"
 
 static const char SUBPROTOCOL[] = "v1.usp";
 
@@ -43,24 +44,6 @@ static void leave_only_one(struct session *session)
 
     if (twin) /* R-WS.4: the new one is the one that works */
         websocket_close(twin->ws, CLOSE_GOING_AWAY, "another session of the same endpoint");
-}
-
-/* Undoes %HH in place. */
-static void decode(char *text)
-{
-    char *to = text;
-
-    for (const char *from = text; *from; from++) {
-        uint8_t byte;
-
-        if (*from == '%' && from[1] && str_from_hex((struct str){from + 1, 2}, &byte, 1) == 1) {
-            *to++ = (char)byte;
-            from += 2;
-        } else {
-            *to++ = *from;
-        }
-    }
-    *to = '\0';
 }
 
 /* ---- the server ---- */
@@ -105,30 +88,6 @@ static bool same_path(const char *a, const char *b)
     return strcmp(a, b) == 0;
 }
 
-/* R-WS.10b: the controller's Endpoint ID is in the query, R-WS.11c: or (older ones) nowhere or in an extension. */
-static char *peer_of(const struct websocket_request *request)
-{
-    struct str query = str_of(request->query);
-    struct str part;
-    const char *extension;
-    char *peer = NULL;
-
-    while (query.len && str_next(&query, '&', &part))
-        if (str_starts(part, STR("eid=")))
-            peer = str_dup(part.data + 4, part.len - 4);
-    if (peer) {
-        decode(peer);
-        return peer;
-    }
-    extension = strstr(request->extensions, "eid=");
-    if (!extension)
-        return NULL;
-    extension += 4;
-    if (*extension == '"')
-        extension++;
-    return str_dup(extension, strcspn(extension, "\";, "));
-}
-
 static int accept_session(void *ctx, const struct websocket_request *request, void **ret_ctx)
 {
     struct server *server = ctx;
@@ -137,7 +96,8 @@ static int accept_session(void *ctx, const struct websocket_request *request, vo
 
     if (!same_path(request->path, server->path))
         return HTTP_NOT_FOUND;
-    peer = peer_of(request);
+    /* R-WS.10b, R-WS.11c: in the query, or (older ones) nowhere or in an extension. */
+    peer = usp_endpoint_of_handshake(request->query, request->extensions);
     session = session_new(server->mtp, peer);
     free(peer);
     if (!session)
@@ -347,32 +307,9 @@ static const struct websocket_ops client_ops = {
     .closed = client_closed,
 };
 
-/* R-WS.10b, R-WS.10c: the own Endpoint ID in the query; what is not plain in a URI is escaped, '%' above all. */
-static char *request_path(const struct client *client)
-{
-    const char *eid = usp_endpoint_id(client->mtp->usp);
-    const char *path = client->path ? client->path : "";
-    struct buf buf;
-
-    buf_init(&buf, LIMIT_PATH_BYTES * 4, 0);
-    buf_printf(&buf, "%s%s%ceid=", path[0] == '/' ? "" : "/", path, strchr(path, '?') ? '&' : '?');
-    for (; *eid; eid++) {
-        if (*eid == '%' || *eid == '&' || *eid == '#' || (unsigned char)*eid <= ' ')
-            buf_printf(&buf, "%%%02X", (unsigned char)*eid);
-        else
-            buf_append_byte(&buf, (uint8_t)*eid);
-    }
-    buf_append_byte(&buf, 0);
-    if (buf.failed) {
-        buf_done(&buf);
-        return NULL;
-    }
-    return (char *)buf.base; /* no headroom: the text starts at the allocation */
-}
-
 static void connect_client(struct client *client)
 {
-    char *path = request_path(client);
+    char *path = usp_handshake_path(client->path ? client->path : "", usp_endpoint_id(client->mtp->usp));
     struct websocket_client_settings settings = {
         .host = client->host,
         .port = (uint16_t)client->port,

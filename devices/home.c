@@ -24,6 +24,7 @@ struct home {
     struct lan_mqtt *mqtt;
     struct lan_websocket *websocket;
     char *source;
+    char *endpoint_id;
 };
 
 /* ---- what dialects may do; those who tidy up while the home ends find no network any more ---- */
@@ -113,7 +114,8 @@ static int create_dialects(struct home *home, const struct home_settings *settin
     const struct dialect *dialect;
 
     home->source = str_dup(source, strlen(source));
-    if (!home->source)
+    if (!home->source ||
+        str_replace(&home->endpoint_id, settings->endpoint_id ? settings->endpoint_id : "") < 0)
         return -1;
     home->host = (struct dialect_host){
         .registry = home->registry,
@@ -121,6 +123,7 @@ static int create_dialects(struct home *home, const struct home_settings *settin
         .clock = &home->loop->clock,
         .lan = &home->lan,
         .source = home->source,
+        .endpoint_id = home->endpoint_id,
         .device_credentials = settings->device_credentials,
         .homeassistant_prefix = settings->homeassistant_prefix && settings->homeassistant_prefix[0]
                                     ? settings->homeassistant_prefix
@@ -206,7 +209,7 @@ static int start_mqtt(struct home *home, const struct home_settings *settings, s
         .username = settings->mqtt_username && settings->mqtt_username[0] ? settings->mqtt_username : NULL,
         .password = settings->mqtt_password && settings->mqtt_password[0] ? settings->mqtt_password : NULL,
         .tls = settings->mqtt_tls,
-        .tls_settings = settings->tls,
+        .tls_settings = settings->mqtt_tls_settings,
     };
 
     if (!settings->mqtt_broker || !settings->mqtt_broker[0])
@@ -216,6 +219,15 @@ static int start_mqtt(struct home *home, const struct home_settings *settings, s
     return lan_mqtt_start(home->mqtt, &mqtt, err);
 }
 
+/* The first that a dialect asks for: no two ask for different ones. */
+static const char *subprotocol(const struct home *home)
+{
+    for (size_t i = 0; i < home->count; i++)
+        if (home->dialects[i]->websocket_subprotocol)
+            return home->dialects[i]->websocket_subprotocol;
+    return NULL;
+}
+
 static int start_websocket(struct home *home, struct websocket_context *context,
                            const struct home_settings *settings, struct error *err)
 {
@@ -223,7 +235,8 @@ static int start_websocket(struct home *home, struct websocket_context *context,
     struct lan_websocket_settings websocket = {
         .address = host,
         .tls = settings->websocket_tls,
-        .tls_settings = settings->tls,
+        .subprotocol = subprotocol(home),
+        .tls_settings = settings->websocket_tls_settings,
     };
 
     if (!settings->websocket_listen || !settings->websocket_listen[0])
@@ -262,6 +275,7 @@ void home_free(struct home *home)
     for (size_t i = 0; i < home->count; i++)
         home->dialects[i]->destroy(home->contexts[i]);
     free(home->source);
+    free(home->endpoint_id);
     free(home);
 }
 

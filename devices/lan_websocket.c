@@ -14,17 +14,17 @@ enum {
     /* New connections of one address. A device tries again every few seconds when it is refused. */
     OPEN_INTERVAL_MS = 1000,
     OPEN_BURST = 20,
-    HANDSHAKE_MS = 60000, /* a handshake is done or given up by then */
+    HANDSHAKE_MS = 30000, /* longer than the transport waits for a handshake */
     KEY_BYTES = 128,
+    HTTP_BAD_REQUEST = 400,
+    HTTP_NOT_FOUND = 404,
+    HTTP_TOO_MANY_REQUESTS = 429,
+    HTTP_UNAVAILABLE = 503,
     CLOSE_POLICY = 1008, /* RFC 6455, 7.4.1 */
     CLOSE_TRY_LATER = 1013,
 };
 
-/*
- * What one address is allowed at one dialect's path. Also what an accepted handshake has for its ctx until it is open:
- * a handshake that is given up is not told to anybody, so it must own nothing. Kept while it has sessions, its allowances
- * have not recovered, or a handshake may be under way.
- */
+/* What one address is allowed at one dialect's path. Kept while it has sessions or its allowances have not recovered. */
 struct address {
     char *key;        /* "<path> <address>" */
     const char *text; /* the address, in key */
@@ -33,15 +33,21 @@ struct address {
     void *dialect_ctx;
     struct rate opens;
     struct rate new_devices;
-    uint64_t accepted; /* monotonic ms: the newest handshake */
-    uint32_t sessions;
+    uint32_t sessions; /* open, or in their handshake */
     bool local;
 };
 
+/*
+ * Made when a handshake is accepted. A handshake that is given up is not told to anybody: until it is open a session is on
+ * a list of ours, and forgotten when the handshake must be over.
+ */
 struct session {
     struct lan_session lan; /* first: dialects hand it back to us */
-    struct websocket *ws;
+    struct websocket *ws;   /* NULL: not open yet, or closed */
     struct address *address;
+    struct session *next; /* of those that are not open yet, newest first */
+    uint64_t accepted;    /* monotonic ms */
+    char *name;           /* lan.name */
 };
 
 struct lan_websocket {
@@ -49,7 +55,9 @@ struct lan_websocket {
     const struct lan_websocket_ops *ops;
     void *ctx;
     struct websocket_server *server;
-    struct map addresses; /* key -> struct address */
+    struct map addresses;     /* key -> struct address */
+    struct session *accepted; /* in their handshake */
+    uint32_t accepted_count;
 };
 
 /* ---- addresses ---- */
@@ -78,8 +86,8 @@ static void sweep_addresses(struct lan_websocket *lan)
     size_t at = 0;
 
     while ((address = map_next(&lan->addresses, &at)))
-        if (address->sessions == 0 && now - address->accepted > HANDSHAKE_MS &&
-            rate_idle(&address->opens, now) && rate_idle(&address->new_devices, now))
+        if (address->sessions == 0 && rate_idle(&address->opens, now) &&
+            rate_idle(&address->new_devices, now))
             address_free(lan, address);
 }
 
@@ -124,52 +132,117 @@ static struct address *address_of(struct lan_websocket *lan, const char *peer, c
 
 /* ---- sessions ---- */
 
+static void session_free(struct session *session)
+{
+    session->address->sessions--;
+    X509_free(session->lan.certificate);
+    free(session->name);
+    free(session);
+}
+
+/* Forgets handshakes that did not end in time; all of them when max_age_ms is 0. */
+static void forget_accepted(struct lan_websocket *lan, uint64_t max_age_ms)
+{
+    uint64_t now = clock_monotonic(&lan->loop->clock);
+    struct session **at = &lan->accepted;
+
+    while (*at) {
+        struct session *session = *at;
+
+        if (max_age_ms && now - session->accepted < max_age_ms) {
+            at = &session->next;
+            continue;
+        }
+        *at = session->next;
+        lan->accepted_count--;
+        session_free(session);
+    }
+}
+
+static void take_accepted(struct session *session)
+{
+    struct lan_websocket *lan = session->address->owner;
+
+    for (struct session **at = &lan->accepted; *at; at = &(*at)->next) {
+        if (*at == session) {
+            *at = session->next;
+            lan->accepted_count--;
+            return;
+        }
+    }
+}
+
+static struct session *session_new(struct address *address, const struct websocket_request *request)
+{
+    struct lan_websocket *lan = address->owner;
+    struct session *session = calloc(1, sizeof(*session));
+
+    if (!session)
+        return NULL;
+    if (address->dialect->name_of)
+        session->name = address->dialect->name_of(request);
+    session->lan = (struct lan_session){.address = address->text,
+                                        .path = address->dialect->websocket_path,
+                                        .name = session->name,
+                                        .local = address->local,
+                                        .new_devices = &address->new_devices};
+    session->address = address;
+    session->accepted = clock_monotonic(&lan->loop->clock);
+    session->next = lan->accepted;
+    lan->accepted = session;
+    lan->accepted_count++;
+    address->sessions++;
+    return session;
+}
+
+/* The transport has seen to it that what is offered is the one subprotocol there is. */
+static bool right_subprotocol(const struct dialect *dialect, const struct websocket_request *request)
+{
+    return !dialect->websocket_subprotocol == !*request->subprotocols;
+}
+
 static int on_accept(void *server_ctx, const struct websocket_request *request, void **ret_ctx)
 {
     struct lan_websocket *lan = server_ctx;
     uint64_t now = clock_monotonic(&lan->loop->clock);
     void *dialect_ctx = NULL;
     const struct dialect *dialect = lan->ops->find(lan->ctx, request->path, &dialect_ctx);
-    struct address *address = dialect ? address_of(lan, request->peer, dialect, dialect_ctx) : NULL;
+    struct address *address;
+    struct session *session;
 
     if (!dialect)
-        return 404;
-    if (!address)
-        return 503;
+        return HTTP_NOT_FOUND;
+    if (!right_subprotocol(dialect, request))
+        return HTTP_BAD_REQUEST;
+    forget_accepted(lan, HANDSHAKE_MS);
+    address = address_of(lan, request->peer, dialect, dialect_ctx);
+    if (!address || lan->accepted_count >= LIMIT_LAN_CANDIDATES)
+        return HTTP_UNAVAILABLE;
     if (!address->local && (address->sessions >= LIMIT_LAN_SESSIONS ||
                             !rate_take(&address->opens, now, OPEN_INTERVAL_MS, OPEN_BURST)))
-        return 429;
-    address->accepted = now;
-    *ret_ctx = address;
+        return HTTP_TOO_MANY_REQUESTS;
+    session = session_new(address, request);
+    if (!session)
+        return HTTP_UNAVAILABLE;
+    *ret_ctx = session;
     return 0;
 }
 
 static void on_opened(void *ctx, struct websocket *ws, X509 *peer_certificate)
 {
-    struct address *address = ctx;
-    struct session *session = calloc(1, sizeof(*session));
+    struct session *session = ctx;
+    struct address *address = session->address;
 
-    websocket_set_ctx(ws, session);
-    if (!session) {
-        websocket_close(ws, CLOSE_TRY_LATER, "out of memory");
+    take_accepted(session);
+    session->ws = ws;
+    if (peer_certificate && X509_up_ref(peer_certificate) == 1)
+        session->lan.certificate = peer_certificate;
+    session->lan.certified = session->lan.certificate != NULL;
+    if (address->dialect->opened(address->dialect_ctx, &session->lan) == 0)
         return;
-    }
-    *session = (struct session){
-        .lan = {.address = address->text,
-                .path = address->dialect->websocket_path,
-                .local = address->local,
-                .certified = peer_certificate != NULL,
-                .new_devices = &address->new_devices},
-        .ws = ws,
-        .address = address,
-    };
-    if (address->dialect->opened(address->dialect_ctx, &session->lan) < 0) {
-        free(session);
-        websocket_set_ctx(ws, NULL);
-        websocket_close(ws, CLOSE_TRY_LATER, "out of memory");
-        return;
-    }
-    address->sessions++;
+    session_free(session);
+    websocket_set_ctx(ws, NULL);
+    websocket_close(ws, CLOSE_TRY_LATER, "out of memory");
 }
 
 static void on_message(void *ctx, struct websocket *ws, bool binary, const uint8_t *data, size_t len)
@@ -192,8 +265,7 @@ static void on_closed(void *ctx, struct websocket *ws, int code, const struct er
         return;
     session->ws = NULL;
     session->address->dialect->closed(session->address->dialect_ctx, &session->lan);
-    session->address->sessions--;
-    free(session);
+    session_free(session);
 }
 
 static const struct websocket_ops websocket_ops = {
@@ -225,6 +297,7 @@ void lan_websocket_free(struct lan_websocket *lan)
         return;
     if (lan->server)
         websocket_server_free(lan->server);
+    forget_accepted(lan, 0);
     while ((address = map_next(&lan->addresses, &at)))
         address_free(lan, address);
     map_done(&lan->addresses);
@@ -237,6 +310,7 @@ int lan_websocket_start(struct lan_websocket *lan, struct websocket_context *con
     struct websocket_server_settings server = {
         .address = settings->address,
         .port = settings->port,
+        .subprotocol = settings->subprotocol,
         .ping_s = PING_S,
         .tls = settings->tls,
         .tls_settings = settings->tls_settings,

@@ -93,6 +93,7 @@ struct firmware_install {
     const char *offer;       /* ask the device to update itself to this offer; NULL when url is set */
     const char *name;        /* of the image */
     const char *version;     /* expected after the update; "" when not known before */
+    const char *sha256;      /* hexadecimal, of the image; NULL with an offer */
     uint64_t size;           /* 0 for an offer */
     uint64_t companion_size; /* of the image that ops->companion names; 0: no slot of the target holds one */
 };
@@ -261,6 +262,9 @@ void firmware_target_deferred(struct firmware_target *target, bool deferred);
 void firmware_target_transferred(struct firmware_target *target);
 /* The device says that it failed. transient: worth another try. */
 void firmware_target_failed(struct firmware_target *target, bool transient, const char *reason);
+/* Why, by the device's own account, it does not run the image it was given: told with a rollback, BootFailureLog. Before
+ * firmware_target_version(). */
+void firmware_target_boot_failure(struct firmware_target *target, const char *log);
 /* What the device runs, read from it now. Outside jobs too: moves the Active row. name may be NULL. */
 void firmware_target_version(struct firmware_target *target, const char *name, const char *version);
 /*

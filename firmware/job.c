@@ -39,6 +39,7 @@ void job_free(struct firmware_job *job)
         return;
     free(job->key);
     free(job->originator);
+    free(job->boot_failure);
     free(job->command_path);
     free(job->command_key);
     free(job->url);

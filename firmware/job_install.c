@@ -171,6 +171,7 @@ static int start_install(struct firmware_job *job, struct error *err)
             cache_touch(job->firmware->cache, companion->image);
         install.companion_size = companion ? companion->image->size : 0;
         install.url = job->grant.url;
+        install.sha256 = slot->image->sha256;
         install.path = path;
         install.size = slot->image->size;
     } else {
@@ -439,7 +440,8 @@ static void done(struct firmware_job *job, const char *name, const char *version
 static void came_back_old(struct firmware_job *job)
 {
     struct firmware_target *target = job->target;
-    char reason[200];
+    const char *why = job->boot_failure;
+    char reason[ERROR_MESSAGE_BYTES];
 
     if (!job->handed) {
         activate_failed(job, true, "the gateway restarted in the middle of the transfer");
@@ -452,8 +454,8 @@ static void came_back_old(struct firmware_job *job)
         return;
     }
     snprintf(reason, sizeof(reason),
-             "the device took the image but came back with the version it had before, \"%s\"",
-             job->old_version ? job->old_version : "");
+             "the device took the image but came back with the version it had before, \"%s\"%s%s",
+             job->old_version ? job->old_version : "", why ? ": " : "", why ? why : "");
     turn_failed(job, reason);
     install_leave(job);
     slot_set_status(target, job->slot, FIRMWARE_ACTIVATION_FAILED, reason);

@@ -87,6 +87,7 @@ struct firmware_job {
     uint64_t retry_at; /* monotonic ms */
 
     char *old_version; /* what the target ran when the transfer began (stored) */
+    char *boot_failure; /* the device's own reason for a rollback, or NULL */
     struct verify_checksum fetched;
     struct fetch_want want;
     struct serve_grant grant;

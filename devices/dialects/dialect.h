@@ -14,13 +14,16 @@
 #include "base/timer.h"
 #include "devices/registry.h"
 #include "transports/mqtt.h"
+#include "transports/websocket.h"
 
 /* A WebSocket that a device opened to us. Owned by who accepted it; gone after dialect->closed() returns. */
 struct lan_session {
     const char *address;      /* the peer's, as text */
     const char *path;         /* of the request, without the query */
+    const char *name;         /* what dialect->name_of() made of the handshake, or NULL */
+    X509 *certificate;        /* verified: our CA for devices signed it; NULL: it showed none */
     bool local;               /* the peer is this machine */
-    bool certified;           /* it showed a certificate that our CA signed: grade A */
+    bool certified;           /* it showed a certificate */
     struct rate *new_devices; /* the address's allowance of new devices */
     void *peer;               /* the dialect's */
 };
@@ -53,6 +56,7 @@ struct dialect_host {
     const struct clock *clock;
     const struct lan *lan;
     const char *source;               /* our name on the LAN's broker, "homepatch" */
+    const char *endpoint_id;          /* ours as a USP controller of devices; "" when there is none */
     bool device_credentials;          /* the broker holds each device to its own topics: grade B */
     const char *homeassistant_prefix; /* of discovery topics; NULL: that dialect is off */
     enum homeassistant_birth homeassistant_birth;
@@ -87,7 +91,9 @@ struct dialect {
 
     /* ---- WebSockets that devices open to us ---- */
     const char *websocket_path;        /* NULL: none */
-    const char *websocket_subprotocol; /* NULL: none */
+    const char *websocket_subprotocol; /* required of whoever comes to that path; NULL: none */
+    /* What the handshake says the device is called, malloc'ed; NULL: nothing. May be NULL. */
+    char *(*name_of)(const struct websocket_request *request);
     /* -1 refuses the session. */
     int (*opened)(void *ctx, struct lan_session *session);
     void (*message)(void *ctx, struct lan_session *session, bool binary, const uint8_t *data, size_t len);

@@ -7,12 +7,14 @@
 #include "devices/dialects/shelly.h"
 #include "devices/dialects/tasmota.h"
 #include "devices/dialects/zigbee2mqtt.h"
+#include "devices/dialects/uspdev.h"
 
 static const struct dialect *const dialects[] = {
     &homeassistant_dialect, /* first: it hears messages that are others' as well, and leaves them to those */
     &zigbee2mqtt_dialect, /* before those that listen to all topics of a pattern: its own have a fixed head */
     &shelly_dialect,
     &tasmota_dialect,
+    &uspdev_dialect,
 };
 
 const struct dialect *dialect_at(size_t index)
