@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The USP dialect's way in: sessions, topics and records, and the life of a peer. uspdev_peer.h has the map. */
+/* The USP dialect's way in: sessions and records, and the life of a peer. uspdev_peer.h has the map. */
 #include "devices/dialects/uspdev.h"
 
 #include <inttypes.h>
@@ -11,7 +11,6 @@
 #include "base/limits.h"
 #include "devices/dialects/uspdev_peer.h"
 #include "usp/fields.h"
-#include "usp/pb.h"
 
 enum {
     QUIET_MS = 15 * 60 * 1000, /* a device that said nothing for so long is asked whether it is there */
@@ -54,8 +53,7 @@ void uspdev_peer_free(struct uspdev_peer *peer)
     free(peer);
 }
 
-/* A peer in the table, or NULL when memory is out. */
-static struct uspdev_peer *peer_of_eid(struct uspdev *uspdev, struct str eid)
+struct uspdev_peer *uspdev_peer_of_eid(struct uspdev *uspdev, struct str eid)
 {
     struct uspdev_peer *peer = peer_new(uspdev);
 
@@ -176,8 +174,7 @@ uint64_t uspdev_random(struct uspdev *uspdev)
 
 /* ---- records ---- */
 
-/* One more message: false when there are too many, which in the end costs a session its connection. */
-static bool may_speak(struct uspdev_peer *peer)
+bool uspdev_may_speak(struct uspdev_peer *peer)
 {
     const struct lan *lan = peer->uspdev->host.lan;
     uint64_t now = uspdev_now(peer);
@@ -195,8 +192,7 @@ static bool may_speak(struct uspdev_peer *peer)
     return false;
 }
 
-/* A record that may concern us. NULL: it does, else why not. */
-static const char *read_record(const struct uspdev *uspdev, struct str data, struct usp_record *ret)
+const char *uspdev_read_record(const struct uspdev *uspdev, struct str data, struct usp_record *ret)
 {
     if (usp_record_parse(data, ret, NULL) < 0)
         return "it sends what is no USP record";
@@ -241,8 +237,7 @@ static void connected(struct uspdev_peer *peer)
     uspdev_call(peer, USPDEV_INFO, NULL);
 }
 
-/* May free the peer. */
-static void record_in(struct uspdev_peer *peer, const struct usp_record *record)
+void uspdev_record_in(struct uspdev_peer *peer, const struct usp_record *record)
 {
     switch (record->type) {
     case USP_RECORD_NO_SESSION:
@@ -265,183 +260,6 @@ static void record_in(struct uspdev_peer *peer, const struct usp_record *record)
     case USP_RECORD_STOMP_CONNECT:
     case USP_RECORD_UDS_CONNECT:
         break; /* a session was greeted when it said its name */
-    }
-}
-
-/* ---- MQTT ---- */
-
-static void subscriptions(void *ctx, void (*add)(void *add_ctx, const char *topic), void *add_ctx)
-{
-    struct uspdev *uspdev = ctx;
-    char topic[4 * USPDEV_TOPIC_MAX];
-
-    snprintf(topic, sizeof(topic), "%s/#", uspdev->listens);
-    add(add_ctx, topic);
-}
-
-/* Where a device may say that it listens: below our own topic for that, so that nobody is sent what is not for him. */
-static bool may_listen(const struct uspdev *uspdev, struct str topic)
-{
-    if (topic.len >= USPDEV_TOPIC_MAX || !str_starts(topic, str_of(uspdev->speaks)) ||
-        topic.len == strlen(uspdev->speaks))
-        return false;
-    for (size_t i = 0; i < topic.len; i++)
-        if ((unsigned char)topic.data[i] <= ' ' || topic.data[i] == '+' || topic.data[i] == '#')
-            return false;
-    return true;
-}
-
-/* subscribed_topic and version of an MQTTConnect record. */
-static void read_connect(const struct usp_record *record, struct str *ret_topic, uint64_t *ret_version)
-{
-    struct pb_reader reader = pb_reader(record->body);
-    struct pb_field field;
-
-    while (pb_next(&reader, &field) > 0) {
-        if (field.number == USP_RECORD_MQTT_CONNECT_RECORD_SUBSCRIBED_TOPIC)
-            pb_text(&field, ret_topic);
-        else if (field.number == USP_RECORD_MQTT_CONNECT_RECORD_VERSION)
-            pb_number(&field, ret_version);
-    }
-    if (ret_topic->len > 2 && memcmp(ret_topic->data + ret_topic->len - 2, "/#", 2) == 0)
-        ret_topic->len -= 2;
-}
-
-/* Where the device listens, as this record says. -1: it may not, or memory is out. */
-static int learn_topic(struct uspdev_peer *peer, const struct usp_record *record, const char *reply)
-{
-    uint64_t version = USP_RECORD_MQTT_CONNECT_RECORD_MQTT_VERSION_V5;
-    char fallback[4 * USPDEV_TOPIC_MAX];
-    struct str topic = str_of(reply);
-    char *copy;
-
-    if (record->type == USP_RECORD_MQTT_CONNECT) {
-        read_connect(record, &topic, &version);
-        peer->version_3_1_1 = version == USP_RECORD_MQTT_CONNECT_RECORD_MQTT_VERSION_V3_1_1;
-    } else if (reply) {
-        peer->version_3_1_1 = true;
-    }
-    if (!topic.len && peer->topic)
-        return 0;
-    if (!topic.len) {
-        snprintf(fallback, sizeof(fallback), "%s%s", peer->uspdev->speaks, peer->eid);
-        topic = str_of(fallback);
-    }
-    if (peer->topic && str_is(topic, peer->topic))
-        return 0;
-    if (!may_listen(peer->uspdev, topic))
-        return -1;
-    copy = str_dup(topic.data, topic.len);
-    if (!copy)
-        return -1;
-    free(peer->topic);
-    peer->topic = copy;
-    if (peer->device) {
-        device_set(peer->device, DEVICE_ADDRESS, peer->topic);
-        registry_announce(peer->device);
-    }
-    return 0;
-}
-
-/* A new candidate at the broker, asked who it is. */
-static void introduce(struct uspdev *uspdev, const struct usp_record *record, const char *reply, bool proven)
-{
-    struct registry *registry = uspdev->host.registry;
-    struct uspdev_peer *peer = NULL;
-
-    if (uspdev->candidates < LIMIT_LAN_CANDIDATES)
-        peer = peer_of_eid(uspdev, record->from_id);
-    if (!peer) {
-        registry_reject(registry, NULL, "the broker", "too many unknown endpoints");
-        return;
-    }
-    peer->proven_topic = proven;
-    uspdev->candidates++;
-    if (learn_topic(peer, record, reply) < 0) {
-        uspdev_drop_candidate(peer, "it listens on a topic that is not below the gateway's usp/agent/");
-        return;
-    }
-    uspdev_greet(peer);
-    uspdev_call(peer, USPDEV_PROTOCOL, NULL);
-    uspdev_call(peer, USPDEV_INFO, NULL);
-}
-
-/* Whether a record that came this way may be this peer's; counts it when not. */
-static bool believable(struct uspdev_peer *peer, bool proven)
-{
-    enum device_grade grade = peer->uspdev->host.device_credentials && proven ? DEVICE_GRADE_B
-                                                                              : DEVICE_GRADE_C;
-
-    if (peer->session)
-        uspdev_reject(peer, "a record at the broker from a device that is connected by WebSocket");
-    else if (peer->device && grade > peer->device->grade && !peer->device->accept_identity)
-        uspdev_reject(peer, "a record at the broker from a device that is known by better proof");
-    else
-        return true;
-    return false;
-}
-
-static void broker_record(struct uspdev *uspdev, struct str level, const char *reply, struct str data)
-{
-    struct registry *registry = uspdev->host.registry;
-    struct uspdev_peer *peer;
-    struct usp_record record;
-    const char *wrong = read_record(uspdev, data, &record);
-
-    if (!wrong && level.len && !str_equal(level, record.from_id))
-        wrong = "a record on the topic of another endpoint";
-    if (wrong) {
-        registry_reject(registry, NULL, "the broker", wrong);
-        return;
-    }
-    peer = map_get(&uspdev->by_eid, record.from_id);
-    if (!peer) {
-        introduce(uspdev, &record, reply, level.len != 0);
-        return;
-    }
-    if (peer->ignore || !believable(peer, level.len != 0) || !may_speak(peer))
-        return;
-    peer->proven_topic = level.len != 0;
-    if (learn_topic(peer, &record, reply) < 0)
-        uspdev_reject(peer, "it listens on a topic that is not below the gateway's usp/agent/");
-    else
-        record_in(peer, &record);
-}
-
-static bool mqtt_message(void *ctx, const struct mqtt_message *message)
-{
-    struct uspdev *uspdev = ctx;
-    struct str topic = usp_topic_without_reply(message->topic), listens = str_of(uspdev->listens), level;
-    char *reply;
-
-    if (!str_starts(topic, listens) || (topic.len > listens.len && topic.data[listens.len] != '/'))
-        return false;
-    level = (struct str){topic.data + listens.len, topic.len - listens.len};
-    if (level.len)
-        level = (struct str){level.data + 1, level.len - 1};
-    if (message->retain) /* a record is said once */
-        return true;
-    reply = usp_reply_of_topic(message->topic);
-    broker_record(uspdev, level, reply, (struct str){(const char *)message->payload, message->len});
-    free(reply);
-    return true;
-}
-
-static void broker(void *ctx, bool is_connected)
-{
-    struct uspdev *uspdev = ctx;
-    struct registry *registry = uspdev->host.registry;
-
-    for (uint32_t i = 0; i < registry->count; i++) {
-        struct device *device = registry->devices[i];
-        struct uspdev_peer *peer = device->dialect_data;
-
-        if (device->dialect != &uspdev_dialect || !peer || peer->session)
-            continue;
-        if (is_connected)
-            uspdev_call(peer, USPDEV_INFO, NULL); /* nothing retained says who is there */
-        else if (device->online)
-            uspdev_offline(peer, false);
     }
 }
 
@@ -475,9 +293,9 @@ static void websocket_message(void *ctx, struct lan_session *session, bool binar
     struct usp_record record;
     const char *wrong;
 
-    if (!peer || !may_speak(peer))
+    if (!peer || !uspdev_may_speak(peer))
         return;
-    wrong = binary ? read_record(uspdev, (struct str){(const char *)data, len}, &record)
+    wrong = binary ? uspdev_read_record(uspdev, (struct str){(const char *)data, len}, &record)
                    : "it sends text where records are binary"; /* R-WS.14 */
     if (!wrong && peer->eid && !str_is(record.from_id, peer->eid))
         wrong = "it speaks in the name of another endpoint";
@@ -490,7 +308,7 @@ static void websocket_message(void *ctx, struct lan_session *session, bool binar
     if (!peer->eid)
         peer = uspdev_claim(peer, record.from_id);
     if (peer)
-        record_in(peer, &record);
+        uspdev_record_in(peer, &record);
 }
 
 static void closed(void *ctx, struct lan_session *session)
@@ -548,11 +366,11 @@ static int restore(void *ctx, struct device *device)
 {
     struct uspdev *uspdev = ctx;
     const char *topic = device->text[DEVICE_ADDRESS];
-    struct uspdev_peer *peer = peer_of_eid(uspdev, str_of(device_id(device)));
+    struct uspdev_peer *peer = uspdev_peer_of_eid(uspdev, str_of(device_id(device)));
 
     if (!peer)
         return -1;
-    if (topic && may_listen(uspdev, str_of(topic)) && str_replace(&peer->topic, topic) < 0) {
+    if (topic && uspdev_may_listen(uspdev, str_of(topic)) && str_replace(&peer->topic, topic) < 0) {
         uspdev_peer_free(peer);
         return -1;
     }
@@ -592,9 +410,9 @@ const struct dialect uspdev_dialect = {
     .restore = restore,
     .forget = forget,
     .identify = identify,
-    .subscriptions = subscriptions,
-    .broker = broker,
-    .mqtt_message = mqtt_message,
+    .subscriptions = uspdev_subscriptions,
+    .broker = uspdev_broker,
+    .mqtt_message = uspdev_mqtt_message,
     .websocket_path = "/usp",
     .websocket_subprotocol = "v1.usp",
     .name_of = name_of,

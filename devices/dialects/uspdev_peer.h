@@ -4,7 +4,8 @@
  * that it opened, or on its topic at the broker, or not at all now. A peer without a device is a candidate: it has not said
  * yet what it is. A device's peer is its dialect_data and lives as long as the device.
  *
- *   uspdev.c            sessions, topics, records, the life of a peer
+ *   uspdev.c            sessions, records, the life of a peer
+ *   uspdev_mqtt.c       topics
  *   uspdev_rpc.c        requests and their answers
  *   uspdev_info.c       what a device says of itself, read from a Get response
  *   uspdev_identify.c   from a peer that speaks to a device that is known
@@ -159,9 +160,24 @@ void uspdev_reject(struct uspdev_peer *peer, const char *why);
  * gone for the caller. */
 void uspdev_drop_candidate(struct uspdev_peer *peer, const char *why);
 void uspdev_peer_free(struct uspdev_peer *peer);
+/* A peer in the table, or NULL when memory is out. */
+struct uspdev_peer *uspdev_peer_of_eid(struct uspdev *uspdev, struct str eid);
+/* One more message: false when there are too many, which in the end costs a session its connection. */
+bool uspdev_may_speak(struct uspdev_peer *peer);
+/* A record that may concern us. NULL: it does, else why not. */
+const char *uspdev_read_record(const struct uspdev *uspdev, struct str data, struct usp_record *ret);
+/* May free the peer. */
+void uspdev_record_in(struct uspdev_peer *peer, const struct usp_record *record);
 enum device_grade uspdev_grade(const struct uspdev_peer *peer);
 /* Hands out a number that nobody on the LAN can guess. */
 uint64_t uspdev_random(struct uspdev *uspdev);
+
+/* ---- uspdev_mqtt.c ---- */
+void uspdev_subscriptions(void *ctx, void (*add)(void *add_ctx, const char *topic), void *add_ctx);
+void uspdev_broker(void *ctx, bool is_connected);
+bool uspdev_mqtt_message(void *ctx, const struct mqtt_message *message);
+/* Where a device may say that it listens: below our own topic for that, so that nobody is sent what is not for him. */
+bool uspdev_may_listen(const struct uspdev *uspdev, struct str topic);
 
 /* ---- uspdev_rpc.c ---- */
 bool uspdev_reachable(const struct uspdev_peer *peer);

@@ -111,6 +111,12 @@ void firmware_target_interim(struct firmware_target *target, const char *name, c
     note(log_of(target), "interim %s %s; ", name ? name : "-", version);
 }
 
+void firmware_target_boot_failure(struct firmware_target *target, const char *log)
+{
+    if (log)
+        note(log_of(target), "boot failure %s; ", log);
+}
+
 void firmware_target_offer(struct firmware_target *target, const char *offer, const char *version)
 {
     note(log_of(target), "offer %s %s; ", offer, version ? version : "-");
