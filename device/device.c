@@ -150,7 +150,7 @@ static int make_model(struct device_agent *device, struct error *err)
     dm_set_ctx(device->dm, &device->model);
     device->usp = usp_new(device->dm, &device_usp_ops, device, err);
     device->model.usp = device->usp;
-    if (!device->usp || dm_load(device->dm, &skipped, err) < 0)
+    if (!device->usp || dm_load(device->dm, &skipped, err) < 0 || dm_flush(device->dm, err) < 0)
         return -1;
     return device_model_bind(device, err) < 0 ? -1 : dm_flush(device->dm, err);
 }

@@ -33,6 +33,7 @@ from .process import (
 from .runner import Cleanup, Skip, main, scenario
 from .simhome import SimHome
 from .transports import MqttTransport, UdsTransport, WsClientTransport, WsServerTransport
+from .usp_device import UspDevice, write_device_image
 
 __all__ = [
     "usp",
@@ -66,4 +67,6 @@ __all__ = [
     "UdsTransport",
     "WsClientTransport",
     "WsServerTransport",
+    "UspDevice",
+    "write_device_image",
 ]
