@@ -231,6 +231,7 @@ static void connected(struct uspdev_peer *peer)
         uspdev_reject(peer, "it comes and goes too often");
         return;
     }
+    uspdev_forget_requests(peer); /* asked of a connection that is gone */
     peer->subscribed = false;
     uspdev_update_lost(peer);
     uspdev_greet(peer);

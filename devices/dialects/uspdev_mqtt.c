@@ -48,7 +48,7 @@ static void read_connect(const struct usp_record *record, struct str *ret_topic,
 /* Where the device listens, as this record says. -1: it may not, or memory is out. */
 static int learn_topic(struct uspdev_peer *peer, const struct usp_record *record, const char *reply)
 {
-    uint64_t version = USP_RECORD_MQTT_CONNECT_RECORD_MQTT_VERSION_V5;
+    uint64_t version = USP_RECORD_MQTT_CONNECT_RECORD_MQTT_VERSION_V3_1_1; /* proto3: not written */
     char fallback[4 * USPDEV_TOPIC_MAX];
     struct str topic = str_of(reply);
     char *copy;

@@ -167,6 +167,8 @@ static int fake_publish(void *ctx, const struct mqtt_publication *publication, s
              (const char *)publication->payload);
     home->to = NULL;
     home->sent++;
+    if (home->tap)
+        home->tap(home->tap_ctx, publication->topic, NULL, publication->payload, publication->len);
     return 0;
 }
 
@@ -190,6 +192,8 @@ static int fake_send(void *ctx, struct lan_session *session, bool binary, const 
     snprintf(home->frame, sizeof(home->frame), "%.*s", (int)len, (const char *)data);
     home->to = session;
     home->sent++;
+    if (home->tap)
+        home->tap(home->tap_ctx, NULL, session, data, len);
     return 0;
 }
 
@@ -250,7 +254,9 @@ void fake_home_init(struct fake_home *home, const struct dialect *dialect, struc
                                        .clock = &home->clock,
                                        .lan = &home->lan,
                                        .source = "homepatch",
-                                       .zigbee2mqtt_topics = "zigbee2mqtt, attic/z2m"};
+                                       .zigbee2mqtt_topics = "zigbee2mqtt, attic/z2m",
+
+                                       .endpoint_id = ""};
     home->dialect = dialect;
     if (dialect)
         home->ctx = dialect->create(&home->host);

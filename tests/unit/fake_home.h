@@ -32,6 +32,9 @@ struct fake_home {
     char frame[FAKE_FRAME_BYTES];
     struct lan_session *to;
     unsigned sent;
+    /* Sees each message as it is; topic NULL: over the session. NULL: nobody looks. */
+    void (*tap)(void *ctx, const char *topic, struct lan_session *to, const void *data, size_t len);
+    void *tap_ctx;
     struct lan_session *closed;
     char close_reason[256];
     unsigned closes;
