@@ -245,6 +245,7 @@ int banks_start(struct banks *banks, enum bank_start *ret_start, struct image *r
 {
     struct error why;
     char log[BANK_LOG_BYTES];
+    bool is_fresh = !banks->bank[banks->confirmed].version[0];
     bool changed = tidy(banks);
 
     *ret_start = BANK_STARTED;
@@ -267,9 +268,10 @@ int banks_start(struct banks *banks, enum bank_start *ret_start, struct image *r
         fail_trial(banks, log);
         *ret_start = BANK_ROLLED_BACK;
     }
-    if ((*ret_start == BANK_ROLLED_BACK || changed) && banks_save(banks, err) < 0)
+    if (run(banks, banks->confirmed, ret, err) < 0)
         return -1;
-    return run(banks, banks->confirmed, ret, err);
+    /* The first start writes down which version the factory's image is. */
+    return *ret_start == BANK_ROLLED_BACK || changed || is_fresh ? banks_save(banks, err) : 0;
 }
 
 int banks_confirm(struct banks *banks, struct error *err)

@@ -116,9 +116,9 @@ static void get_boot(const struct dm_row *row, struct dm_value *ret, char *scrat
     bank_path(ret, scratch, banks->trial >= 0 && banks->starts > 0 ? banks->trial : banks->confirmed);
 }
 
-#define TEXT(parameter, getter, longest)                                    \
-    {                                                                       \
-        .name = parameter, .type = DM_STRING, .max = longest, .get = getter \
+#define TEXT(parameter, getter, longest)                                          \
+    {                                                                             \
+        .name = (parameter), .type = DM_STRING, .max = (longest), .get = (getter) \
     }
 
 static const struct dm_param info_params[] = {

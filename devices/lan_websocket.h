@@ -17,8 +17,8 @@ struct lan_websocket_ops {
 };
 
 struct lan_websocket_settings {
-    const char *address; /* "" or NULL: all */
-    uint16_t port;       /* 0: any */
+    const char *address;     /* "" or NULL: all */
+    uint16_t port;           /* 0: any */
     const char *subprotocol; /* the one that dialects here ask for; NULL: none does */
     bool tls;
     struct tls_settings tls_settings;

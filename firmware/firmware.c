@@ -276,7 +276,8 @@ void firmware_target_deferred(struct firmware_target *target, bool deferred)
 void firmware_target_boot_failure(struct firmware_target *target, const char *log)
 {
     if (target->job)
-        str_replace(&target->job->boot_failure, log); /* without memory for it the reason is the general one */
+        str_replace(&target->job->boot_failure,
+                    log); /* without memory for it the reason is the general one */
 }
 
 /* The job that the version which a target runs decides, or NULL. */

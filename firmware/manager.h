@@ -86,7 +86,7 @@ struct firmware_job {
     int window;        /* the one it started in, or -1 */
     uint64_t retry_at; /* monotonic ms */
 
-    char *old_version; /* what the target ran when the transfer began (stored) */
+    char *old_version;  /* what the target ran when the transfer began (stored) */
     char *boot_failure; /* the device's own reason for a rollback, or NULL */
     struct verify_checksum fetched;
     struct fetch_want want;

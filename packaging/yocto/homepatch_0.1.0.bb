@@ -34,6 +34,6 @@ do_install:append() {
 }
 
 PACKAGES =+ "${PN}-simhome"
-FILES:${PN}-simhome = "${bindir}/homepatch-simhome"
+FILES:${PN}-simhome = "${bindir}/homepatch-simhome ${bindir}/homepatch-device"
 FILES:${PN} += "${libexecdir}/homepatch ${systemd_system_unitdir} ${nonarch_libdir}/sysusers.d ${datadir}/bash-completion ${datadir}/zsh ${datadir}/fish"
 CONFFILES:${PN} = "${sysconfdir}/homepatch/homepatchd.conf ${sysconfdir}/homepatch/factory.conf"

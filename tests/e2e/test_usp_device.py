@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Devices that are USP agents: found, identified, updated, rolled back; each fault ends in one true result."""
 
-import time
-
 import shutil
 import sqlite3
 

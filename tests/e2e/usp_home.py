@@ -54,10 +54,8 @@ class UspHome(Home):
 
     def row_of(self, endpoint_id):
         """Path of the device's row, or None."""
-        ids = self.ctl.get(PROXIED + "*.X_HOMEPATCH_Identity.")
         serial = endpoint_id.rsplit("-", 1)[-1]
         rows = self.ctl.get(PROXIED + "*.DeviceInfo.SerialNumber")
-        del ids
         return next((p.split("DeviceInfo.")[0] for p, v in rows.items() if v == serial), None)
 
     def wait_listed(self, timeout=20):

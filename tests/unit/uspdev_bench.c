@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "tests/unit/uspdev_bench.h"
+#include "tests/unit/uspdev_answers.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -26,8 +26,7 @@ void uspdev_says(struct uspdev_bench *bench, const void *data, size_t len)
         uspdev_dialect.message(bench->home.ctx, &bench->session, true, data, len);
 }
 
-/* Message and record around the content; kind and type as in the .proto. */
-static void say(struct uspdev_bench *bench, struct buf *content, struct str msg_id, unsigned type,
+void uspdev_say(struct uspdev_bench *bench, struct buf *content, struct str msg_id, unsigned type,
                 unsigned body, unsigned kind)
 {
     struct buf header;
@@ -49,7 +48,7 @@ static void say(struct uspdev_bench *bench, struct buf *content, struct str msg_
     buf_done(content);
 }
 
-static void begin(struct buf *buf)
+void uspdev_begin(struct buf *buf)
 {
     buf_init(buf, 1 << 16, USP_HEADROOM);
 }
@@ -58,7 +57,7 @@ void uspdev_connects(struct uspdev_bench *bench)
 {
     struct buf record;
 
-    begin(&record);
+    uspdev_begin(&record);
     if (bench->over_mqtt)
         usp_record_mqtt_connect(&record, STR(GATEWAY), str_of(bench->eid), true, STR(LAMP_TOPIC));
     else
@@ -72,7 +71,7 @@ void uspdev_disconnects(struct uspdev_bench *bench)
 {
     struct buf record;
 
-    begin(&record);
+    uspdev_begin(&record);
     usp_record_disconnect(&record, STR(GATEWAY), str_of(bench->eid), 0, STR("bye"));
     if (!record.failed)
         uspdev_says(bench, buf_data(&record), record.len);
@@ -104,23 +103,23 @@ static void notify(struct uspdev_bench *bench, struct buf *buf, unsigned kind)
     pb_wrap(buf, kind);
     pb_write_text(buf, USP_NOTIFY_SUBSCRIPTION_ID, STR("s"));
     pb_write_uint(buf, USP_NOTIFY_SEND_RESP, 1);
-    say(bench, buf, STR("n1"), USP_HEADER_MSG_TYPE_NOTIFY, USP_BODY_REQUEST, USP_REQUEST_NOTIFY);
+    uspdev_say(bench, buf, STR("n1"), USP_HEADER_MSG_TYPE_NOTIFY, USP_BODY_REQUEST, USP_REQUEST_NOTIFY);
 }
 
 void uspdev_notify(struct uspdev_bench *bench, const void *data, size_t len)
 {
     struct buf buf;
 
-    begin(&buf);
+    uspdev_begin(&buf);
     buf_append(&buf, data, len);
-    say(bench, &buf, STR("n1"), USP_HEADER_MSG_TYPE_NOTIFY, USP_BODY_REQUEST, USP_REQUEST_NOTIFY);
+    uspdev_say(bench, &buf, STR("n1"), USP_HEADER_MSG_TYPE_NOTIFY, USP_BODY_REQUEST, USP_REQUEST_NOTIFY);
 }
 
 void uspdev_event(struct uspdev_bench *bench, const char *object, const char *event, const char *const *args)
 {
     struct buf buf;
 
-    begin(&buf);
+    uspdev_begin(&buf);
     pb_write_text(&buf, USP_NOTIFY_EVENT_OBJ_PATH, str_of(object));
     pb_write_text(&buf, USP_NOTIFY_EVENT_EVENT_NAME, str_of(event));
     for (; args && args[0]; args += 2)
@@ -133,7 +132,7 @@ void uspdev_complete(struct uspdev_bench *bench, const char *command, const char
     struct buf buf;
     size_t mark;
 
-    begin(&buf);
+    uspdev_begin(&buf);
     pb_write_text(&buf, USP_NOTIFY_OPERATION_COMPLETE_OBJ_PATH, STR("Device.DeviceInfo.FirmwareImage.2."));
     pb_write_text(&buf, USP_NOTIFY_OPERATION_COMPLETE_COMMAND_NAME, str_of(command));
     pb_write_text(&buf, USP_NOTIFY_OPERATION_COMPLETE_COMMAND_KEY, str_of(key));
@@ -151,180 +150,15 @@ void uspdev_value_change(struct uspdev_bench *bench, const char *version)
 {
     struct buf buf;
 
-    begin(&buf);
+    uspdev_begin(&buf);
     pb_write_text(&buf, USP_NOTIFY_VALUE_CHANGE_PARAM_PATH, STR("Device.DeviceInfo.SoftwareVersion"));
     pb_write_text(&buf, USP_NOTIFY_VALUE_CHANGE_PARAM_VALUE, str_of(version));
     notify(bench, &buf, USP_NOTIFY_VALUE_CHANGE);
 }
 
-/* ---- answers ---- */
+/* ---- being asked ---- */
 
-static void put_value(struct buf *buf, const char *name, const char *value)
-{
-    if (value)
-        pb_write_entry(buf, USP_GET_RESP_RESOLVED_PATH_RESULT_RESULT_PARAMS, str_of(name), str_of(value));
-}
-
-static size_t begin_object(struct buf *buf, const char *path)
-{
-    size_t mark = pb_begin(buf, USP_GET_RESP_REQUESTED_PATH_RESULT_RESOLVED_PATH_RESULTS);
-
-    pb_write_text(buf, USP_GET_RESP_RESOLVED_PATH_RESULT_RESOLVED_PATH, str_of(path));
-    return mark;
-}
-
-static void put_failed_path(struct buf *buf, const char *path)
-{
-    size_t mark = pb_begin(buf, USP_GET_RESP_REQ_PATH_RESULTS);
-
-    pb_write_text(buf, USP_GET_RESP_REQUESTED_PATH_RESULT_REQUESTED_PATH, str_of(path));
-    pb_write_fixed32(buf, USP_GET_RESP_REQUESTED_PATH_RESULT_ERR_CODE, 7026);
-    pb_end(buf, mark);
-}
-
-static void put_banks(struct uspdev_bench *bench, struct buf *buf)
-{
-    size_t path = pb_begin(buf, USP_GET_RESP_REQ_PATH_RESULTS);
-
-    pb_write_text(buf, USP_GET_RESP_REQUESTED_PATH_RESULT_REQUESTED_PATH,
-                  STR("Device.DeviceInfo.FirmwareImage."));
-    for (int i = 0; i < BENCH_BANKS; i++) {
-        char name[64];
-        size_t object;
-
-        if (!bench->banks[i].status)
-            continue;
-        snprintf(name, sizeof(name), "Device.DeviceInfo.FirmwareImage.%d.", i + 1);
-        object = begin_object(buf, name);
-        put_value(buf, "Status", bench->banks[i].status);
-        put_value(buf, "Name", "lamp");
-        put_value(buf, "BootFailureLog", bench->banks[i].log);
-        pb_end(buf, object);
-    }
-    pb_end(buf, path);
-}
-
-static void answer_info(struct uspdev_bench *bench, struct str msg_id)
-{
-    size_t path, object;
-    struct buf buf;
-
-    begin(&buf);
-    if (bench->refuses_info) {
-        put_failed_path(&buf, "Device.DeviceInfo.");
-    } else {
-        path = pb_begin(&buf, USP_GET_RESP_REQ_PATH_RESULTS);
-        pb_write_text(&buf, USP_GET_RESP_REQUESTED_PATH_RESULT_REQUESTED_PATH, STR("Device.DeviceInfo."));
-        object = begin_object(&buf, "Device.DeviceInfo.");
-        put_value(&buf, "Manufacturer", bench->manufacturer);
-        put_value(&buf, "ManufacturerOUI", "0a0b0c");
-        put_value(&buf, "ModelName", bench->model);
-        put_value(&buf, "SerialNumber", "LAMP1");
-        put_value(&buf, "HardwareVersion", "B");
-        put_value(&buf, "SoftwareVersion", bench->version);
-        put_value(&buf, "ActiveFirmwareImage", bench->active);
-        put_value(&buf, "UpTime", bench->up_time);
-        pb_end(&buf, object);
-        pb_end(&buf, path);
-    }
-    if (bench->banks[0].status)
-        put_banks(bench, &buf);
-    else
-        put_failed_path(&buf, "Device.DeviceInfo.FirmwareImage.");
-    say(bench, &buf, msg_id, USP_HEADER_MSG_TYPE_GET_RESP, USP_BODY_RESPONSE, USP_RESPONSE_GET_RESP);
-}
-
-static void answer_subscriptions(struct uspdev_bench *bench, struct str msg_id)
-{
-    static const char *const names[] = {"ID", "NotifType", "ReferenceList", "Enable"};
-    struct buf buf;
-    size_t path;
-
-    begin(&buf);
-    path = pb_begin(&buf, USP_GET_RESP_REQ_PATH_RESULTS);
-    pb_write_text(&buf, USP_GET_RESP_REQUESTED_PATH_RESULT_REQUESTED_PATH,
-                  STR("Device.LocalAgent.Subscription."));
-    for (int i = 0; i < 8; i++) {
-        char name[64];
-        size_t object;
-
-        if (!bench->subscriptions[i][0])
-            continue;
-        snprintf(name, sizeof(name), "Device.LocalAgent.Subscription.%d.", i + 1);
-        object = begin_object(&buf, name);
-        for (int k = 0; k < 4; k++)
-            put_value(&buf, names[k], bench->subscriptions[i][k]);
-        pb_end(&buf, object);
-    }
-    pb_end(&buf, path);
-    say(bench, &buf, msg_id, USP_HEADER_MSG_TYPE_GET_RESP, USP_BODY_RESPONSE, USP_RESPONSE_GET_RESP);
-}
-
-static void answer_supported(struct uspdev_bench *bench, struct str msg_id)
-{
-    static const char *const commands[] = {"Download()", "Activate()"};
-    size_t result, object;
-    struct buf buf;
-
-    begin(&buf);
-    result = pb_begin(&buf, USP_GET_SUPPORTED_DM_RESP_REQ_OBJ_RESULTS);
-    pb_write_text(&buf, USP_GET_SUPPORTED_DM_RESP_REQUESTED_OBJECT_RESULT_REQ_OBJ_PATH,
-                  STR("Device.DeviceInfo.FirmwareImage."));
-    object = pb_begin(&buf, USP_GET_SUPPORTED_DM_RESP_REQUESTED_OBJECT_RESULT_SUPPORTED_OBJS);
-    pb_write_text(&buf, USP_GET_SUPPORTED_DM_RESP_SUPPORTED_OBJECT_RESULT_SUPPORTED_OBJ_PATH,
-                  STR("Device.DeviceInfo.FirmwareImage.{i}."));
-    for (int i = 0; i < (bench->lacks_activate ? 1 : 2); i++) {
-        size_t command = pb_begin(&buf, USP_GET_SUPPORTED_DM_RESP_SUPPORTED_OBJECT_RESULT_SUPPORTED_COMMANDS);
-
-        pb_write_text(&buf, USP_GET_SUPPORTED_DM_RESP_SUPPORTED_COMMAND_RESULT_COMMAND_NAME,
-                      str_of(commands[i]));
-        pb_end(&buf, command);
-    }
-    pb_end(&buf, object);
-    pb_end(&buf, result);
-    say(bench, &buf, msg_id, USP_HEADER_MSG_TYPE_GET_SUPPORTED_DM_RESP, USP_BODY_RESPONSE,
-        USP_RESPONSE_GET_SUPPORTED_DM_RESP);
-}
-
-static void answer_protocol(struct uspdev_bench *bench, struct str msg_id)
-{
-    struct buf buf;
-
-    begin(&buf);
-    pb_write_text(&buf, USP_GET_SUPPORTED_PROTOCOL_RESP_AGENT_SUPPORTED_PROTOCOL_VERSIONS, STR("1.4"));
-    say(bench, &buf, msg_id, USP_HEADER_MSG_TYPE_GET_SUPPORTED_PROTO_RESP, USP_BODY_RESPONSE,
-        USP_RESPONSE_GET_SUPPORTED_PROTOCOL_RESP);
-}
-
-/* ---- Add ---- */
-
-/* The value of a setting of an object of Add. */
-static struct str setting(struct str object, const char *wanted)
-{
-    struct pb_reader reader = pb_reader(object);
-    struct pb_field field;
-
-    while (pb_next(&reader, &field) > 0) {
-        struct pb_reader inner = pb_reader(field.bytes);
-        struct str name = STR(""), value = STR("");
-        struct pb_field part;
-
-        if (field.number != USP_ADD_CREATE_OBJECT_PARAM_SETTINGS)
-            continue;
-        while (pb_next(&inner, &part) > 0) {
-            if (part.number == USP_ADD_CREATE_PARAM_SETTING_PARAM)
-                name = part.bytes;
-            else if (part.number == USP_ADD_CREATE_PARAM_SETTING_VALUE)
-                value = part.bytes;
-        }
-        if (str_is(name, wanted))
-            return value;
-    }
-    return STR("");
-}
-
-static void note(struct uspdev_bench *bench, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-static void note(struct uspdev_bench *bench, const char *fmt, ...)
+void uspdev_note(struct uspdev_bench *bench, const char *fmt, ...)
 {
     size_t len = strlen(bench->asked);
     va_list ap;
@@ -335,83 +169,6 @@ static void note(struct uspdev_bench *bench, const char *fmt, ...)
     vsnprintf(bench->asked + len, 200, fmt, ap);
     va_end(ap);
 }
-
-static void answer_add(struct uspdev_bench *bench, struct str msg_id, struct str content)
-{
-    struct pb_reader reader = pb_reader(content);
-    struct pb_field field;
-    struct buf buf;
-
-    begin(&buf);
-    while (pb_next(&reader, &field) > 0) {
-        struct str id = setting(field.number == USP_ADD_CREATE_OBJS ? field.bytes : STR(""), "ID");
-        size_t result, status, outcome;
-        bool fails;
-
-        if (field.number != USP_ADD_CREATE_OBJS)
-            continue;
-        fails = bench->lacks_transfer && id.len > 8 && memcmp(id.data + id.len - 8, "transfer", 8) == 0;
-        note(bench, "add:%.*s ", (int)id.len, id.data);
-        result = pb_begin(&buf, USP_ADD_RESP_CREATED_OBJ_RESULTS);
-        pb_write_text(&buf, USP_ADD_RESP_CREATED_OBJECT_RESULT_REQUESTED_PATH,
-                      STR("Device.LocalAgent.Subscription."));
-        status = pb_begin(&buf, USP_ADD_RESP_CREATED_OBJECT_RESULT_OPER_STATUS);
-        outcome = pb_begin(&buf, fails ? USP_ADD_RESP_OPERATION_STATUS_OPER_FAILURE
-                                       : USP_ADD_RESP_OPERATION_STATUS_OPER_SUCCESS);
-        if (fails)
-            pb_write_fixed32(&buf, USP_ADD_RESP_OPERATION_FAILURE_ERR_CODE, 7010);
-        else
-            pb_write_text(&buf, USP_ADD_RESP_OPERATION_SUCCESS_INSTANTIATED_PATH,
-                          STR("Device.LocalAgent.Subscription.9."));
-        pb_end(&buf, outcome);
-        pb_end(&buf, status);
-        pb_end(&buf, result);
-    }
-    say(bench, &buf, msg_id, USP_HEADER_MSG_TYPE_ADD_RESP, USP_BODY_RESPONSE, USP_RESPONSE_ADD_RESP);
-}
-
-/* ---- Operate ---- */
-
-static void answer_operate(struct uspdev_bench *bench, struct str msg_id, struct str content)
-{
-    struct pb_reader reader = pb_reader(content);
-    struct str command = STR(""), key = STR("");
-    struct pb_field field;
-    size_t result, failure, len = 0;
-    struct buf buf;
-
-    bench->last_args[0] = '\0';
-    while (pb_next(&reader, &field) > 0) {
-        struct str name, value;
-
-        if (field.number == USP_OPERATE_COMMAND)
-            command = field.bytes;
-        else if (field.number == USP_OPERATE_COMMAND_KEY)
-            key = field.bytes;
-        else if (field.number == USP_OPERATE_INPUT_ARGS && pb_entry(&field, &name, &value) &&
-                 len + name.len + value.len + 3 < sizeof(bench->last_args))
-            len += (size_t)snprintf(bench->last_args + len, sizeof(bench->last_args) - len, "%.*s=%.*s;",
-                                    (int)name.len, name.data, (int)value.len, value.data);
-    }
-    note(bench, "%.*s ", (int)command.len, command.data);
-    snprintf(bench->command_key, sizeof(bench->command_key), "%.*s", (int)key.len, key.data);
-    begin(&buf);
-    result = pb_begin(&buf, USP_OPERATE_RESP_OPERATION_RESULTS);
-    pb_write_text(&buf, USP_OPERATE_RESP_OPERATION_RESULT_EXECUTED_COMMAND, command);
-    if (bench->operate_code) {
-        failure = pb_begin(&buf, USP_OPERATE_RESP_OPERATION_RESULT_CMD_FAILURE);
-        pb_write_fixed32(&buf, USP_OPERATE_RESP_COMMAND_FAILURE_ERR_CODE, bench->operate_code);
-        pb_write_text(&buf, USP_OPERATE_RESP_COMMAND_FAILURE_ERR_MSG, STR("no"));
-        pb_end(&buf, failure);
-    } else {
-        pb_write_text(&buf, USP_OPERATE_RESP_OPERATION_RESULT_REQ_OBJ_PATH,
-                      STR("Device.LocalAgent.Request.7."));
-    }
-    pb_end(&buf, result);
-    say(bench, &buf, msg_id, USP_HEADER_MSG_TYPE_OPERATE_RESP, USP_BODY_RESPONSE, USP_RESPONSE_OPERATE_RESP);
-}
-
-/* ---- being asked ---- */
 
 static void tap(void *ctx, const char *topic, struct lan_session *to, const void *data, size_t len)
 {
@@ -472,40 +229,40 @@ static void answer(struct uspdev_bench *bench, const struct asked *asked)
     struct str path = STR("");
 
     if (asked->is_response) {
-        note(bench, "ack ");
+        uspdev_note(bench, "ack ");
         return;
     }
     switch (asked->kind) {
     case USP_REQUEST_GET:
         field_in(asked->content, USP_GET_PARAM_PATHS, &path);
         if (str_starts(path, STR("Device.DeviceInfo."))) {
-            note(bench, "info ");
-            answer_info(bench, asked->msg_id);
+            uspdev_note(bench, "info ");
+            uspdev_answer_info(bench, asked->msg_id);
         } else {
-            note(bench, "subscriptions ");
-            answer_subscriptions(bench, asked->msg_id);
+            uspdev_note(bench, "subscriptions ");
+            uspdev_answer_subscriptions(bench, asked->msg_id);
         }
         break;
     case USP_REQUEST_GET_SUPPORTED_DM:
-        note(bench, "supported ");
-        answer_supported(bench, asked->msg_id);
+        uspdev_note(bench, "supported ");
+        uspdev_answer_supported(bench, asked->msg_id);
         break;
     case USP_REQUEST_GET_SUPPORTED_PROTOCOL:
-        note(bench, "protocol ");
-        answer_protocol(bench, asked->msg_id);
+        uspdev_note(bench, "protocol ");
+        uspdev_answer_protocol(bench, asked->msg_id);
         break;
     case USP_REQUEST_ADD:
-        answer_add(bench, asked->msg_id, asked->content);
+        uspdev_answer_add(bench, asked->msg_id, asked->content);
         break;
     case USP_REQUEST_DELETE:
         field_in(asked->content, USP_DELETE_OBJ_PATHS, &path);
-        note(bench, "delete:%.*s ", (int)path.len, path.data);
+        uspdev_note(bench, "delete:%.*s ", (int)path.len, path.data);
         break;
     case USP_REQUEST_OPERATE:
-        answer_operate(bench, asked->msg_id, asked->content);
+        uspdev_answer_operate(bench, asked->msg_id, asked->content);
         break;
     default:
-        note(bench, "other ");
+        uspdev_note(bench, "other ");
     }
 }
 
@@ -525,7 +282,7 @@ bool uspdev_run_one(struct uspdev_bench *bench)
     if (usp_record_parse((struct str){oldest->bytes, oldest->len}, &record, NULL) == 0 &&
         str_is(record.to_id, bench->eid) && str_is(record.from_id, GATEWAY)) {
         if (record.type != USP_RECORD_NO_SESSION)
-            note(bench, "connect ");
+            uspdev_note(bench, "connect ");
         else if (read_message(record.payload, &asked))
             answer(bench, &asked);
     }
@@ -542,9 +299,9 @@ void uspdev_reply(struct uspdev_bench *bench, unsigned type, unsigned kind, cons
     if (bench->queued &&
         usp_record_parse((struct str){bench->queue[0].bytes, bench->queue[0].len}, &record, NULL) == 0)
         read_message(record.payload, &asked);
-    begin(&buf);
+    uspdev_begin(&buf);
     buf_append(&buf, data, len);
-    say(bench, &buf, asked.msg_id, type, USP_BODY_RESPONSE, kind);
+    uspdev_say(bench, &buf, asked.msg_id, type, USP_BODY_RESPONSE, kind);
     if (bench->queued)
         memmove(bench->queue, bench->queue + 1, --bench->queued * sizeof(bench->queue[0]));
 }
