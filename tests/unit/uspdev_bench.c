@@ -40,7 +40,10 @@ void uspdev_say(struct uspdev_bench *bench, struct buf *content, struct str msg_
     pb_write_text(&header, USP_HEADER_MSG_ID, msg_id);
     pb_write_uint(&header, USP_HEADER_MSG_TYPE, type);
     pb_wrap(&header, USP_MSG_HEADER);
-    buf_prepend(content, buf_data(&header), header.len);
+    if (header.failed)
+        content->failed = true;
+    else
+        buf_prepend(content, buf_data(&header), header.len);
     buf_done(&header);
     usp_record_wrap(content, STR(GATEWAY), str_of(bench->eid));
     if (!content->failed)
