@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "base/conf.h"
-#include "usp/address.h"
+#include "usp/endpoint_id.h"
 
 enum key_type {
     KEY_TEXT,
@@ -241,7 +241,7 @@ int agent_config_read(struct agent_config *config, const char *file, struct erro
             return -1;
     if (check_tls(config, file, err) < 0)
         return -1;
-    if (config->lan_usp_endpoint_id && !usp_endpoint_id_valid(str_of(config->lan_usp_endpoint_id)))
+    if (config->lan_usp_endpoint_id && usp_endpoint_id_check(str_of(config->lan_usp_endpoint_id), NULL) < 0)
         return error_set(err, ERROR_INVALID_CONFIGURATION, file,
                          "lan_usp_endpoint_id: \"%s\" is no Endpoint ID such as os::012345-GW1",
                          config->lan_usp_endpoint_id);

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "base/conf.h"
-#include "usp/address.h"
+#include "usp/endpoint_id.h"
 
 enum key_type {
     KEY_TEXT,
@@ -141,8 +141,8 @@ static int check(const struct device_config *config, const char *file, struct er
             (keys[i].type == KEY_TEXT ? !*(const char *const *)slot : !*(const uint64_t *)slot))
             return error_set(err, ERROR_INVALID_CONFIGURATION, file, "%s is missing", keys[i].name);
     }
-    if (!usp_endpoint_id_valid(str_of(config->endpoint_id)) ||
-        !usp_endpoint_id_valid(str_of(config->controller)))
+    if (usp_endpoint_id_check(str_of(config->endpoint_id), NULL) < 0 ||
+        usp_endpoint_id_check(str_of(config->controller), NULL) < 0)
         return error_set(err, ERROR_INVALID_CONFIGURATION, file,
                          "endpoint_id and controller are Endpoint IDs such as os::012345-S1");
     if (strcmp(config->transport, "websocket") != 0 && strcmp(config->transport, "mqtt") != 0)

@@ -28,7 +28,7 @@ struct home_settings {
     struct tls_settings websocket_tls_settings; /* ca_file: who signs the certificates of devices */
     struct firmware_target *gateway; /* as a target of firmware itself; NULL: it is not updated here */
     const char *source;              /* our name towards devices; NULL: "homepatch" */
-    const char *endpoint_id; /* ours as a USP controller of devices; NULL: no USP towards devices */
+    const char *endpoint_id;         /* ours as a USP controller of devices; NULL: no USP towards devices */
     bool device_credentials; /* the broker holds each device to its own topics (its ACL): identity grade B */
     const char *homeassistant_prefix; /* of discovery topics; NULL or "": not listened to */
     enum homeassistant_birth homeassistant_birth;

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "usp/address.h"
 
-#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,23 +8,6 @@
 #include "base/limits.h"
 
 static const char REPLY_TO[] = "/reply-to=";
-
-bool usp_endpoint_id_valid(struct str id)
-{
-    bool has_scheme = false;
-
-    if (id.len == 0 || id.len >= USP_ENDPOINT_ID_BYTES || id.data[0] == ':')
-        return false;
-    for (size_t i = 0; i < id.len; i++) {
-        unsigned char c = (unsigned char)id.data[i];
-
-        if (c == ':')
-            has_scheme = true;
-        else if (c >= 0x80 || (!isalnum(c) && !strchr("-._%", c)))
-            return false;
-    }
-    return has_scheme;
-}
 
 /* ---- WebSocket ---- */
 

@@ -6,16 +6,7 @@
 #ifndef USP_ADDRESS_H
 #define USP_ADDRESS_H
 
-#include <stdbool.h>
-
 #include "base/str.h"
-
-enum {
-    USP_ENDPOINT_ID_BYTES = 128, /* the longest that is taken from a device */
-};
-
-/* Scheme, ':', and only the characters that R-ARC.5 allows; so it may stand in a topic, a key, a log line. */
-bool usp_endpoint_id_valid(struct str id);
 
 /* The client's Endpoint ID by its opening handshake: in the query (R-WS.10b), or in an extension (R-WS.10a). */
 char *usp_endpoint_of_handshake(const char *query, const char *extensions);

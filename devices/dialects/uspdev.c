@@ -198,7 +198,7 @@ const char *uspdev_read_record(const struct uspdev *uspdev, struct str data, str
         return "it sends what is no USP record";
     if (!str_is(ret->to_id, uspdev->host.endpoint_id))
         return "its record is addressed to another endpoint";
-    if (!usp_endpoint_id_valid(ret->from_id) || str_is(ret->from_id, uspdev->host.endpoint_id))
+    if (usp_endpoint_id_check(ret->from_id, NULL) < 0 || str_is(ret->from_id, uspdev->host.endpoint_id))
         return "its record is from no Endpoint ID that a device may have";
     return NULL;
 }

@@ -10,7 +10,7 @@
 
 static struct device *find_device(const struct uspdev *uspdev, const char *eid)
 {
-    char key[8 + USP_ENDPOINT_ID_BYTES];
+    char key[8 + USPDEV_EID_MAX];
 
     snprintf(key, sizeof(key), "%s:%s", uspdev_dialect.name, eid);
     return registry_find(uspdev->host.registry, key);
@@ -84,7 +84,7 @@ struct uspdev_peer *uspdev_claim(struct uspdev_peer *candidate, struct str eid)
     const char *wrong = NULL;
     struct device *device;
 
-    candidate->eid = usp_endpoint_id_valid(eid) ? str_dup(eid.data, eid.len) : NULL;
+    candidate->eid = usp_endpoint_id_check(eid, NULL) == 0 ? str_dup(eid.data, eid.len) : NULL;
     if (!candidate->eid)
         wrong = "it says no Endpoint ID that a device may have";
     else

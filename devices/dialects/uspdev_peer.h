@@ -22,10 +22,12 @@
 #include "devices/dialects/uspdev.h"
 #include "usp/address.h"
 #include "usp/client.h"
+#include "usp/endpoint_id.h"
 #include "usp/record.h"
 
 enum {
     USPDEV_PENDING = 6,   /* requests to one peer that wait for their answers */
+    USPDEV_EID_MAX = 128, /* longer than any that usp_endpoint_id_check() takes */
     USPDEV_TEXT_MAX = 64, /* TR-181: the strings of DeviceInfo. that we use */
     USPDEV_LOG_MAX = 160, /* of BootFailureLog, what is kept */
     USPDEV_BANKS = 8,     /* rows of FirmwareImage. that are looked at */

@@ -9,23 +9,6 @@
 
 #include "usp/address.h"
 
-static void endpoint_ids(void **state)
-{
-    static const char *const good[] = {"os::012345-A.b_c%20", "self::x", "uuid:1:2"};
-    static const char *const bad[] = {"", "x", ":x", "os::a b", "os::a/b", "os::a+", "os::a#", "os::\x80"};
-    char longest[USP_ENDPOINT_ID_BYTES + 1];
-
-    (void)state;
-    for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++)
-        assert_true(usp_endpoint_id_valid(str_of(good[i])));
-    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
-        assert_false(usp_endpoint_id_valid(str_of(bad[i])));
-    memset(longest, 'a', sizeof(longest));
-    longest[2] = ':';
-    assert_true(usp_endpoint_id_valid((struct str){longest, USP_ENDPOINT_ID_BYTES - 1}));
-    assert_false(usp_endpoint_id_valid((struct str){longest, USP_ENDPOINT_ID_BYTES}));
-}
-
 static void check_handshake(const char *query, const char *extensions, const char *expected)
 {
     char *endpoint = usp_endpoint_of_handshake(query, extensions);
@@ -77,7 +60,6 @@ static void reply_topics(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(endpoint_ids),
         cmocka_unit_test(handshakes),
         cmocka_unit_test(reply_topics),
     };
