@@ -183,7 +183,7 @@ static bool is_referred(struct dm *dm, const struct dm_row *row)
 }
 
 /* New connections trust from now on what controllers added and refer to, and nothing that they deleted or disabled. */
-void model_certificates_referred(struct dm *dm)
+static void follow_rows(struct dm *dm, struct tls_trust *to)
 {
     struct dm_row *local_agent = local_agent_of(dm);
     const struct controller_trust *trust = single(local_agent_of(dm), "ControllerTrust")->data;
@@ -191,7 +191,7 @@ void model_certificates_referred(struct dm *dm)
     STACK_OF(X509) *disabled = sk_X509_new_null();
     struct dm_row *const *rows;
     uint32_t count = dm_rows(local_agent, dm_node_child(local_agent->node, STR("Certificate")), &rows);
-    bool good = added && disabled && model_of(dm)->trust;
+    bool good = added && disabled;
 
     for (uint32_t i = 0; good && i < count; i++) {
         const struct certificate *certificate = rows[i]->data;
@@ -204,11 +204,17 @@ void model_certificates_referred(struct dm *dm)
             good = sk_X509_push(added, certificate->x509) > 0;
     }
     if (good)
-        tls_trust_set(model_of(dm)->trust, added, disabled);
-    if (model_of(dm)->trust)
-        tls_trust_first_use(model_of(dm)->trust, trust->tofu_allowed);
+        tls_trust_set(to, added, disabled);
+    tls_trust_first_use(to, trust->tofu_allowed);
     sk_X509_free(added);
     sk_X509_free(disabled);
+}
+
+/* Programs without trust that follows the rows (a device, tests) need not have the table. */
+void model_certificates_referred(struct dm *dm)
+{
+    if (model_of(dm)->trust)
+        follow_rows(dm, model_of(dm)->trust);
 }
 
 static void applied(struct dm *dm, struct dm_row *row, enum dm_change_kind kind, uint64_t changed)

@@ -4,9 +4,11 @@
 import shutil
 import sqlite3
 
+import paho.mqtt.client as mqtt
+import websocket
 from home import NEW, OLD
-from hptest import scenario, wait_until
-from usp_home import NEEDS, UspHome
+from hptest import WsClientTransport, scenario, usp, wait_until
+from usp_home import GATEWAY, NEEDS, UspHome
 
 
 def _home(directory, *transports, start=True, **options):
@@ -255,6 +257,101 @@ def certificate_of_another_authority(directory):
     home.cleanup.add(stranger).start()
     stranger.wait_output("WebSocket to the controller: ")
     assert home.row_of("os::0A0B0C-S7") is None
+    home.stop()
+
+
+# -- scripted peers that break the rules ---------------------------------------------------------
+
+
+def _record(home, sender, kind="websocket_connect", to=GATEWAY, **content):
+    record = usp.Record(version="1.4", to_id=to, from_id=sender)
+    part = getattr(record, kind)
+    part.SetInParent()
+    for name, value in content.items():
+        setattr(part, name, value)
+    return record.SerializeToString()
+
+
+@scenario(timeout=120, needs=NEEDS)
+def bad_websocket_peers(directory):
+    """Each costs its session and nobody else anything: the device that behaves is updated meanwhile."""
+    home = _home(directory, "websocket", tls=False)
+    name = home.ids[0]
+    rows = len(home.ctl.instances("Device.ProxiedDevice."))
+    slot = home.downloaded(0)
+    evil = "os::0A0B0C-EVIL"
+    sayings = (
+        b"",
+        b"\xff" * 5000,
+        _record(home, name),  # another's name on its own session
+        _record(home, evil, to="os::012345-OTHER"),
+        _record(home, GATEWAY),
+        _record(home, "not an id"),
+        b"\x0a\xff\xff\xff\xff\x07x",
+    )
+    for saying in sayings:
+        peer = WsClientTransport(home.agent.lan_websocket_port, endpoint_id=evil)
+        peer.connect()
+        peer.send(saying)
+        wait_until(lambda: not peer.connected, 10, f"closed after {saying[:20]}")
+        assert peer.close_code == 1008, peer.close_code
+    # R-WS.12a: the path wants its subprotocol, and the other family's path wants none.
+    for path, offered in (("/usp", None), ("/usp", ["other"]), ("/shelly", ["v1.usp"]), ("/", ["v1.usp"])):
+        try:
+            websocket.create_connection(
+                f"ws://127.0.0.1:{home.agent.lan_websocket_port}{path}", subprotocols=offered, timeout=5
+            )
+            raise AssertionError(f"{path} takes {offered}")
+        except (websocket.WebSocketException, OSError):
+            pass
+    # One that is well-formed and never says what it is; one that floods.
+    mute = WsClientTransport(home.agent.lan_websocket_port, endpoint_id=evil)
+    mute.connect()
+    mute.send(_record(home, evil))
+    flood = WsClientTransport(home.agent.lan_websocket_port, endpoint_id="os::0A0B0C-FLOOD")
+    flood.connect()
+    for _ in range(300):
+        flood.send(_record(home, "os::0A0B0C-FLOOD"))
+    home.must_succeed(home.activate(slot), 40)
+    assert home.version(0) == NEW
+    assert len(home.ctl.instances("Device.ProxiedDevice.")) == rows, "a peer that said nothing is listed"
+    mute.close()
+    flood.close()
+    home.stop()
+
+
+@scenario(timeout=120, needs=NEEDS)
+def bad_broker_peers(directory):
+    """Records in the name of the device on other topics, topics that are not a device's to listen on, retained rubbish."""
+    home = _home(directory, "mqtt")
+    name = home.ids[0]
+    home.agent.conf["lan_device_credentials"] = "true"
+    home.agent.stop()
+    home.agent.start()
+    home.wait_answers(home.ctl)
+    wait_until(lambda: _grade(home, 0) == "B", 20, "grade B by its own topic")
+    seen = []
+    client = mqtt.Client(client_id="evil")
+    client.on_message = lambda _client, _userdata, message: seen.append(message.topic)
+    client.connect("127.0.0.1", home.lan.port)
+    client.subscribe("shelly/#")
+    client.loop_start()
+    disconnect = _record(home, name, "disconnect", reason="evil")
+    for topic, saying in (
+        ("homepatch/usp/controller", disconnect),
+        ("homepatch/usp/controller/os::0A0B0C-EVIL", disconnect),
+        ("homepatch/usp/controller/os::0A0B0C-EVIL", _record(home, "os::0A0B0C-EVIL", "mqtt_connect",
+                                                             subscribed_topic="shelly/evil/rpc")),
+        (f"homepatch/usp/controller/{name}/reply-to=shelly%2Fevil", b"rubbish"),
+        ("homepatch/usp/controller/x/y/z", b""),
+    ):
+        client.publish(topic, saying, qos=1).wait_for_publish()
+    _, key = _update(home, 0)
+    home.must_succeed(key, 40)
+    assert home.version(0) == NEW and _grade(home, 0) == "B"
+    assert home.row_of("os::0A0B0C-EVIL") is None and not seen, seen
+    client.disconnect()
+    client.loop_stop()
     home.stop()
 
 
