@@ -66,8 +66,8 @@ static int route(void *ctx, struct controller *controller, struct usp_route *ret
 
     if (!device->link.up || strcmp(controller->endpoint_id, device->config->controller) != 0)
         return -1;
-    *ret = (struct usp_route){&device->link.channel,
-                              is_mqtt(device) ? device->config->controller_topic : NULL};
+    *ret = (struct usp_route){.channel = &device->link.channel,
+                              .topic = is_mqtt(device) ? device->config->controller_topic : NULL};
     return 0;
 }
 
