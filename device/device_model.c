@@ -326,8 +326,6 @@ static int add_controller(struct device_agent *device, struct error *err)
     struct dm_node *table = dm_node_child(agent->node, STR("Controller"));
     struct dm_row *row;
 
-    if (usp_controller_find(device->usp, str_of(device->config->controller)))
-        return 0;
     dm_begin(device->dm, NULL);
     row = dm_add(device->dm, agent, table, 0, err);
     if (row && set(device->dm, row, "EndpointID", device->config->controller, err) == 0 &&
@@ -337,6 +335,21 @@ static int add_controller(struct device_agent *device, struct error *err)
         return dm_commit(device->dm, err);
     dm_rollback(device->dm);
     return -1;
+}
+
+/* The device has no E2ESession. object: what it says goes without a session, over TLS. */
+static int know_controller(struct device_agent *device, struct error *err)
+{
+    struct str eid = str_of(device->config->controller);
+    struct controller *controller = usp_controller_find(device->usp, eid);
+
+    if (!controller && (add_controller(device, err) < 0 || dm_flush(device->dm, err) < 0))
+        return -1;
+    controller = usp_controller_find(device->usp, eid);
+    if (!controller)
+        return error_set(err, ERROR_INTERNAL, device->config->controller, "the controller has no row");
+    controller->e2e.mode = SESSION_FORBID;
+    return 0;
 }
 
 int device_model_bind(struct device_agent *device, struct error *err)
@@ -355,5 +368,5 @@ int device_model_bind(struct device_agent *device, struct error *err)
     if (str_replace(&local->endpoint_id, device->config->endpoint_id) < 0 ||
         usp_set_endpoint_id(device->usp, device->config->endpoint_id) < 0)
         return error_set(err, ERROR_RESOURCES_EXCEEDED, NULL, "out of memory");
-    return model_default_roles(&device->model, err) < 0 ? -1 : add_controller(device, err);
+    return model_default_roles(&device->model, err) < 0 ? -1 : know_controller(device, err);
 }
