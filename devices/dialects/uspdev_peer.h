@@ -103,6 +103,7 @@ struct uspdev_update {
     uint32_t request;   /* the device's row of its Request table; 0: not known */
     uint8_t before;     /* enum uspdev_status of the bank when the update began */
     bool busy_seen;     /* the bank's status is this update's */
+    bool again;         /* Activate() was sent in the gateway's last life, too */
     bool away;          /* the device left since Activate() */
     bool booted;        /* it said that it started anew */
     uint64_t activated; /* monotonic ms: when Activate() was sent */

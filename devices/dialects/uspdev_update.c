@@ -227,6 +227,7 @@ static bool restart(struct firmware_target *target)
         peer->update = (struct uspdev_update){.bank = peer->banks[i].instance,
                                               .key = uspdev_random(peer->uspdev)};
         activate(peer);
+        peer->update.again = true;
         return peer->update.state == USPDEV_ASKED_ACTIVATE;
     }
     return false;
@@ -291,6 +292,10 @@ void uspdev_update_refused(struct uspdev_peer *peer, enum uspdev_method method, 
 
     if (peer->update.state != asked)
         return;
+    if (peer->update.again) { /* it is at the first one, which the gateway did not see the end of */
+        activating(peer);
+        return;
+    }
     if (code)
         snprintf(why, sizeof(why), "%s (%u)", message, code);
     failed(peer, worth_another_try(code),
@@ -365,14 +370,15 @@ static void conclude(struct uspdev_peer *peer, const struct uspdev_info *info, b
     firmware_target_version(target, peer->device->text[DEVICE_FIRMWARE_NAME], info->software_version);
 }
 
-/* Has it started anew since Activate()? Without UpTime, having been away is all that can be known. */
+/* Has it started anew since Activate()? Whole seconds are rounded down: what may be older than that is no proof. Without
+ * UpTime, having been away is all that can be known. */
 static bool has_restarted(const struct uspdev_peer *peer, const struct uspdev_info *info)
 {
     uint64_t elapsed = uspdev_now(peer) - peer->update.activated;
 
     if (peer->update.booted)
         return true;
-    return info->up_time == UINT64_MAX ? peer->update.away : info->up_time * 1000 < elapsed;
+    return info->up_time == UINT64_MAX ? peer->update.away : info->up_time < elapsed / 1000;
 }
 
 /* While it downloads: the bank's Status counts once it is known to be of this download. */

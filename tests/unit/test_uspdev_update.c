@@ -358,6 +358,30 @@ static void resumed(void **state)
     assert_false(device->target.ops->restart(&device->target));
 }
 
+/* The device is about to restart when the gateway is back: it refuses a second Activate(), which is no failure, and its old
+ * version is no outcome, however young it is. */
+static void resumed_in_between(void **state)
+{
+    struct uspdev_bench *bench = *state;
+    struct device *device;
+
+    bench->banks[1].status = "Available";
+    bench->up_time = "0";
+    device = uspdev_lamp(bench, true);
+    bench->operate_code = ERROR_RESOURCES_EXCEEDED;
+    assert_true(device->target.ops->restart(&device->target));
+    uspdev_run(bench);
+    assert_false(told(bench, "failed"));
+    fake_home_advance(&bench->home, 500);
+    uspdev_value_change(bench, "1.0.0");
+    uspdev_run(bench);
+    assert_false(told(bench, "version"));
+    new_version(bench);
+    bench->up_time = "0";
+    come_back(bench);
+    assert_true(told(bench, "version lamp 2.0.0; "));
+}
+
 static void cannot_begin(void **state)
 {
     struct uspdev_bench *bench = *state;
@@ -400,6 +424,7 @@ int main(void)
         TEST(abort_cancels),
         TEST(others_commands),
         TEST(resumed),
+        TEST(resumed_in_between),
         TEST(cannot_begin),
     };
 
