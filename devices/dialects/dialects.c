@@ -12,9 +12,7 @@
 static const struct dialect *const dialects[] = {
     &homeassistant_dialect, /* first: it hears messages that are others' as well, and leaves them to those */
     &zigbee2mqtt_dialect, /* before those that listen to all topics of a pattern: its own have a fixed head */
-    &shelly_dialect,
-    &tasmota_dialect,
-    &uspdev_dialect,
+    &shelly_dialect,        &tasmota_dialect, &uspdev_dialect,
 };
 
 const struct dialect *dialect_at(size_t index)
