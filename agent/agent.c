@@ -103,6 +103,12 @@ static void on_mqtt_reconnect(void *ctx, struct dm_row *client)
     mtp_mqtt_reconnect(client);
 }
 
+static bool on_websocket_reset(void *ctx, struct dm_row *controller_mtp)
+{
+    (void)ctx;
+    return mtp_websocket_reset(controller_mtp);
+}
+
 /* ---- steps of the start ---- */
 
 static int make_directory(const char *path, struct error *err)
@@ -162,6 +168,7 @@ static int make_model(struct agent *agent, struct error *err)
         .trust = agent->trust,
         .restart = on_restart,
         .mqtt_reconnect = on_mqtt_reconnect,
+        .websocket_reset = on_websocket_reset,
         .ctx = agent,
     };
     dm_set_ctx(agent->dm, &agent->model);

@@ -8,6 +8,10 @@
 #include "base/log.h"
 #include "usp/trust.h"
 
+enum {
+    CLOSE_GOING_AWAY = 1001,
+};
+
 /* ---- rows ---- */
 
 struct dm_row *mtp_referenced(const struct mtp *mtp, const char *reference, const struct dm_node *node)
@@ -65,7 +69,7 @@ static void local_changed(struct mtp *mtp, struct dm_row *row, bool deleted)
     const struct local_mtp *local = row->data;
 
     /* A row whose Protocol changed still has the carrier of the old one: each looks whether the row is its own. */
-    mtp_websocket_server_changed(mtp, row, deleted || !is(local->row.protocol, "WebSocket"));
+    mtp_websocket_server_changed(mtp, row, deleted);
     mtp_uds_changed(mtp, row, deleted || !is(local->row.protocol, "UDS"));
     if (!deleted && is(local->row.protocol, "MQTT"))
         mtp_mqtt_local_changed(mtp, row);
@@ -176,24 +180,32 @@ void mtp_start(struct mtp *mtp)
     each_row(mtp, local_agent, mtp->controller, controller_changed);
 }
 
-static void send_disconnect(struct session *session)
+void session_say_goodbye(struct session *session)
 {
     struct buf record;
 
-    if (!session->peer)
+    if (!session->peer || session->parted)
         return;
+    session->parted = true;
     buf_init(&record, LIMIT_RECORD_BYTES, USP_HEADROOM);
     usp_record_disconnect(&record, str_of(session->peer), str_of(usp_endpoint_id(session->mtp->usp)), 0,
-                          STR("The agent stops"));
+                          STR("The agent ends the session"));
     session->channel.ops->send(&session->channel, NULL, &record, NULL);
     buf_done(&record);
+}
+
+void sessions_say_goodbye(struct mtp *mtp, const void *server)
+{
+    for (struct session *session = mtp->sessions; session; session = session->next)
+        if (session->server == server)
+            session_say_goodbye(session);
 }
 
 void mtp_stop(struct mtp *mtp)
 {
     mtp->stopping = true;
     for (struct session *session = mtp->sessions; session; session = session->next)
-        send_disconnect(session);
+        session_say_goodbye(session);
     mtp_mqtt_stop(mtp);
 }
 
@@ -261,13 +273,12 @@ void session_free(struct session *session)
     free(session);
 }
 
-struct session *session_twin(const struct session *session)
+/* R-WS.4: the new one is the one that works. */
+static void leave_only_one(const struct session *session)
 {
     for (struct session *other = session->mtp->sessions; other; other = other->next)
-        if (other != session && other->peer && session->peer && !other->ws == !session->ws &&
-            strcmp(other->peer, session->peer) == 0)
-            return other;
-    return NULL;
+        if (other != session && other->ws && other->peer && strcmp(other->peer, session->peer) == 0)
+            websocket_close(other->ws, CLOSE_GOING_AWAY, "another session of the same endpoint");
 }
 
 /* R-MTP.6: the first record of a session says over what it runs. */
@@ -300,6 +311,8 @@ static void greet(struct session *session)
         session_refuse(session, "its certificate does not name the Endpoint ID that DHCP said");
         return;
     }
+    if (session->ws)
+        leave_only_one(session);
     send_connect(session);
     if (!controller)
         return;
@@ -349,7 +362,7 @@ bool session_record(struct session *session, const uint8_t *data, size_t len, st
 
 /* ---- routes ---- */
 
-static struct session *session_with(struct mtp *mtp, const char *peer, bool websocket)
+struct session *session_with(struct mtp *mtp, const char *peer, bool websocket)
 {
     for (struct session *session = mtp->sessions; session; session = session->next)
         if (session->peer && (session->ws != NULL) == websocket && strcmp(session->peer, peer) == 0)

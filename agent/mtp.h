@@ -16,6 +16,11 @@
 #include "usp/record.h"
 #include "usp/usp.h"
 
+enum {
+    /* The answer to the message that changed the settings goes out on the old connection first. */
+    MTP_RESTART_MS = 100,
+};
+
 /* One open WebSocket or UNIX socket connection with an endpoint. */
 struct session {
     struct usp_channel channel;
@@ -29,6 +34,7 @@ struct session {
     X509 *certificate;       /* that the peer showed, or NULL */
     char *certificates;      /* of the channel */
     struct timer inactivity; /* while it is trusted on first use only: TOFUInactivityTimer */
+    bool parted;             /* the Disconnect record was sent */
     bool refused;            /* it is not who it says: nothing is taken from it, and it closes */
 };
 
@@ -62,7 +68,8 @@ extern const struct usp_ops mtp_usp_ops;
 /* ---- shared by the protocols ---- */
 
 struct session *session_new(struct mtp *mtp, const char *peer);
-/* It is open (ws or uds is set): it is listed, the Connect record is sent, and what waits for the peer goes out. */
+/* It is open (ws or uds is set): it is listed, the Connect record is sent, and what waits for the peer goes out. An older
+ * WebSocket with the same peer is closed (R-WS.4). */
 void session_opened(struct session *session);
 /* The peer showed a certificate (or none); the chain that was verified, NULL when it is trusted on first use only. Before
  * session_opened(): whom the certificate does not name is refused, and has no peer then (R-SEC.0a). */
@@ -77,8 +84,10 @@ void session_refuse(struct session *session, const char *why);
 void session_free(struct session *session);
 /* Hands a record to the endpoint. False: it was no record, *ret_why says why, and the session is to be closed. */
 bool session_record(struct session *session, const uint8_t *data, size_t len, struct error *ret_why);
-/* The other session with the same peer over the same protocol, or NULL (R-WS.4). */
-struct session *session_twin(const struct session *session);
+struct session *session_with(struct mtp *mtp, const char *peer, bool websocket);
+/* R-MTP.7: the last record of a session that this side ends; of all sessions of a WebSocket server. */
+void session_say_goodbye(struct session *session);
+void sessions_say_goodbye(struct mtp *mtp, const void *server);
 
 /* Rows of a table of Device.LocalAgent. or below a row; and the row behind a reference, if it is one of `node`. */
 struct dm_row *mtp_referenced(const struct mtp *mtp, const char *reference, const struct dm_node *node);
@@ -101,6 +110,8 @@ void mtp_mqtt_done(struct mtp *mtp);
 
 void mtp_websocket_server_changed(struct mtp *mtp, struct dm_row *local, bool deleted);
 void mtp_websocket_client_changed(struct mtp *mtp, struct dm_row *row, bool deleted);
+/* Begins the session anew; false when the row has none to begin. */
+bool mtp_websocket_reset(struct dm_row *row);
 void mtp_websocket_done(struct mtp *mtp);
 
 void mtp_uds_changed(struct mtp *mtp, struct dm_row *local, bool deleted);

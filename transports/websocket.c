@@ -42,7 +42,8 @@ void websocket_connection_drop(struct websocket *ws)
     ws->open = false;
     ws->closing = true;
     timer_cancel(&end->context->loop->timers, &ws->timer);
-    output_done(&ws->out);
+    if (!ws->leaving)
+        output_done(&ws->out);
     buf_done(&ws->in);
     free(ws->reason);
     ws->reason = NULL;
@@ -133,14 +134,31 @@ static void flush(struct websocket *ws)
     }
 }
 
+/* What a connection that is dropped in order still has to say, as far as it can be written now. */
+static void flush_last(struct websocket *ws)
+{
+    struct lws *wsi = ws->link.wsi;
+
+    while (ws->out.first && wsi && !lws_partial_buffered(wsi)) {
+        struct buf *data = &ws->out.first->data;
+
+        if (lws_write(wsi, buf_data(data), data->len, LWS_WRITE_RAW) < 0)
+            break;
+        output_pop(&ws->out);
+    }
+    output_done(&ws->out);
+}
+
 static void on_flush(void *ctx)
 {
     struct websocket *ws = ctx;
 
-    if (!ws->end)
+    if (!ws->end) {
+        flush_last(ws);
         link_kill(&ws->link);
-    else if (ws->open)
+    } else if (ws->open) {
         flush(ws);
+    }
 }
 
 int websocket_send(struct websocket *ws, bool binary, struct buf *message)
@@ -185,19 +203,33 @@ static void queue_control(struct websocket *ws, int opcode, const void *data, si
     loop_defer(ws->context->loop, &ws->flush);
 }
 
-void websocket_close(struct websocket *ws, int code, const char *reason)
+/* Ours and not lws_close_reason(): Debian builds lws so that with libuv it closes before it has sent the frame. */
+static void queue_close(struct websocket *ws, int code, const char *reason)
 {
     uint8_t payload[CONTROL_BYTES] = {(uint8_t)(code >> 8), (uint8_t)code};
     size_t len = 2;
 
-    if (!ws->open || ws->closing)
-        return;
     if (reason)
         len += str_copy((char *)payload + len, sizeof(payload) - len, reason);
-    /* Ours and not lws_close_reason(): Debian builds lws so that with libuv it closes before it has sent the frame. */
     queue_control(ws, OPCODE_CLOSE, payload, len);
     ws->closing = true;
     ws->close_sent = true;
+}
+
+void websocket_connection_leave(struct websocket *ws)
+{
+    if (!ws->open)
+        return;
+    if (!ws->closing)
+        queue_close(ws, LWS_CLOSE_STATUS_GOINGAWAY, NULL);
+    ws->leaving = true;
+}
+
+void websocket_close(struct websocket *ws, int code, const char *reason)
+{
+    if (!ws->open || ws->closing)
+        return;
+    queue_close(ws, code, reason);
     ws->code = code;
     ws->reason = reason ? str_dup(reason, strlen(reason)) : NULL;
     timer_arm(&ws->context->loop->timers, &ws->timer, LINGER_MS);
@@ -209,6 +241,15 @@ static void arm_ping(struct websocket *ws)
 {
     if (ws->end->ping_s && !ws->closing)
         timer_arm(&ws->context->loop->timers, &ws->timer, (uint64_t)ws->end->ping_s * 1000);
+}
+
+void websocket_connection_keep_alive(struct websocket *ws)
+{
+    if (!ws->open || ws->closing)
+        return;
+    timer_cancel(&ws->context->loop->timers, &ws->timer);
+    ws->awaiting_pong = false;
+    arm_ping(ws);
 }
 
 static void on_timer(struct timer *timer, void *ctx)

@@ -61,6 +61,7 @@ struct websocket_server_settings {
     const char
         *subprotocol; /* echoed when the client offered it; NULL: none is used (a client may come without) */
     bool require_subprotocol; /* R-WS.12a: refuse a request without it */
+    const char *extension;    /* answered to a client that offers its name (R-WS.11a); see below */
     uint32_t ping_s;          /* interval of pings; a peer that answers none within it is closed. 0: none */
     bool tls;
     struct tls_settings tls_settings;
@@ -71,8 +72,11 @@ struct websocket_server_settings {
 struct websocket_server *websocket_server_new(struct websocket_context *context,
                                               const struct websocket_server_settings *settings,
                                               const struct websocket_ops *ops, void *ctx, struct error *err);
-/* Closes the port, which is free at once, and all its connections (each `closed` is called). */
+/* Closes the port, which is free at once, and all its connections (each `closed` is called) with 1001, going away: what is
+ * queued and the Close frame are sent as far as the sockets take them now. */
 void websocket_server_free(struct websocket_server *server);
+/* Another interval of pings, from now on. */
+void websocket_server_keep_alive(struct websocket_server *server, uint32_t ping_s);
 uint16_t websocket_server_port(
     const struct websocket_server *server); /* the one in use when settings said 0 */
 
@@ -81,6 +85,11 @@ struct websocket_client_settings {
     uint16_t port;
     const char *path;        /* with query, e.g. "/usp?eid=..." */
     const char *subprotocol; /* required in the answer (R-WS.12); NULL: none */
+    /*
+     * A value of Sec-WebSocket-Extensions, as `name; parameter="value"`, that only says something and changes no frame:
+     * offered by a client, which takes answers with it and without (R-WS.11b). NULL: none.
+     */
+    const char *extension;
     uint32_t ping_s;
     bool tls;
     struct tls_settings tls_settings;
@@ -91,8 +100,10 @@ struct websocket_client_settings {
 struct websocket_client *websocket_client_new(struct websocket_context *context,
                                               const struct websocket_client_settings *settings,
                                               const struct websocket_ops *ops, void *ctx, struct error *err);
-/* Ends the attempt or the connection with no further callback. */
+/* Ends the attempt or the connection with no further callback; an open one with 1001, as websocket_server_free() does. */
 void websocket_client_free(struct websocket_client *client);
+/* Another interval of pings, from now on. */
+void websocket_client_keep_alive(struct websocket_client *client, uint32_t ping_s);
 
 /* Queues one message; takes over the bytes of *message. -1: the queue is full (LIMIT_QUEUE_*) or the peer is going. */
 int websocket_send(struct websocket *ws, bool binary, struct buf *message);

@@ -52,6 +52,12 @@ void websocket_server_free(struct websocket_server *server)
     (void)server;
 }
 
+void websocket_server_keep_alive(struct websocket_server *server, uint32_t ping_s)
+{
+    (void)server;
+    (void)ping_s;
+}
+
 uint16_t websocket_server_port(const struct websocket_server *server)
 {
     (void)server;
@@ -73,6 +79,12 @@ struct websocket_client *websocket_client_new(struct websocket_context *context,
 void websocket_client_free(struct websocket_client *client)
 {
     (void)client;
+}
+
+void websocket_client_keep_alive(struct websocket_client *client, uint32_t ping_s)
+{
+    (void)client;
+    (void)ping_s;
 }
 
 int websocket_send(struct websocket *ws, bool binary, struct buf *message)

@@ -23,6 +23,7 @@ struct websocket_client {
     char *host_header;
     char *path;
     char *subprotocol; /* or NULL */
+    char *extension;   /* or NULL */
     uint16_t port;
     SSL_CTX *tls;            /* NULL: plain */
     struct lws_vhost *vhost; /* its own, when it has TLS */
@@ -45,6 +46,7 @@ static void finish(struct websocket_client *client)
     free(client->host_header);
     free(client->path);
     free(client->subprotocol);
+    free(client->extension);
     free(client);
 }
 
@@ -84,6 +86,15 @@ static int check_answer(struct websocket_client *client, struct lws *wsi)
     return -1;
 }
 
+static int offer_extension(struct websocket_client *client, struct lws *wsi, unsigned char **at, size_t room)
+{
+    return client->extension ? lws_add_http_header_by_name(
+                                   wsi, (const unsigned char *)"Sec-WebSocket-Extensions:",
+                                   (const unsigned char *)client->extension,
+                                   (int)strlen(client->extension), at, *at + room)
+                             : 0;
+}
+
 static int on_link(struct link *link, enum lws_callback_reasons reason, void *in, size_t len)
 {
     struct websocket *ws = (struct websocket *)link;
@@ -97,6 +108,8 @@ static int on_link(struct link *link, enum lws_callback_reasons reason, void *in
             websocket_connection_drop(ws);
         }
         return 0;
+    case LWS_CALLBACK_CLIENT_APPEND_HANDSHAKE_HEADER:
+        return client ? offer_extension(client, link->wsi, in, len) : -1;
     case LWS_CALLBACK_CLIENT_FILTER_PRE_ESTABLISH:
         return client ? check_answer(client, link->wsi) : -1;
     case LWS_CALLBACK_CLIENT_ESTABLISHED:
@@ -211,7 +224,8 @@ static int copy_settings(struct websocket_client *client, const struct websocket
     if (!client->host_header || str_replace(&client->host, settings->host) < 0 ||
         str_replace(&client->path, settings->path && *settings->path ? settings->path : "/") < 0)
         return -1;
-    if (settings->subprotocol && str_replace(&client->subprotocol, settings->subprotocol) < 0)
+    if ((settings->subprotocol && str_replace(&client->subprotocol, settings->subprotocol) < 0) ||
+        (settings->extension && str_replace(&client->extension, settings->extension) < 0))
         return -1;
     snprintf(client->host_header, size, is_ipv6 ? "[%.*s]:%u" : "%.*s:%u", (int)name, settings->host,
              settings->port);
@@ -237,7 +251,8 @@ static int set_up(struct websocket_client *client, const struct websocket_client
         if (!client->vhost)
             return -1;
     }
-    if (websocket_context_use(context, client->subprotocol, err) < 0)
+    if (websocket_context_extend(context, client->extension, err) < 0 ||
+        websocket_context_use(context, client->subprotocol, err) < 0)
         return -1;
     client->resolve = resolve_start(context->loop, client->host, on_resolved, client, err);
     if (client->resolve)
@@ -279,9 +294,18 @@ void websocket_client_free(struct websocket_client *client)
         return;
     client->freed = true;
     websocket_context_unuse(client->end.context, client->subprotocol);
-    if (client->ws)
+    if (client->ws) {
+        websocket_connection_leave(client->ws);
         websocket_connection_drop(client->ws);
+    }
     resolve_cancel(client->resolve);
     client->resolve = NULL;
     loop_defer(client->end.context->loop, &client->next);
+}
+
+void websocket_client_keep_alive(struct websocket_client *client, uint32_t ping_s)
+{
+    client->end.ping_s = ping_s;
+    if (client->ws)
+        websocket_connection_keep_alive(client->ws);
 }

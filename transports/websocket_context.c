@@ -81,6 +81,9 @@ static int on_lws(struct lws *wsi, enum lws_callback_reasons reason, void *user,
         return on_created(wsi);
     case LWS_CALLBACK_WSI_DESTROY:
         return on_destroyed(wsi);
+    case LWS_CALLBACK_CLIENT_CONFIRM_EXTENSION_SUPPORTED:
+    case LWS_CALLBACK_CONFIRM_EXTENSION_OKAY:
+        return 1; /* what is offered and answered are headers of ours */
     case LWS_CALLBACK_PROTOCOL_INIT:
     case LWS_CALLBACK_PROTOCOL_DESTROY:
     case LWS_CALLBACK_OPENSSL_LOAD_EXTRA_CLIENT_VERIFY_CERTS:
@@ -120,6 +123,7 @@ static struct lws_vhost *host_new(struct websocket_context *context, SSL_CTX *cl
     struct lws_context_creation_info info = {
         .port = server ? CONTEXT_PORT_NO_LISTEN_SERVER : CONTEXT_PORT_NO_LISTEN,
         .protocols = protocols,
+        .extensions = context->extensions,
         .vhost_name = "homepatch",
         .user = (void *)server,
         .provided_client_ssl_ctx = client_ctx,
@@ -194,6 +198,45 @@ void websocket_context_unuse(struct websocket_context *context, const char *subp
             context->names[i][0] = '\0';
         return;
     }
+}
+
+/* ---- extensions ---- */
+
+/* lws makes one for a connection when a server answers with its name: none, for it has nothing to do with frames. */
+static int on_extension(struct lws_context *lws, const struct lws_extension *extension, struct lws *wsi,
+                        enum lws_extension_callback_reasons reason, void *user, void *in, size_t len)
+{
+    (void)lws;
+    (void)extension;
+    (void)wsi;
+    (void)user;
+    (void)in;
+    (void)len;
+    return reason == LWS_EXT_CB_CLIENT_CONSTRUCT || reason == LWS_EXT_CB_CONSTRUCT;
+}
+
+size_t websocket_extension_name(const char *extension)
+{
+    return strcspn(extension, "; ");
+}
+
+int websocket_context_extend(struct websocket_context *context, const char *extension, struct error *err)
+{
+    size_t len = extension ? websocket_extension_name(extension) : 0;
+
+    if (!len)
+        return 0;
+    for (int i = 0; len < WEBSOCKET_EXTENSION_BYTES && i < WEBSOCKET_EXTENSIONS; i++) {
+        char *name = context->extension_names[i];
+
+        if (context->extensions[i].callback && (strlen(name) != len || memcmp(name, extension, len) != 0))
+            continue;
+        memcpy(name, extension, len);
+        context->extensions[i] = (struct lws_extension){
+            .name = name, .callback = on_extension, .client_offer = name};
+        return 0;
+    }
+    return error_set(err, ERROR_RESOURCES_EXCEEDED, NULL, "too many extensions, or too long a name");
 }
 
 void link_kill(struct link *link)

@@ -22,6 +22,8 @@
 enum {
     WEBSOCKET_SUBPROTOCOLS = 8,
     WEBSOCKET_SUBPROTOCOL_BYTES = 64,
+    WEBSOCKET_EXTENSIONS = 4,
+    WEBSOCKET_EXTENSION_BYTES = 64, /* of a name */
     WEBSOCKET_PATH_BYTES = 2048,
 };
 
@@ -46,11 +48,19 @@ struct websocket_context {
     int closing_turns;
     char names[WEBSOCKET_SUBPROTOCOLS][WEBSOCKET_SUBPROTOCOL_BYTES]; /* of lws protocols; "" is free */
     size_t uses[WEBSOCKET_SUBPROTOCOLS];
+    /* Names that lws is to know in answers, where it refuses what it does not know. They stay. */
+    char extension_names[WEBSOCKET_EXTENSIONS][WEBSOCKET_EXTENSION_BYTES];
+    struct lws_extension extensions[WEBSOCKET_EXTENSIONS + 1];
 };
 
 /* Lets lws accept and ask for this subprotocol; NULL and "" are always there. */
 int websocket_context_use(struct websocket_context *context, const char *subprotocol, struct error *err);
 void websocket_context_unuse(struct websocket_context *context, const char *subprotocol);
+
+/* Lets clients take answers with this extension ("name; parameters"). */
+int websocket_context_extend(struct websocket_context *context, const char *extension, struct error *err);
+/* The length of the name of an extension. */
+size_t websocket_extension_name(const char *extension);
 
 /* A virtual host with its own TLS. client_ctx: for TLS clients (taken on success); server: settings of a TLS server. */
 struct lws_vhost *websocket_host_new(struct websocket_context *context, SSL_CTX *client_ctx,
@@ -117,6 +127,8 @@ struct websocket {
     bool closing;
     bool close_sent;
     bool awaiting_pong;
+    bool leaving;  /* dropped in order: what is queued is still written */
+    bool extended; /* of a server: the client offered the extension */
 };
 
 struct websocket *websocket_connection_new(struct websocket_end *end, void *ctx);
@@ -126,6 +138,11 @@ void websocket_connection_open(struct websocket *ws);
 void websocket_connection_end(struct websocket *ws, int code, const struct error *err);
 /* The same without a callback. */
 void websocket_connection_drop(struct websocket *ws);
+/* Queues a Close frame with 1001 if the connection is open, and lets it and all before it go out when the connection is
+ * dropped or ended, which the caller does next. */
+void websocket_connection_leave(struct websocket *ws);
+/* The interval of pings has changed. */
+void websocket_connection_keep_alive(struct websocket *ws);
 /* Callbacks that servers and clients have in common. */
 int websocket_connection_handle(struct websocket *ws, enum lws_callback_reasons reason, void *in, size_t len);
 

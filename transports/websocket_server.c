@@ -16,6 +16,7 @@ struct websocket_server {
     size_t count;
     size_t max_connections;
     char *subprotocol; /* or NULL */
+    char *extension;   /* or NULL */
     bool require_subprotocol;
     void *ctx;
 };
@@ -96,6 +97,32 @@ static bool offers(const char *names, const char *one)
     return false;
 }
 
+/* R-WS.11a: is the extension that the server answers with offered? */
+static bool offers_extension(const char *offered, const char *extension)
+{
+    struct str name = {extension, websocket_extension_name(extension)};
+    struct str rest = str_of(offered);
+    struct str one;
+
+    while (str_next(&rest, ',', &one)) {
+        one = str_trim(one);
+        if (str_starts(one, name) && (one.len == name.len || strchr("; ", one.data[name.len])))
+            return true;
+    }
+    return false;
+}
+
+static int add_headers(const struct websocket *ws, struct lws_process_html_args *args)
+{
+    const struct websocket_server *server = (const struct websocket_server *)ws->end;
+
+    return ws->extended ? lws_add_http_header_by_name(
+                              ws->link.wsi, (const unsigned char *)"Sec-WebSocket-Extensions:",
+                              (const unsigned char *)server->extension, (int)strlen(server->extension),
+                              (unsigned char **)&args->p, (unsigned char *)args->p + args->max_len)
+                        : 0;
+}
+
 /* R-WS.11, R-WS.12a. 0 or the status to refuse with. */
 static int check_subprotocol(const struct websocket_server *server, const struct websocket_request *request)
 {
@@ -128,6 +155,7 @@ static int confirm(struct websocket *ws)
         status = server->end.ops->accept(server->ctx, &request, &ws->ctx);
     if (!ws->end)
         return -1;
+    ws->extended = !status && server->extension && offers_extension(request.extensions, server->extension);
     return status ? refuse(ws, status) : 0;
 }
 
@@ -142,6 +170,8 @@ static int on_link(struct link *link, enum lws_callback_reasons reason, void *in
         return -1;
     case LWS_CALLBACK_HTTP_CONFIRM_UPGRADE:
         return ws->end ? confirm(ws) : -1;
+    case LWS_CALLBACK_ADD_HEADERS:
+        return ws->end ? add_headers(ws, in) : -1;
     case LWS_CALLBACK_ESTABLISHED:
         if (!ws->end)
             return -1;
@@ -192,6 +222,7 @@ static void on_listener_closed(void *ctx)
     struct websocket_server *server = ctx;
 
     free(server->subprotocol);
+    free(server->extension);
     free(server);
 }
 
@@ -207,7 +238,8 @@ static int set_up(struct websocket_server *server, const struct websocket_server
 {
     struct websocket_context *context = server->end.context;
 
-    if (settings->subprotocol && str_replace(&server->subprotocol, settings->subprotocol) < 0)
+    if ((settings->subprotocol && str_replace(&server->subprotocol, settings->subprotocol) < 0) ||
+        (settings->extension && str_replace(&server->extension, settings->extension) < 0))
         return error_set(err, ERROR_RESOURCES_EXCEEDED, NULL, "out of memory");
     if (websocket_context_use(context, server->subprotocol, err) < 0)
         return -1;
@@ -263,12 +295,21 @@ void websocket_server_free(struct websocket_server *server)
     if (!server)
         return;
     error_set(&err, ERROR_INTERNAL, NULL, "this side stops listening");
-    while (server->first)
+    while (server->first) {
+        websocket_connection_leave(server->first);
         websocket_connection_end(server->first, LWS_CLOSE_STATUS_ABNORMAL_CLOSE, &err);
+    }
     websocket_context_unuse(server->end.context, server->subprotocol);
     if (server->host)
         loop_defer(server->end.context->loop, &server->destroy_host); /* maybe inside a callback of lws */
     listener_close(&server->listener);
+}
+
+void websocket_server_keep_alive(struct websocket_server *server, uint32_t ping_s)
+{
+    server->end.ping_s = ping_s;
+    for (struct websocket *ws = server->first; ws; ws = ws->next)
+        websocket_connection_keep_alive(ws);
 }
 
 uint16_t websocket_server_port(const struct websocket_server *server)

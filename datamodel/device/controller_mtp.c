@@ -117,8 +117,24 @@ static const struct dm_param websocket_params[] = {
     DM_END_PARAMS,
 };
 
+static int run_reset(struct dm_call *call, struct error *err)
+{
+    struct model *model = model_of(call->dm);
+
+    if (!model->websocket_reset || !model->websocket_reset(model->ctx, call->row->parent))
+        return error_set(err, ERROR_COMMAND_FAILURE, NULL,
+                         "there is no session to begin: enable the controller and its MTP, and set Host first");
+    return 0;
+}
+
+static const struct dm_command websocket_commands[] = {
+    {.name = "Reset()", .run = run_reset},
+    {.name = NULL},
+};
+
 const struct dm_object model_controller_mtp_websocket = {
     .params = websocket_params,
+    .commands = websocket_commands,
     .present = model_is_websocket,
     .applied = model_mtp_applied,
 };

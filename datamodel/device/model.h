@@ -42,7 +42,9 @@ struct model {
     struct tls_trust *trust;      /* follows the rows that controllers added; may be NULL (tests) */
     void (*restart)(void *ctx, const struct model_restart *restart);
     void (*mqtt_reconnect)(void *ctx, struct dm_row *client);
-    void *ctx; /* of the two functions */
+    /* Controller.MTP row; false when it has no session to begin. */
+    bool (*websocket_reset)(void *ctx, struct dm_row *controller_mtp);
+    void *ctx; /* of the functions */
 };
 
 static inline struct model *model_of(const struct dm *dm)
