@@ -3,12 +3,11 @@
 
 from harness import mqttwire as mq
 from harness.broker import Connack
-from harness.lanes import AGENT_TOPIC, CONTROLLER_TOPIC
+from harness.lanes import AGENT_TOPIC, CONTROLLER_TOPIC, MqttLane
 from harness.messages import add, set_, status_of
 from harness.registry import MQTT, MQTT5, case
-from harness.steps import created
+from harness.steps import created, encrypted
 from hptest import usp
-from hptest.pki import Pki
 
 CLIENT = "Device.MQTT.Client.1."
 SLACK = 1.0
@@ -164,22 +163,13 @@ def connect(t):
     restored(t)
 
 
-def _tls_broker(lane):
-    pki = Pki(lane.dir / "pki")
-    lane.broker.set_tls(pki.issue("broker"))
-    lane.agent.put(CLIENT, TransportProtocol="TLS", BrokerAddress="localhost")
-    lane.agent.tls(pki.ca_file)
-
-
-@case("11.3", "MQTT over TLS", metrics=1, transports=MQTT, fresh=True, setup=_tls_broker)
+@case("11.3", "MQTT over TLS", metrics=1, transports=MQTT, fresh=True, setup=MqttLane.secure)
 def tls(t):
     mark = t.lane.connection()
     reboot(t, 1)
     restored(t)
     get(t, 1, "Device.DeviceInfo")
-    t.eq(1, "connections without TLS", t.lane.broker.plain, 0)
-    for session in t.lane.broker.sessions[mark:]:
-        t.ok(1, session.tls_version in ("TLSv1.2", "TLSv1.3"), f"TLS version is {session.tls_version}")
+    encrypted(t, 1, mark)
 
 
 def _assign(session, packet):

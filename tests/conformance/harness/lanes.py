@@ -8,8 +8,9 @@ for a fresh one. "Reboot" is Device.Reboot(): the program executes itself anew, 
 import pathlib
 import time
 
-from hptest import transports, usp
+from hptest import transports, usp, wspeer
 from hptest.agent import FULL_ACCESS, Agent
+from hptest.pki import Pki
 from hptest.process import TestTimeout, free_port, wait_until
 
 from . import mqttwire as mq
@@ -107,6 +108,20 @@ class Lane:
     def second_mtp(self):
         """({parameter: value} for the MTP row of a second controller, the transport that will serve it)."""
         raise NotImplementedError
+
+    def secure(self):
+        """Before the start: certificates, and TLS on both ends."""
+        raise NotImplementedError
+
+    def tls_versions(self, mark=0):
+        """Of the connections after that one; None for one without TLS."""
+        raise NotImplementedError
+
+    def pki(self):
+        """A certification authority that the agent trusts, and a certificate for the agent."""
+        pki = Pki(self.dir / "pki")
+        self.agent.tls(pki.ca_file, *pki.issue("agent", uris=[f"urn:bbf:usp:id:{self.endpoint_id}"]))
+        return pki
 
     def connection(self):
         """A number that grows with each connection of the agent, where that can be counted."""
@@ -231,6 +246,13 @@ class MqttLane(Lane):
         return ({"Protocol": "MQTT", "MQTT.Topic": SECOND_TOPIC, "MQTT.AgentMTPReference": "Device.LocalAgent.MTP.1"},
                 BrokerTransport(self.broker, SECOND_TOPIC))
 
+    def secure(self):
+        self.broker.set_tls(self.pki().issue("broker"))
+        self.agent.put(self.client, TransportProtocol="TLS", BrokerAddress="localhost")
+
+    def tls_versions(self, mark=0):
+        return [None] * self.broker.plain + [s.tls_version for s in self.broker.sessions[mark:]]
+
     def connection(self):
         return len(self.broker.sessions)
 
@@ -256,14 +278,25 @@ class WebSocketLane(Lane):
         self.ctl = Controller(self._server(self.port, CONTROLLER_ID), CONTROLLER_ID, self.endpoint_id)
 
     def _server(self, port, endpoint_id):
-        transport = transports.WsServerTransport(port, endpoint_id=endpoint_id)
-        transport.listen()
-        return transport
+        return wspeer.PeerServerTransport(port, endpoint_id=endpoint_id)
 
     def second_mtp(self):
         port = free_port()
         return ({"Protocol": "WebSocket", "WebSocket.Host": "127.0.0.1", "WebSocket.Port": port,
                  "WebSocket.Path": "/usp", "WebSocket.EnableEncryption": False}, self._server(port, SECOND_ID))
+
+    def secure(self):
+        pki = self.pki()
+        self.peer.use_tls((pki.ca_file, *pki.issue("controller", uris=[f"urn:bbf:usp:id:{CONTROLLER_ID}"])))
+        self.agent.put(self.row_in_factory + "MTP.1.WebSocket.", EnableEncryption=True, Host="localhost")
+
+    def tls_versions(self, mark=0):
+        return [None] * self.peer.plain + [s.tls_version for s in self.peer.sessions[mark:]]
+
+    @property
+    def peer(self):
+        """The scripted server of our controller."""
+        return self.ctl.transport.peer
 
     def connection(self):
         return self.ctl.transport.attempts
@@ -272,6 +305,36 @@ class WebSocketLane(Lane):
         transport = self.ctl.transport
         wait_until(lambda: transport.attempts > number and transport.connected, timeout,
                    "the agent connects to the WebSocket server again")
+
+
+class WebSocketServerLane(Lane):
+    """The controller connects to the agent's server (R-WS.6)."""
+    name = "websocket-server"
+
+    def prepare(self):
+        self.where = self.agent.ws_server(CONTROLLER_ID)
+        self.ctl = Controller(self._transport(CONTROLLER_ID), CONTROLLER_ID, self.endpoint_id)
+
+    def _transport(self, endpoint_id):
+        return wspeer.PeerClientTransport(**{**self.where, "endpoint_id": endpoint_id})
+
+    def second_mtp(self):
+        return {"Protocol": "WebSocket"}, self._transport(SECOND_ID)
+
+    def secure(self):
+        pki = self.pki()
+        self.agent.put("Device.LocalAgent.MTP.1.WebSocket.", EnableEncryption=True)
+        self.ctl.transport.tls = (pki.ca_file, *pki.issue("controller", uris=[f"urn:bbf:usp:id:{CONTROLLER_ID}"]))
+
+    def tls_versions(self, mark=0):
+        return [self.ctl.transport.session.tls_version]
+
+    def connection(self):
+        return 0
+
+    def reconnected(self, number, timeout):
+        wait_until(lambda: not self.ctl.transport.connected, timeout, "the agent ends the WebSocket session")
+        self.ctl.transport.connect(timeout)
 
 
 class UdsLane(Lane):
@@ -299,4 +362,4 @@ class UdsLane(Lane):
             transport.connect(max(0.1, end - time.monotonic()))
 
 
-LANES = {lane.name: lane for lane in (MqttLane, Mqtt311Lane, WebSocketLane, UdsLane)}
+LANES = {lane.name: lane for lane in (MqttLane, Mqtt311Lane, WebSocketLane, WebSocketServerLane, UdsLane)}

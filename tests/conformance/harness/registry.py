@@ -7,6 +7,9 @@ import pathlib
 CASES = {}
 
 RECORD_TRANSPORTS = ("mqtt", "websocket", "uds")
+# Messages and permissions are the same whoever opened the WebSocket: sections 1 and 2 prove it.
+BOTH_ROLES = (*RECORD_TRANSPORTS, "websocket-server")
+BOTH_ROLES_SECTIONS = ("1", "2")
 MQTT5 = ("mqtt",)
 MQTT = ("mqtt", "mqtt311")
 
@@ -37,10 +40,11 @@ class Case:
         return order_of(self.number)
 
 
-def case(number, title, metrics=(1,), transports=RECORD_TRANSPORTS, wait=0, fresh=False, supports=(), setup=None,
+def case(number, title, metrics=(1,), transports=None, wait=0, fresh=False, supports=(), setup=None,
          skip=None, erratum=""):
     """Registers one case.
 
+    transports  where it runs; default: all that carry records
     metrics     the metric numbers of the plan, all of which the function must check (an int n means 1..n)
     wait        seconds that must really pass and cannot be scaled: above 12 the case runs with --long only
     fresh       True: an agent of its own, started for this case from the factory configuration
@@ -49,6 +53,8 @@ def case(number, title, metrics=(1,), transports=RECORD_TRANSPORTS, wait=0, fres
     skip        a reason for which the case is never run
     erratum     where the plan contradicts itself or the specification: how the runner reads it
     """
+    if transports is None:
+        transports = BOTH_ROLES if number.split(".")[0] in BOTH_ROLES_SECTIONS else RECORD_TRANSPORTS
     if isinstance(metrics, int):
         metrics = range(1, metrics + 1)
 

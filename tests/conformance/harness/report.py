@@ -3,6 +3,7 @@
 
 import collections
 
+from .lanes import LANES
 from .registry import order_of
 from .runner import FAIL, PASS, SKIP
 
@@ -14,7 +15,7 @@ did not run is not listed as passed.
 
 How to repeat it: build, then `tests/conformance/run` (waits scaled down where the data model allows that) or
 `tests/conformance/run --long` (the plan's own waits). Names of transports: `mqtt` is MQTT 5.0, `mqtt311` MQTT 3.1.1,
-`websocket` the agent connecting to a controller's WebSocket server, `uds` the UNIX domain socket. The broker, the
+`websocket` the agent connecting to a controller's WebSocket server, `websocket-server` the other way round, `uds` the UNIX domain socket. The broker, the
 WebSocket peer and the controller are the runner's own; messages are encoded by protoc's Python classes.
 
 Besides its own metrics each case fails when a record or message is not valid by the schema, when a path in it does not
@@ -60,7 +61,7 @@ def _cell(result):
 
 
 def _section(number, cases, results):
-    transports = sorted({t for c in cases for t in c.transports}, key=("mqtt", "mqtt311", "websocket", "uds").index)
+    transports = sorted({t for c in cases for t in c.transports}, key=list(LANES).index)
     by_key = {(r.number, r.transport): r for r in results}
     title, *about = _SUITES.get(number, (f"Section {number}",))
     lines = [f"## {title}", "", *about, "| case | what | " + " | ".join(transports) + " | remarks |",

@@ -117,3 +117,9 @@ def gone(t, metric, *paths, table=SUBSCRIPTIONS):
     rows = rows_now(t, metric, table)
     for path in paths:
         t.ok(metric, path not in rows, f"{path} still exists")
+
+
+def encrypted(t, metric, mark=0):
+    """Every connection after that one had TLS, and none of an old version."""
+    versions = t.lane.tls_versions(mark)
+    t.ok(metric, versions and all(v in ("TLSv1.2", "TLSv1.3") for v in versions), f"TLS versions are {versions}")

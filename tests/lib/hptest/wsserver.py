@@ -3,6 +3,7 @@
 
 import base64
 import hashlib
+import os
 import socket
 import ssl
 import struct
@@ -13,7 +14,32 @@ _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 TEXT, BINARY, CLOSE, PING, PONG = 1, 2, 8, 9, 10
 
 
+def mask(data, key):
+    """Masks, and unmasks, a payload."""
+    wide = (key * (len(data) // 4 + 1))[: len(data)]
+    return (int.from_bytes(data, "big") ^ int.from_bytes(wide, "big")).to_bytes(len(data), "big")
+
+
+def accept_key(key):
+    """Sec-WebSocket-Accept for a Sec-WebSocket-Key."""
+    return base64.b64encode(hashlib.sha1(key + _GUID).digest()).decode()
+
+
+def read_head(sock):
+    """The first line of an HTTP request or answer, and its headers in lower case."""
+    data = b""
+    while b"\r\n\r\n" not in data:
+        piece = sock.recv(1)
+        if not piece or len(data) > 65536:
+            raise EOFError
+        data += piece
+    lines = data.split(b"\r\n\r\n")[0].decode("latin-1").split("\r\n")
+    return lines[0], {k.strip().lower(): v.strip() for k, v in (line.split(":", 1) for line in lines[1:])}
+
+
 class Connection:
+    masked = False  # a client masks what it sends
+
     def __init__(self, sock, headers, peer_eid):
         self.sock, self.headers, self.peer_eid = sock, headers, peer_eid
         self.close_code = None
@@ -21,13 +47,17 @@ class Connection:
         self._lock = threading.Lock()
 
     def send(self, data, opcode=BINARY, fin=True):
+        bit = 0x80 if self.masked else 0
         head = bytes([(0x80 if fin else 0) | opcode])
         if len(data) < 126:
-            head += bytes([len(data)])
+            head += bytes([bit | len(data)])
         elif len(data) < 65536:
-            head += b"\x7e" + struct.pack(">H", len(data))
+            head += bytes([bit | 126]) + struct.pack(">H", len(data))
         else:
-            head += b"\x7f" + struct.pack(">Q", len(data))
+            head += bytes([bit | 127]) + struct.pack(">Q", len(data))
+        if self.masked:
+            key = os.urandom(4)
+            head, data = head + key, mask(data, key)
         with self._lock:
             self.sock.sendall(head + data)
 
@@ -48,12 +78,8 @@ class Connection:
             length = struct.unpack(">H", self.read_exact(2))[0]
         elif length == 127:
             length = struct.unpack(">Q", self.read_exact(8))[0]
-        mask = self.read_exact(4) if second & 0x80 else b"\0\0\0\0"
-        data = self.read_exact(length)
-        if any(mask):
-            key = (mask * (length // 4 + 1))[:length]
-            data = (int.from_bytes(data, "big") ^ int.from_bytes(key, "big")).to_bytes(length, "big")
-        return bool(first & 0x80), first & 0x0F, data
+        key = self.read_exact(4) if second & 0x80 else b"\0\0\0\0"
+        return bool(first & 0x80), first & 0x0F, mask(self.read_exact(length), key)
 
     def shut(self):
         try:
@@ -72,6 +98,11 @@ class WsServer:
         self.connections = []
         self.attempts = 0  # TCP connections accepted, whatever came of them
         self.handshake_errors = []
+        self._listener = None
+        self.use_tls(tls)
+
+    def use_tls(self, tls):
+        """(CA file or None, certificate, key), or None: for connections from now on."""
         self._context = None
         if tls:
             ca, cert, key = tls
@@ -80,7 +111,6 @@ class WsServer:
             if ca:
                 self._context.load_verify_locations(ca)
                 self._context.verify_mode = ssl.CERT_REQUIRED
-        self._listener = None
 
     def start(self):
         self._listener = socket.socket()
@@ -127,27 +157,19 @@ class WsServer:
 
     @staticmethod
     def upgrade_answer(key, protocol=None):
-        accept = base64.b64encode(hashlib.sha1(key + _GUID).digest()).decode()
         chosen = f"Sec-WebSocket-Protocol: {protocol}\r\n" if protocol else ""
         return (
             "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-            f"Sec-WebSocket-Accept: {accept}\r\n{chosen}\r\n"
+            f"Sec-WebSocket-Accept: {accept_key(key)}\r\n{chosen}\r\n"
         ).encode()
 
     def _handshake(self, sock):
-        data = b""
-        while b"\r\n\r\n" not in data:
-            piece = sock.recv(4096)
-            if not piece or len(data) > 65536:
-                raise EOFError
-            data += piece
-        lines = data.split(b"\r\n\r\n")[0].decode("latin-1").split("\r\n")
-        headers = {k.strip().lower(): v.strip() for k, v in (line.split(":", 1) for line in lines[1:])}
-        url = urllib.parse.urlsplit(lines[0].split()[1])
+        request, headers = read_head(sock)
+        url = urllib.parse.urlsplit(request.split()[1])
         protocols = [p.strip() for p in headers.get("sec-websocket-protocol", "").split(",")]
         if url.path != self.path or "v1.usp" not in protocols:
             sock.sendall(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
-            raise ValueError(f"{lines[0]} with protocols {protocols}")
+            raise ValueError(f"{request} with protocols {protocols}")
         sock.sendall(self.upgrade_answer(headers["sec-websocket-key"].encode(), "v1.usp"))
         eid = urllib.parse.parse_qs(url.query).get("eid", [None])[0]
         return Connection(sock, headers, eid)
