@@ -18,7 +18,7 @@ struct client {
     struct session *session;
     struct timer timer; /* the next attempt, or the restart */
     bool restart;       /* with what the row says then, or not at all */
-    bool stands_back;   /* the controller has a session that it opened: no other is tried meanwhile (R-WS.4) */
+    bool stands_back; /* the controller has a session that it opened: no other is tried meanwhile (R-WS.4) */
     char *host;
     char *path;
     char *peer;
@@ -289,7 +289,8 @@ bool mtp_websocket_reset(struct dm_row *row)
     return client != NULL;
 }
 
-static void each_client(struct mtp *mtp, void (*fn)(struct client *client, const char *peer), const char *peer)
+static void each_client(struct mtp *mtp, void (*fn)(struct client *client, const char *peer),
+                        const char *peer)
 {
     struct dm_row *const *controllers;
     uint32_t count = dm_rows(dm_row_find(mtp->dm, STR("Device.LocalAgent.")), mtp->controller, &controllers);

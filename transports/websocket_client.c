@@ -88,11 +88,11 @@ static int check_answer(struct websocket_client *client, struct lws *wsi)
 
 static int offer_extension(struct websocket_client *client, struct lws *wsi, unsigned char **at, size_t room)
 {
-    return client->extension ? lws_add_http_header_by_name(
-                                   wsi, (const unsigned char *)"Sec-WebSocket-Extensions:",
-                                   (const unsigned char *)client->extension,
-                                   (int)strlen(client->extension), at, *at + room)
-                             : 0;
+    return client->extension
+               ? lws_add_http_header_by_name(wsi, (const unsigned char *)"Sec-WebSocket-Extensions:",
+                                             (const unsigned char *)client->extension,
+                                             (int)strlen(client->extension), at, *at + room)
+               : 0;
 }
 
 static int on_link(struct link *link, enum lws_callback_reasons reason, void *in, size_t len)

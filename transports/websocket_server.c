@@ -116,11 +116,12 @@ static int add_headers(const struct websocket *ws, struct lws_process_html_args 
 {
     const struct websocket_server *server = (const struct websocket_server *)ws->end;
 
-    return ws->extended ? lws_add_http_header_by_name(
-                              ws->link.wsi, (const unsigned char *)"Sec-WebSocket-Extensions:",
-                              (const unsigned char *)server->extension, (int)strlen(server->extension),
-                              (unsigned char **)&args->p, (unsigned char *)args->p + args->max_len)
-                        : 0;
+    return ws->extended
+               ? lws_add_http_header_by_name(ws->link.wsi, (const unsigned char *)"Sec-WebSocket-Extensions:",
+                                             (const unsigned char *)server->extension,
+                                             (int)strlen(server->extension), (unsigned char **)&args->p,
+                                             (unsigned char *)args->p + args->max_len)
+               : 0;
 }
 
 /* R-WS.11, R-WS.12a. 0 or the status to refuse with. */

@@ -122,8 +122,9 @@ static int run_reset(struct dm_call *call, struct error *err)
     struct model *model = model_of(call->dm);
 
     if (!model->websocket_reset || !model->websocket_reset(model->ctx, call->row->parent))
-        return error_set(err, ERROR_COMMAND_FAILURE, NULL,
-                         "there is no session to begin: enable the controller and its MTP, and set Host first");
+        return error_set(
+            err, ERROR_COMMAND_FAILURE, NULL,
+            "there is no session to begin: enable the controller and its MTP, and set Host first");
     return 0;
 }
 

@@ -68,7 +68,7 @@ static void test_server_goes(void **state)
     f->server_settings.port = port;
     ws_serve(f);
     WAIT_FOR(&f->loop, f->client_side.closed);
-    assert_int_equal(f->client_side.code, 1006);
+    assert_int_equal(f->client_side.code, 1001); /* going away */
     websocket_client_free(f->client);
     ws_start_client(f);
     WAIT_FOR(&f->loop, f->client_side.opened == 2);
@@ -295,6 +295,94 @@ static void test_client_ping(void **state)
     WAIT_FOR(&f->loop, f->server_side.messages == 1);
 }
 
+/* The raw client goes, and the server has seen it. */
+static void hang_up(struct ws_fixture *f, int times)
+{
+    close(f->fd);
+    f->fd = -1;
+    WAIT_FOR(&f->loop, f->server_side.opened == times && f->server_side.closed == times);
+}
+
+/* R-WS.18: another interval takes effect on the connections that are open. */
+static void test_keep_alive_changes(void **state)
+{
+    struct ws_fixture *f = *state;
+    char text[1000];
+
+    clock_fake(&f->loop.clock, 1700000000);
+    f->server_settings.ping_s = 3000;
+    ws_serve(f);
+    assert_int_equal(ws_handshake(f, "/usp", USP, text, sizeof(text)), 101);
+    WAIT_FOR(&f->loop, f->server_side.opened);
+    websocket_server_keep_alive(f->server, 10);
+    clock_fake_advance(&f->loop.clock, 10000);
+    timers_run(&f->loop.timers);
+    assert_int_equal(ws_hear_frame(f, text), 0x89);
+    hang_up(f, 1);
+    f->client_settings.ping_s = 3000;
+    ws_start_client(f);
+    websocket_client_keep_alive(f->client, 20); /* before it is open */
+    WAIT_FOR(&f->loop, f->client_side.opened);
+    websocket_client_keep_alive(f->client, 10);
+    websocket_server_keep_alive(f->server, 0);
+    clock_fake_advance(&f->loop.clock, 10000);
+    timers_run(&f->loop.timers);
+    for (int k = 0; k < 5; k++)
+        wait_turn(&f->loop);
+    clock_fake_advance(&f->loop.clock, 10000);
+    timers_run(&f->loop.timers);
+    assert_int_equal(f->client_side.closed, 0); /* its ping was answered */
+}
+
+/* What is queued when an owner lets go is sent, and then a Close frame (RFC 6455 7.1.1). */
+static void test_freed_in_order(void **state)
+{
+    struct ws_fixture *f = *state;
+
+    ws_connect_both(f);
+    ws_send_bytes(f->client_side.ws, 100, 0, true);
+    websocket_client_free(f->client);
+    f->client = NULL;
+    WAIT_FOR(&f->loop, f->server_side.closed);
+    assert_int_equal(f->server_side.messages, 1);
+    assert_int_equal(f->server_side.code, 1001);
+    assert_int_equal(f->client_side.closed, 0);
+}
+
+/* R-WS.11a to R-WS.11c. */
+static void test_extension(void **state)
+{
+    static const char extension[] = "one-word; eid=\"os::server\"";
+    struct ws_fixture *f = *state;
+    char answer[1000];
+
+    f->server_settings.extension = extension;
+    ws_serve(f);
+    assert_int_equal(ws_handshake(f, "/usp", USP, answer, sizeof(answer)), 101);
+    assert_null(strcasestr(answer, "extensions"));
+    hang_up(f, 1);
+    assert_int_equal(
+        ws_handshake(f, "/usp", USP "Sec-WebSocket-Extensions: one-words, two\r\n", answer, sizeof(answer)),
+        101);
+    assert_null(strcasestr(answer, "extensions"));
+    hang_up(f, 2);
+    assert_int_equal(ws_handshake(f, "/usp", USP "Sec-WebSocket-Extensions: two, one-word; eid=\"x\"\r\n",
+                                  answer, sizeof(answer)),
+                     101);
+    assert_non_null(strcasestr(answer, "Sec-WebSocket-Extensions: one-word; eid=\"os::server\"\r\n"));
+    hang_up(f, 3);
+    /* A client that offers it takes it, and frames are as ever. */
+    f->server_side.echo = true;
+    f->client_settings.extension = "one-word; eid=\"os::client\"";
+    ws_start_client(f);
+    WAIT_FOR(&f->loop, f->client_side.opened + f->client_side.closed);
+    assert_int_equal(f->client_side.opened, 1);
+    ws_send_bytes(f->client_side.ws, 70000, 3, true);
+    WAIT_FOR(&f->loop, f->client_side.messages == 1);
+    assert_int_equal(f->client_side.sum, f->server_side.sum);
+    assert_string_equal(f->server_side.extensions, "one-word; eid=\"os::client\"");
+}
+
 static void test_queue_limit(void **state)
 {
     struct ws_fixture *f = *state;
@@ -396,6 +484,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_bad_frames, ws_setup, ws_teardown),
         cmocka_unit_test_setup_teardown(test_ping, ws_setup, ws_teardown),
         cmocka_unit_test_setup_teardown(test_client_ping, ws_setup, ws_teardown),
+        cmocka_unit_test_setup_teardown(test_keep_alive_changes, ws_setup, ws_teardown),
+        cmocka_unit_test_setup_teardown(test_freed_in_order, ws_setup, ws_teardown),
+        cmocka_unit_test_setup_teardown(test_extension, ws_setup, ws_teardown),
         cmocka_unit_test_setup_teardown(test_queue_limit, ws_setup, ws_teardown),
         cmocka_unit_test_setup_teardown(test_connection_limit, ws_setup, ws_teardown),
         cmocka_unit_test_setup_teardown(test_nobody_there, ws_setup, ws_teardown),

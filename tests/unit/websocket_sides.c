@@ -17,6 +17,7 @@ static int on_accept(void *ctx, const struct websocket_request *request, void **
     snprintf(side->path, sizeof(side->path), "%s", request->path);
     snprintf(side->query, sizeof(side->query), "%s", request->query);
     snprintf(side->subprotocols, sizeof(side->subprotocols), "%s", request->subprotocols);
+    snprintf(side->extensions, sizeof(side->extensions), "%s", request->extensions);
     snprintf(side->peer, sizeof(side->peer), "%s", request->peer);
     *ret_ctx = side;
     return side->refuse;

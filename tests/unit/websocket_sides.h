@@ -28,7 +28,7 @@ struct ws_side {
     bool echo, binary, has_certificate;
     size_t bytes;
     uint32_t sum;
-    char path[100], query[200], subprotocols[100], peer[64];
+    char path[100], query[200], subprotocols[100], extensions[100], peer[64];
     char why[ERROR_MESSAGE_BYTES];
     char last[64];
     struct websocket *ws;

@@ -313,6 +313,7 @@ class WebSocketServerLane(Lane):
 
     def prepare(self):
         self.where = self.agent.ws_server(CONTROLLER_ID)
+        self.agent.put("Device.LocalAgent.Controller.1.MTP.1.", Enable=True, Protocol="WebSocket")
         self.ctl = Controller(self._transport(CONTROLLER_ID), CONTROLLER_ID, self.endpoint_id)
 
     def _transport(self, endpoint_id):
