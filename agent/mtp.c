@@ -71,8 +71,6 @@ static void local_changed(struct mtp *mtp, struct dm_row *row, bool deleted)
     /* A row whose Protocol changed still has the carrier of the old one: each looks whether the row is its own. */
     mtp_websocket_server_changed(mtp, row, deleted);
     mtp_uds_changed(mtp, row, deleted || !is(local->row.protocol, "UDS"));
-    if (!deleted && is(local->row.protocol, "MQTT"))
-        mtp_mqtt_local_changed(mtp, row);
 }
 
 static void each_row(struct mtp *mtp, struct dm_row *parent, const struct dm_node *node,
@@ -115,6 +113,8 @@ static void on_row(void *ctx, const void *event)
     const struct model_mtp_event *change = event;
     struct mtp *mtp = ctx;
     struct dm_row *row = change->row;
+    const struct dm_node *node = row->node;
+    uint64_t params = change->kind == DM_ROW_CHANGED ? change->params : 0;
     bool deleted = change->kind == DM_ROW_DELETED;
 
     if (mtp->stopping)
@@ -125,15 +125,17 @@ static void on_row(void *ctx, const void *event)
     /* The objects per protocol are part of the row they are below. */
     if (!row->instance && row->parent && row->parent->instance)
         row = row->parent;
-    if (row->node == mtp->local_mtp)
+    if (row->node == mtp->local_mtp) {
         local_changed(mtp, row, deleted);
-    else if (row->node == mtp->controller_mtp)
+        mtp_mqtt_local_changed(mtp, row, node, params, deleted);
+    } else if (row->node == mtp->controller_mtp)
         mtp_websocket_client_changed(mtp, row, deleted);
     else if (row->node == mtp->controller && !deleted)
         controller_changed(mtp, row);
     else if (row->node == mtp->mqtt_client)
-        mtp_mqtt_client_changed(mtp, row, change->kind == DM_ROW_CHANGED ? change->params : UINT64_MAX,
-                                deleted);
+        mtp_mqtt_client_changed(mtp, row, params ? params : UINT64_MAX, deleted);
+    else if (row->node == mtp->mqtt_user_property)
+        mtp_mqtt_user_property_changed(row);
     else if (row->node == mtp->mqtt_subscription)
         mtp_mqtt_subscription_changed(mtp, row, deleted);
     else if (row->node == mtp->unix_socket)
@@ -162,6 +164,7 @@ int mtp_init(struct mtp *mtp, struct model *model, struct websocket_context *web
     mtp->controller_mtp = dm_node_find(dm, "Device.LocalAgent.Controller.{i}.MTP.{i}.");
     mtp->mqtt_client = dm_node_find(dm, "Device.MQTT.Client.{i}.");
     mtp->mqtt_subscription = dm_node_find(dm, "Device.MQTT.Client.{i}.Subscription.{i}.");
+    mtp->mqtt_user_property = dm_node_find(dm, "Device.MQTT.Client.{i}.UserProperty.{i}.");
     mtp->unix_socket = dm_node_find(dm, "Device.UnixDomainSockets.UnixDomainSocket.{i}.");
     mtp->rows = (struct observer){.fn = on_row, .ctx = mtp};
     if (!mtp->local_mtp || !mtp->controller_mtp || !mtp->mqtt_subscription || !mtp->unix_socket)
@@ -381,7 +384,7 @@ static bool route_by_row(struct mtp *mtp, struct controller *controller, struct 
         local = mtp_referenced(mtp, controller_mtp->mqtt_agent_mtp, mtp->local_mtp);
         *ret = (struct usp_route){.channel = local ? mtp_mqtt_channel(mtp, local) : NULL,
                                   .topic = controller_mtp->mqtt_topic};
-        return ret->channel && ret->topic;
+        return ret->channel && ret->topic && !controller_mtp->mqtt_mismatch;
     }
     if (is(controller_mtp->row.protocol, "WebSocket"))
         session = session_with(mtp, controller->endpoint_id, true);

@@ -41,10 +41,51 @@ void mqtt_forget_topics(struct mqtt_carrier *carrier)
     carrier->topics_count = 0;
 }
 
+static size_t level_of(const char *topic)
+{
+    return strcspn(topic, "/");
+}
+
+/* Whether all that one filter (or topic) matches is matched by another. */
+static bool covers(const char *wide, const char *narrow)
+{
+    if (narrow[0] == '$' && (wide[0] == '#' || wide[0] == '+'))
+        return false; /* MQTT 5.0, 4.7.2 */
+    for (;;) {
+        size_t wide_len = level_of(wide);
+        size_t narrow_len = level_of(narrow);
+
+        if (strcmp(wide, "#") == 0)
+            return true;
+        if (strncmp(wide, "+", wide_len) == 0 && wide_len == 1) {
+            if (narrow[0] == '#')
+                return false;
+        } else if (wide_len != narrow_len || memcmp(wide, narrow, wide_len) != 0) {
+            return false;
+        }
+        wide += wide_len;
+        narrow += narrow_len;
+        if (!*narrow)
+            return !*wide || strcmp(wide, "/#") == 0;
+        if (!*wide)
+            return false;
+        wide++;
+        narrow++;
+    }
+}
+
 static bool covered(const struct mqtt_carrier *carrier, const char *topic)
 {
     for (size_t i = 0; i < carrier->topics_count; i++)
-        if (mqtt_topic_matches(carrier->topics[i].name, topic))
+        if (covers(carrier->topics[i].name, topic))
+            return true;
+    return false;
+}
+
+static bool listed(const struct mqtt_carrier *carrier, const char *topic)
+{
+    for (size_t i = 0; i < carrier->topics_count; i++)
+        if (strcmp(carrier->topics[i].name, topic) == 0)
             return true;
     return false;
 }
@@ -53,7 +94,7 @@ static void add_topic(struct mqtt_carrier *carrier, const char *name, int qos)
 {
     struct mqtt_topic *topic = &carrier->topics[carrier->topics_count];
 
-    if (!name || !name[0] || carrier->topics_count == MQTT_MAX_TOPICS || covered(carrier, name))
+    if (!name || !name[0] || carrier->topics_count == MQTT_MAX_TOPICS || listed(carrier, name))
         return;
     *topic = (struct mqtt_topic){.name = str_dup(name, strlen(name)), .qos = qos};
     if (topic->name)
@@ -73,7 +114,14 @@ static void add_rows(struct mqtt_carrier *carrier)
     }
 }
 
-/* R-MQTT.15: configured topics, what the broker names, and the own response topic (3.1.1: what is below it, too). */
+static void add_uncovered(struct mqtt_carrier *carrier, const char *name, int qos)
+{
+    if (name && !covered(carrier, name))
+        add_topic(carrier, name, qos);
+}
+
+/* R-MQTT.15: configured topics, what the broker names, and the own response topic (3.1.1: what is below it, too), unless
+ * the broker gave another or a filter has it already. */
 void mqtt_gather_topics(struct mqtt_carrier *carrier, const struct mqtt_connack *connack)
 {
     const struct dm_row *local = mqtt_local_of(carrier);
@@ -85,47 +133,56 @@ void mqtt_gather_topics(struct mqtt_carrier *carrier, const struct mqtt_connack 
     for (size_t i = 0; i < connack->properties_count; i++)
         if (strcmp(connack->properties[i].name, "subscribe-topic") == 0)
             add_topic(carrier, connack->properties[i].value, qos);
-    add_topic(carrier, connack->response_information, qos);
-    if (!local_mtp || !local_mtp->mqtt_response_topic || !local_mtp->mqtt_response_topic[0])
+    add_uncovered(carrier, connack->response_information, qos);
+    if (connack->response_information || !local_mtp || !local_mtp->mqtt_response_topic ||
+        !local_mtp->mqtt_response_topic[0])
         return;
     if (carrier->version_5) {
-        add_topic(carrier, local_mtp->mqtt_response_topic, qos);
+        add_uncovered(carrier, local_mtp->mqtt_response_topic, qos);
     } else {
         char *below = malloc(strlen(local_mtp->mqtt_response_topic) + 3);
 
         if (!below)
             return;
         sprintf(below, "%s/#", local_mtp->mqtt_response_topic);
-        add_topic(carrier, below, qos);
+        add_uncovered(carrier, below, qos);
         free(below);
     }
 }
 
-static const char *first_subscribe_topic(const struct mqtt_connack *connack)
+/* A topic that reaches us through what we listen on, malloc'ed: one without wildcards, or what "topic/#" begins with. */
+static char *own_topic(const struct mqtt_carrier *carrier)
 {
-    for (size_t i = 0; i < connack->properties_count; i++)
-        if (strcmp(connack->properties[i].name, "subscribe-topic") == 0)
-            return connack->properties[i].value;
+    for (size_t i = 0; i < carrier->topics_count; i++) {
+        const char *name = carrier->topics[i].name;
+        size_t len = strcspn(name, "+#");
+
+        if (!name[len])
+            return str_dup(name, len);
+        if (len >= 2 && strcmp(name + len - 1, "/#") == 0)
+            return str_dup(name, len - 1);
+    }
     return NULL;
 }
 
 /* R-MQTT.21: Response Information is the reply topic; else what is configured; else where we listen. */
 void mqtt_choose_reply_topic(struct mqtt_carrier *carrier, const struct mqtt_connack *connack)
 {
-    struct dm_row *local = mqtt_local_of(carrier);
-    struct local_mtp *local_mtp = local ? local->data : NULL;
-    const char *discovered = connack->response_information ? connack->response_information
-                                                           : first_subscribe_topic(connack);
-    const char *reply = discovered;
+    struct local_mtp *local = carrier->local ? carrier->local->data : NULL;
+    const char *reply = connack->response_information;
 
-    if (!reply && local_mtp && local_mtp->mqtt_response_topic && local_mtp->mqtt_response_topic[0])
-        reply = local_mtp->mqtt_response_topic;
-    if (!reply && carrier->topics_count)
-        reply = carrier->topics[0].name;
-    str_replace(&carrier->reply_topic, reply);
+    if (!reply && local && local->mqtt_response_topic && local->mqtt_response_topic[0])
+        reply = local->mqtt_response_topic;
+    if (reply) {
+        str_replace(&carrier->reply_topic, reply);
+    } else {
+        free(carrier->reply_topic);
+        carrier->reply_topic = own_topic(carrier);
+    }
     if (local)
-        mtp_set_text(carrier->mtp, dm_row_child(local, dm_node_child(local->node, STR("MQTT"))),
-                     "ResponseTopicDiscovered", &local_mtp->mqtt_discovered_topic, discovered);
+        mtp_set_text(carrier->mtp,
+                     dm_row_child(carrier->local, dm_node_child(carrier->local->node, STR("MQTT"))),
+                     "ResponseTopicDiscovered", &local->mqtt_discovered_topic, connack->response_information);
 }
 
 /* Shows in the Subscription row what the broker said of its topic. */

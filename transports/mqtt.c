@@ -17,6 +17,8 @@ struct mqtt_client {
     enum mqtt_status status;
     struct mqtt_stats stats;
     struct mqtt_session *session; /* NULL: stopped */
+    struct mqtt_session *next;    /* with newer settings, for the next connection; or NULL */
+    struct mqtt_extras extras;
     struct resolve *resolving;
     struct addrinfo *addresses;
     struct addrinfo *address; /* to be tried next */
@@ -25,7 +27,7 @@ struct mqtt_client {
     uint32_t retry_s;
     uint32_t retry_multiplier;
     uint32_t retry_max_s;
-    uint16_t keep_alive_s; /* as the broker wants it */
+    struct mqtt_limits limits; /* as the broker wants them */
 };
 
 static void try_next(struct mqtt_client *client);
@@ -55,11 +57,21 @@ static void on_resolved(void *ctx, struct addrinfo *addresses, const struct erro
         mqtt_client_lost(client, err);
 }
 
+static void use_next(struct mqtt_client *client)
+{
+    if (!client->next)
+        return;
+    mqtt_session_free(client->session);
+    client->session = client->next;
+    client->next = NULL;
+}
+
 static void resolve(struct mqtt_client *client)
 {
     struct error err;
 
     forget_addresses(client);
+    use_next(client);
     client->status = MQTT_STATUS_CONNECTING;
     client->resolving = resolve_start(client->loop, client->session->host, on_resolved, client, &err);
     if (!client->resolving)
@@ -91,7 +103,7 @@ static void try_next(struct mqtt_client *client)
 /* How often pings are looked after: libmosquitto sends one when the time is over, and gives up after as long again. */
 static uint64_t tick_ms(const struct mqtt_client *client)
 {
-    uint64_t ms = (uint64_t)client->keep_alive_s * 1000 / 4;
+    uint64_t ms = (uint64_t)client->limits.keep_alive_s * 1000 / 4;
 
     return ms < 1000 ? 1000 : ms;
 }
@@ -118,15 +130,15 @@ static void on_timer(struct timer *timer, void *ctx)
 }
 
 void mqtt_client_connected(struct mqtt_client *client, const struct mqtt_connack *connack,
-                           uint16_t keep_alive_s)
+                           const struct mqtt_limits *limits)
 {
     client->status = MQTT_STATUS_CONNECTED;
     client->retries = 0; /* R-MQTT.11 */
-    client->keep_alive_s = keep_alive_s;
+    client->limits = *limits;
     client->stats.established = clock_wall(&client->loop->clock);
     client->stats.messages_received++;
     client->stats.last_received = client->stats.established;
-    if (keep_alive_s)
+    if (limits->keep_alive_s)
         timer_arm(&client->loop->timers, &client->timer, tick_ms(client));
     else
         timer_cancel(&client->loop->timers, &client->timer);
@@ -156,8 +168,12 @@ void mqtt_client_lost(struct mqtt_client *client, const struct error *err)
 
 void mqtt_client_subscribed(struct mqtt_client *client, const char *topic, int qos_or_reason)
 {
-    client->stats.messages_received++;
     client->ops->subscribed(client->ctx, topic, qos_or_reason);
+}
+
+void mqtt_client_heard(struct mqtt_client *client)
+{
+    client->stats.messages_received++;
 }
 
 void mqtt_client_message(struct mqtt_client *client, const struct mqtt_message *message)
@@ -187,6 +203,8 @@ void mqtt_client_stop(struct mqtt_client *client)
 {
     timer_cancel(&client->loop->timers, &client->timer);
     forget_addresses(client);
+    mqtt_session_free(client->next);
+    client->next = NULL;
     mqtt_session_free(client->session);
     client->session = NULL;
     client->status = MQTT_STATUS_DISABLED;
@@ -198,6 +216,7 @@ void mqtt_client_free(struct mqtt_client *client)
         return;
     mqtt_client_stop(client);
     loop_run_deferred(client->loop); /* the session goes now: there may be no other iteration */
+    mqtt_extras_done(&client->extras);
     free(client);
 }
 
@@ -208,6 +227,20 @@ static int check(const struct mqtt_settings *settings, struct error *err)
                          "an MQTT broker has a host and a port");
     if (settings->will.len > LIMIT_RECORD_BYTES)
         return error_set(err, ERROR_INVALID_CONFIGURATION, settings->host, "the will is too long");
+    if (settings->will.topic && (!*settings->will.topic || !settings->will.len))
+        return error_set(err, ERROR_INVALID_CONFIGURATION, settings->host,
+                         "a will has a topic and a value: set WillTopic and WillValue");
+    return 0;
+}
+
+/* What needs no new connection. */
+static int take_settings(struct mqtt_client *client, const struct mqtt_settings *settings, struct error *err)
+{
+    if (mqtt_extras_make(&client->extras, settings, err) < 0)
+        return -1;
+    client->retry_s = settings->retry_s;
+    client->retry_multiplier = settings->retry_multiplier;
+    client->retry_max_s = settings->retry_max_s;
     return 0;
 }
 
@@ -217,17 +250,30 @@ int mqtt_client_start(struct mqtt_client *client, const struct mqtt_settings *se
 
     mqtt_client_stop(client);
     client->status = MQTT_STATUS_ERROR_MISCONFIGURED;
-    if (check(settings, err) < 0)
+    if (check(settings, err) < 0 || take_settings(client, settings, err) < 0)
         return -1;
-    session = mqtt_session_new(client, client->loop, settings, err);
+    session = mqtt_session_new(client, client->loop, settings, &client->extras, err);
     if (!session)
         return -1;
     client->session = session;
     client->retries = 0;
-    client->retry_s = settings->retry_s;
-    client->retry_multiplier = settings->retry_multiplier;
-    client->retry_max_s = settings->retry_max_s;
     resolve(client);
+    return 0;
+}
+
+int mqtt_client_configure(struct mqtt_client *client, const struct mqtt_settings *settings, struct error *err)
+{
+    struct mqtt_session *next;
+
+    if (!client->session)
+        return error_set(err, ERROR_INTERNAL, settings->host, "the MQTT client was not started");
+    if (check(settings, err) < 0 || take_settings(client, settings, err) < 0)
+        return -1;
+    next = mqtt_session_new(client, client->loop, settings, &client->extras, err);
+    if (!next)
+        return -1;
+    mqtt_session_free(client->next);
+    client->next = next;
     return 0;
 }
 
@@ -253,6 +299,11 @@ const struct mqtt_stats *mqtt_client_stats(const struct mqtt_client *client)
     return &client->stats;
 }
 
+void mqtt_client_reset_stats(struct mqtt_client *client)
+{
+    client->stats = (struct mqtt_stats){0};
+}
+
 /* ---- what goes out ---- */
 
 static int not_connected(struct error *err)
@@ -269,25 +320,30 @@ static int sent(struct mqtt_client *client, int rc, const char *what, const char
     return 0;
 }
 
-static int publish(struct mqtt_session *session, const struct mqtt_publication *publication)
+static int publish(struct mqtt_client *client, const struct mqtt_publication *publication)
 {
+    struct mqtt_session *session = client->session;
+    /* TR-181, PublishQoS: the highest that the broker supports. libmosquitto leaves RETAIN out by itself. */
+    int qos = publication->qos < client->limits.maximum_qos ? publication->qos : client->limits.maximum_qos;
     mosquitto_property *properties = NULL;
     int mid = 0;
     int rc = 0;
 
-    if (session->version == MQTT_5_0)
+    if (client->extras.publish)
+        rc = mosquitto_property_copy_all(&properties, client->extras.publish);
+    if (!rc && session->version == MQTT_5_0)
         rc = mqtt_publish_properties(&properties, publication);
     if (!rc) {
         session->publishing = true;
         session->published = 0;
         rc = mosquitto_publish_v5(session->mosq, &mid, publication->topic, (int)publication->len,
-                                  publication->payload, publication->qos, publication->retain, properties);
+                                  publication->payload, qos, publication->retain, properties);
         session->publishing = false;
     }
     mosquitto_property_free_all(&properties);
     /* Out of memory only costs the count of this one. */
     if (!rc && session->published != mid)
-        mqtt_waiting_add(&session->waiting, mid, publication->qos, publication->len);
+        mqtt_waiting_add(&session->waiting, mid, qos, publication->len);
     return rc;
 }
 
@@ -308,7 +364,7 @@ int mqtt_client_publish(struct mqtt_client *client, const struct mqtt_publicatio
         return error_set(err, ERROR_RESOURCES_EXCEEDED, publication->topic, "too much waits for the broker");
     }
     mqtt_session_settle(session);
-    rc = publish(session, publication);
+    rc = publish(client, publication);
     if (rc)
         client->stats.publish_errors++;
     else
@@ -323,10 +379,39 @@ int mqtt_client_subscribe(struct mqtt_client *client, const char *topic, int qos
     if (client->status != MQTT_STATUS_CONNECTED)
         return not_connected(err);
     mqtt_session_settle(client->session);
-    rc = mqtt_session_subscribe(client->session, topic, qos);
+    rc = mqtt_session_subscribe(client->session, &topic, 1, qos);
     if (!rc)
         client->stats.subscribe_sent++;
     return sent(client, rc, "subscribe", topic, err);
+}
+
+int mqtt_client_subscribe_all(struct mqtt_client *client, const struct mqtt_filter *filters, size_t count,
+                              struct error *err)
+{
+    const char **topics;
+    int rc = 0;
+
+    if (client->status != MQTT_STATUS_CONNECTED)
+        return not_connected(err);
+    topics = malloc((count ? count : 1) * sizeof(*topics));
+    if (!topics)
+        return error_set(err, ERROR_RESOURCES_EXCEEDED, NULL, "out of memory");
+    mqtt_session_settle(client->session);
+    /* libmosquitto has one QoS for a packet. */
+    for (int qos = 0; !rc && qos <= 2; qos++) {
+        size_t n = 0;
+
+        for (size_t i = 0; i < count; i++)
+            if (filters[i].qos == qos)
+                topics[n++] = filters[i].topic;
+        if (!n)
+            continue;
+        rc = sent(client, mqtt_session_subscribe(client->session, topics, n, qos), "subscribe", topics[0], err);
+        if (!rc)
+            client->stats.subscribe_sent++;
+    }
+    free(topics);
+    return rc;
 }
 
 int mqtt_client_unsubscribe(struct mqtt_client *client, const char *topic, struct error *err)
@@ -336,7 +421,7 @@ int mqtt_client_unsubscribe(struct mqtt_client *client, const char *topic, struc
     if (client->status != MQTT_STATUS_CONNECTED)
         return not_connected(err);
     mqtt_session_settle(client->session);
-    rc = mosquitto_unsubscribe(client->session->mosq, NULL, topic);
+    rc = mosquitto_unsubscribe_v5(client->session->mosq, NULL, topic, client->extras.unsubscribe);
     if (!rc)
         client->stats.unsubscribe_sent++;
     return sent(client, rc, "unsubscribe", topic, err);

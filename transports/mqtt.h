@@ -28,13 +28,30 @@ struct mqtt_property {
     const char *value;
 };
 
+/* Packets of MQTT 5.0 that user properties can be added to: a set. The library makes all others by itself. */
+enum mqtt_packets {
+    MQTT_IN_CONNECT = 1 << 0,
+    MQTT_IN_WILL = 1 << 1,
+    MQTT_IN_DISCONNECT = 1 << 2,
+    MQTT_IN_PUBLISH = 1 << 3,
+    MQTT_IN_SUBSCRIBE = 1 << 4,
+    MQTT_IN_UNSUBSCRIBE = 1 << 5,
+};
+
+struct mqtt_user_property {
+    const char *name;
+    const char *value;
+    unsigned packets; /* enum mqtt_packets */
+};
+
 struct mqtt_will {
     const char *topic; /* NULL: no will */
     const void *payload;
     size_t len;
     int qos;
     bool retain;
-    uint32_t delay_s; /* MQTT 5 */
+    uint32_t delay_s;  /* MQTT 5, also those that follow */
+    uint32_t expiry_s; /* 0 not sent */
     const char *content_type;
     const char *response_topic;
 };
@@ -54,14 +71,15 @@ struct mqtt_settings {
     uint16_t topic_alias_maximum; /* 5.0; 0 not sent */
     bool request_response_info;   /* 5.0, R-MQTT.12 */
     bool request_problem_info;
-    const struct mqtt_property *connect_properties; /* user properties of CONNECT, R-MQTT.13 */
-    size_t connect_properties_count;
+    const struct mqtt_user_property *user_properties; /* 5.0, R-MQTT.13 among them */
+    size_t user_properties_count;
     struct mqtt_will will;
     uint32_t retry_s;          /* ConnectRetryTime */
     uint32_t retry_multiplier; /* ConnectRetryIntervalMultiplier, thousandths */
     uint32_t retry_max_s;      /* ConnectRetryMaxInterval */
     bool tls;
     struct tls_settings tls_settings;
+    const char *alpn; /* protocols to offer in the TLS handshake, comma-separated; NULL or "": none */
 };
 
 enum mqtt_status {
@@ -104,6 +122,11 @@ struct mqtt_publication {
     uint32_t expiry_s;          /* 5.0 only; 0: none */
 };
 
+struct mqtt_filter {
+    const char *topic;
+    int qos;
+};
+
 struct mqtt_ops {
     void (*connected)(void *ctx, const struct mqtt_connack *connack);
     /* The connection is gone or an attempt failed; the client tries again by itself unless stopped. err says why
@@ -128,6 +151,13 @@ void mqtt_client_free(struct mqtt_client *client);
 
 /* Takes new settings and connects with them (an existing connection is ended first). -1: settings unusable. */
 int mqtt_client_start(struct mqtt_client *client, const struct mqtt_settings *settings, struct error *err);
+/*
+ * New settings without ending anything: the next connection is made with them; the times of retries, and user properties of
+ * packets other than CONNECT and the will, are new at once. For a client that was started; what waits for an acknowledgement
+ * when the new settings are first used is given up.
+ */
+int mqtt_client_configure(struct mqtt_client *client, const struct mqtt_settings *settings,
+                          struct error *err);
 /* DISCONNECT (R-MQTT.35) and no retry. */
 void mqtt_client_stop(struct mqtt_client *client);
 /* Ends the connection and connects anew at once with the settings it has. */
@@ -135,11 +165,17 @@ void mqtt_client_reconnect(struct mqtt_client *client);
 
 enum mqtt_status mqtt_client_status(const struct mqtt_client *client);
 const struct mqtt_stats *mqtt_client_stats(const struct mqtt_client *client);
+/* All counters begin anew. */
+void mqtt_client_reset_stats(struct mqtt_client *client);
 
-/* 0: handed over (bounded queue); -1: not connected, queue full or too large. */
+/* 0: handed over (bounded queue); -1: not connected, queue full or too large. What the broker does not do in its CONNACK
+ * is left out: a QoS above its maximum, and RETAIN. */
 int mqtt_client_publish(struct mqtt_client *client, const struct mqtt_publication *publication,
                         struct error *err);
 int mqtt_client_subscribe(struct mqtt_client *client, const char *topic, int qos, struct error *err);
+/* Many at once: one SUBSCRIBE for all of the same QoS. */
+int mqtt_client_subscribe_all(struct mqtt_client *client, const struct mqtt_filter *filters, size_t count,
+                              struct error *err);
 int mqtt_client_unsubscribe(struct mqtt_client *client, const char *topic, struct error *err);
 
 /* True when topic is matched by an MQTT topic filter with + and #. */

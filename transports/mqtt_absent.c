@@ -36,6 +36,13 @@ int mqtt_client_start(struct mqtt_client *client, const struct mqtt_settings *se
     return absent(err);
 }
 
+int mqtt_client_configure(struct mqtt_client *client, const struct mqtt_settings *settings, struct error *err)
+{
+    (void)client;
+    (void)settings;
+    return absent(err);
+}
+
 void mqtt_client_stop(struct mqtt_client *client)
 {
     client->status = MQTT_STATUS_DISABLED;
@@ -56,6 +63,11 @@ const struct mqtt_stats *mqtt_client_stats(const struct mqtt_client *client)
     return &client->stats;
 }
 
+void mqtt_client_reset_stats(struct mqtt_client *client)
+{
+    (void)client;
+}
+
 int mqtt_client_publish(struct mqtt_client *client, const struct mqtt_publication *publication,
                         struct error *err)
 {
@@ -69,6 +81,15 @@ int mqtt_client_subscribe(struct mqtt_client *client, const char *topic, int qos
     (void)client;
     (void)topic;
     (void)qos;
+    return absent(err);
+}
+
+int mqtt_client_subscribe_all(struct mqtt_client *client, const struct mqtt_filter *filters, size_t count,
+                              struct error *err)
+{
+    (void)client;
+    (void)filters;
+    (void)count;
     return absent(err);
 }
 

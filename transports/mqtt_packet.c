@@ -96,6 +96,53 @@ static void add_int16(int *rc, mosquitto_property **properties, int name, uint16
         *rc = mosquitto_property_add_int16(properties, name, value);
 }
 
+int mqtt_user_properties(mosquitto_property **properties, const struct mqtt_settings *settings,
+                         enum mqtt_packets packet)
+{
+    int rc = 0;
+
+    for (size_t i = 0; !rc && i < settings->user_properties_count; i++) {
+        const struct mqtt_user_property *property = &settings->user_properties[i];
+
+        if (property->packets & packet)
+            rc = mosquitto_property_add_string_pair(properties, MQTT_PROP_USER_PROPERTY, property->name,
+                                                    property->value);
+    }
+    return rc;
+}
+
+int mqtt_extras_make(struct mqtt_extras *ret, const struct mqtt_settings *settings, struct error *err)
+{
+    struct mqtt_extras extras = {0};
+    int rc = 0;
+
+    if (settings->version == MQTT_5_0) {
+        rc = mqtt_user_properties(&extras.publish, settings, MQTT_IN_PUBLISH);
+        if (!rc)
+            rc = mqtt_user_properties(&extras.subscribe, settings, MQTT_IN_SUBSCRIBE);
+        if (!rc)
+            rc = mqtt_user_properties(&extras.unsubscribe, settings, MQTT_IN_UNSUBSCRIBE);
+        if (!rc)
+            rc = mqtt_user_properties(&extras.disconnect, settings, MQTT_IN_DISCONNECT);
+    }
+    if (rc) {
+        mqtt_extras_done(&extras);
+        return error_set(err, ERROR_INVALID_CONFIGURATION, settings->host,
+                         "these user properties cannot be used: %s", mosquitto_strerror(rc));
+    }
+    mqtt_extras_done(ret);
+    *ret = extras;
+    return 0;
+}
+
+void mqtt_extras_done(struct mqtt_extras *extras)
+{
+    mosquitto_property_free_all(&extras->publish);
+    mosquitto_property_free_all(&extras->subscribe);
+    mosquitto_property_free_all(&extras->unsubscribe);
+    mosquitto_property_free_all(&extras->disconnect);
+}
+
 int mqtt_connect_properties(mosquitto_property **properties, const struct mqtt_settings *settings)
 {
     int rc = 0;
@@ -108,21 +155,19 @@ int mqtt_connect_properties(mosquitto_property **properties, const struct mqtt_s
         rc = mosquitto_property_add_byte(properties, MQTT_PROP_REQUEST_RESPONSE_INFORMATION, 1);
     if (!rc && !settings->request_problem_info)
         rc = mosquitto_property_add_byte(properties, MQTT_PROP_REQUEST_PROBLEM_INFORMATION, 0);
-    for (size_t i = 0; !rc && i < settings->connect_properties_count; i++)
-        rc = mosquitto_property_add_string_pair(properties, MQTT_PROP_USER_PROPERTY,
-                                                settings->connect_properties[i].name,
-                                                settings->connect_properties[i].value);
-    return rc;
+    return rc ? rc : mqtt_user_properties(properties, settings, MQTT_IN_CONNECT);
 }
 
-int mqtt_will_properties(mosquitto_property **properties, const struct mqtt_will *will)
+int mqtt_will_properties(mosquitto_property **properties, const struct mqtt_settings *settings)
 {
+    const struct mqtt_will *will = &settings->will;
     int rc = 0;
 
     add_int32(&rc, properties, MQTT_PROP_WILL_DELAY_INTERVAL, will->delay_s);
+    add_int32(&rc, properties, MQTT_PROP_MESSAGE_EXPIRY_INTERVAL, will->expiry_s);
     add_string(&rc, properties, MQTT_PROP_CONTENT_TYPE, will->content_type);
     add_string(&rc, properties, MQTT_PROP_RESPONSE_TOPIC, will->response_topic);
-    return rc;
+    return rc ? rc : mqtt_user_properties(properties, settings, MQTT_IN_WILL);
 }
 
 int mqtt_publish_properties(mosquitto_property **properties, const struct mqtt_publication *publication)

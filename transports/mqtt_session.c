@@ -18,7 +18,6 @@
 enum {
     READS_PER_TURN = 256,
     KEEP_ALIVE_MINIMUM_S = 5, /* libmosquitto's */
-    SUBSCRIPTIONS_MAX = 4096,
 };
 
 /* The poll handle is its own: libuv is done with it later than the socket. */
@@ -55,17 +54,6 @@ static void stop_polling(struct mqtt_session *session)
     session->corked = false;
 }
 
-static void drop_subscriptions(struct mqtt_session *session)
-{
-    while (session->subscriptions) {
-        struct subscription *subscription = session->subscriptions;
-
-        session->subscriptions = subscription->next;
-        free(subscription);
-    }
-    session->subscriptions_count = 0;
-}
-
 static const char *text_of(const struct mqtt_session *session, int rc, int number)
 {
     /* A reason code of DISCONNECT and the library's own errors share one number; the latter are small. */
@@ -98,7 +86,7 @@ static void lost(struct mqtt_session *session, int rc, int number)
     session->ended = true;
     session->connected = false;
     stop_polling(session);
-    drop_subscriptions(session);
+    mqtt_session_drop_subscriptions(session);
     mqtt_waiting_drop_unacknowledged(&session->waiting);
     if (!err.code)
         describe(session, rc, number, &err);
@@ -111,7 +99,7 @@ void mqtt_session_close(struct mqtt_session *session)
     session->ended = true;
     session->connected = false;
     stop_polling(session);
-    drop_subscriptions(session);
+    mqtt_session_drop_subscriptions(session);
     mqtt_waiting_drop_unacknowledged(&session->waiting);
     /* libmosquitto closes the socket when it connects anew or is destroyed. */
 }
@@ -124,7 +112,7 @@ static void on_connect(struct mosquitto *mosq, void *ctx, int rc, int flags,
     struct mqtt_session *session = ctx;
     struct mqtt_connack connack = {.session_present = flags & 1};
     SSL *ssl = mosquitto_ssl_get(session->mosq);
-    uint16_t keep_alive_s = session->keep_alive_s;
+    struct mqtt_limits limits = {.keep_alive_s = session->keep_alive_s, .maximum_qos = 2};
     char *text = NULL;
 
     (void)mosq;
@@ -139,11 +127,12 @@ static void on_connect(struct mosquitto *mosq, void *ctx, int rc, int flags,
         return; /* the end follows */
     }
     session->connected = true;
-    mosquitto_property_read_int16(properties, MQTT_PROP_SERVER_KEEP_ALIVE, &keep_alive_s, false);
+    mosquitto_property_read_int16(properties, MQTT_PROP_SERVER_KEEP_ALIVE, &limits.keep_alive_s, false);
+    mosquitto_property_read_byte(properties, MQTT_PROP_MAXIMUM_QOS, &limits.maximum_qos, false);
     if (ssl)
         connack.peer_chain = SSL_get0_verified_chain(ssl);
     if (mqtt_connack_read(properties, &connack) == 0)
-        mqtt_client_connected(session->client, &connack, keep_alive_s);
+        mqtt_client_connected(session->client, &connack, &limits);
     else
         error_set(&session->why, ERROR_RESOURCES_EXCEEDED, session->host, "out of memory");
     mqtt_connack_free(&connack);
@@ -180,22 +169,9 @@ static void on_publish(struct mosquitto *mosq, void *ctx, int mid, int rc,
 static void on_subscribe(struct mosquitto *mosq, void *ctx, int mid, int count, const int *granted,
                          const mosquitto_property *properties)
 {
-    struct mqtt_session *session = ctx;
-
     (void)mosq;
     (void)properties;
-    for (struct subscription **at = &session->subscriptions; *at; at = &(*at)->next) {
-        struct subscription *subscription = *at;
-
-        if (subscription->mid != mid)
-            continue;
-        *at = subscription->next;
-        session->subscriptions_count--;
-        if (session->client && count > 0)
-            mqtt_client_subscribed(session->client, subscription->topic, granted[0]);
-        free(subscription);
-        return;
-    }
+    mqtt_session_subscribed(ctx, mid, count, granted);
 }
 
 static void on_message(struct mosquitto *mosq, void *ctx, const struct mosquitto_message *from,
@@ -424,29 +400,6 @@ void mqtt_session_tick(struct mqtt_session *session)
         look(session);
 }
 
-int mqtt_session_subscribe(struct mqtt_session *session, const char *topic, int qos)
-{
-    size_t len = strlen(topic);
-    struct subscription *subscription;
-    int rc;
-
-    if (session->subscriptions_count >= SUBSCRIPTIONS_MAX)
-        return MOSQ_ERR_OVERSIZE_PACKET;
-    subscription = malloc(sizeof(*subscription) + len + 1);
-    if (!subscription)
-        return MOSQ_ERR_NOMEM;
-    memcpy(subscription->topic, topic, len + 1);
-    rc = mosquitto_subscribe(session->mosq, &subscription->mid, topic, qos);
-    if (rc) {
-        free(subscription);
-        return rc;
-    }
-    subscription->next = session->subscriptions;
-    session->subscriptions = subscription;
-    session->subscriptions_count++;
-    return 0;
-}
-
 /* ---- connecting ---- */
 
 static void say_goodbye(struct mqtt_session *session)
@@ -470,7 +423,7 @@ void mqtt_session_disconnect(struct mqtt_session *session)
     if (!was_connected)
         return;
     /* Written now, or queued when this is inside a callback. */
-    mosquitto_disconnect_v5(session->mosq, 0, NULL);
+    mosquitto_disconnect_v5(session->mosq, 0, session->extras->disconnect);
     session->goodbye = true;
 }
 
@@ -534,14 +487,15 @@ static void destroy(void *ctx)
     mosquitto_destroy(session->mosq);
     mosquitto_lib_cleanup();
     SSL_CTX_free(session->tls);
-    drop_subscriptions(session);
+    mqtt_session_drop_subscriptions(session);
     mqtt_waiting_done(&session->waiting);
     free(session->host);
     free(session);
 }
 
 struct mqtt_session *mqtt_session_new(struct mqtt_client *client, struct loop *loop,
-                                      const struct mqtt_settings *settings, struct error *err)
+                                      const struct mqtt_settings *settings,
+                                      const struct mqtt_extras *extras, struct error *err)
 {
     struct mqtt_session *session = calloc(1, sizeof(*session));
     const char *id = settings->client_id && *settings->client_id ? settings->client_id : NULL;
@@ -552,6 +506,7 @@ struct mqtt_session *mqtt_session_new(struct mqtt_client *client, struct loop *l
     }
     session->client = client;
     session->loop = loop;
+    session->extras = extras;
     session->version = settings->version;
     session->port = settings->port;
     session->ended = true;

@@ -8,6 +8,7 @@
 
 enum {
     SEND_MAXIMUM = 1000, /* QoS 1 messages in flight, unless the broker takes fewer */
+    ALPN_BYTES = 512,
 };
 
 /* libmosquitto knows only the address that it connects to; the server is asked for by the name in the settings. */
@@ -35,6 +36,25 @@ static int on_verify(int good, X509_STORE_CTX *store)
     return good;
 }
 
+/* "a,b" as the handshake has it: each name after its length. */
+static int offer_protocols(SSL_CTX *tls, const char *names)
+{
+    struct str rest = str_of(names);
+    struct str name;
+    uint8_t wire[ALPN_BYTES];
+    size_t len = 0;
+
+    while (str_next(&rest, ',', &name)) {
+        name = str_trim(name);
+        if (!name.len || name.len > UINT8_MAX || name.len >= sizeof(wire) - len)
+            return -1;
+        wire[len++] = (uint8_t)name.len;
+        memcpy(wire + len, name.data, name.len);
+        len += name.len;
+    }
+    return len && SSL_CTX_set_alpn_protos(tls, wire, (unsigned)len) != 0 ? -1 : 0;
+}
+
 static int set_up_tls(struct mqtt_session *session, const struct mqtt_settings *settings, struct error *err)
 {
     session->tls = tls_context_new(&settings->tls_settings, TLS_CLIENT, settings->host, err);
@@ -43,21 +63,25 @@ static int set_up_tls(struct mqtt_session *session, const struct mqtt_settings *
     SSL_CTX_set_app_data(session->tls, session);
     SSL_CTX_set_verify(session->tls, SSL_VERIFY_PEER, on_verify);
     SSL_CTX_set_info_callback(session->tls, on_tls_state);
+    if (settings->alpn && *settings->alpn && offer_protocols(session->tls, settings->alpn) < 0)
+        return error_set(err, ERROR_INVALID_CONFIGURATION, settings->host,
+                         "\"%s\" is no list of application protocols", settings->alpn);
     if (mosquitto_void_option(session->mosq, MOSQ_OPT_SSL_CTX, session->tls) != 0 ||
         mosquitto_int_option(session->mosq, MOSQ_OPT_SSL_CTX_WITH_DEFAULTS, 0) != 0)
         return error_set(err, ERROR_INTERNAL, settings->host, "libmosquitto has no TLS");
     return 0;
 }
 
-static int set_up_will(struct mqtt_session *session, const struct mqtt_will *will)
+static int set_up_will(struct mqtt_session *session, const struct mqtt_settings *settings)
 {
+    const struct mqtt_will *will = &settings->will;
     mosquitto_property *properties = NULL;
     int rc = 0;
 
     if (!will->topic)
         return 0;
     if (session->version == MQTT_5_0)
-        rc = mqtt_will_properties(&properties, will);
+        rc = mqtt_will_properties(&properties, settings);
     if (!rc)
         rc = mosquitto_will_set_v5(session->mosq, will->topic, (int)will->len, will->payload, will->qos,
                                    will->retain, properties);
@@ -94,7 +118,7 @@ int mqtt_session_set_up(struct mqtt_session *session, const struct mqtt_settings
     if (!rc)
         rc = mosquitto_username_pw_set(session->mosq, settings->username, settings->password);
     if (!rc)
-        rc = set_up_will(session, &settings->will);
+        rc = set_up_will(session, settings);
     if (!rc)
         rc = set_up_properties(session, settings);
     if (rc)

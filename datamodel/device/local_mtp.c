@@ -71,6 +71,15 @@ const struct dm_object model_local_mtp = {
     .applied = model_mtp_applied,
 };
 
+/* TR-181: a topic to be answered on, no filter. */
+static int check_response_topic(const struct dm_row *row, struct str value, struct error *err)
+{
+    (void)row;
+    if (value.len && (memchr(value.data, '+', value.len) || memchr(value.data, '#', value.len)))
+        return error_set(err, ERROR_INVALID_VALUE, NULL, "a response topic has no wildcards");
+    return 0;
+}
+
 static const struct dm_param mqtt_params[] = {
     {.name = "Reference",
      .type = DM_STRING,
@@ -86,6 +95,7 @@ static const struct dm_param mqtt_params[] = {
      .type = DM_STRING,
      .flags = DM_WRITABLE,
      .max = 65535,
+     .check = check_response_topic,
      .offset = DM_OFFSET(struct local_mtp, mqtt_response_topic)},
     {.name = "ResponseTopicDiscovered",
      .type = DM_STRING,

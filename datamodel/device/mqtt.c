@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Device.MQTT.: clients, their topics and counters. */
-#include <stdlib.h>
-
+/* Device.MQTT.: its clients. What is below them is in mqtt_tables.c. */
 #include "datamodel/device/model.h"
 #include "datamodel/device/mtp.h"
 
@@ -28,7 +26,15 @@ static void get_transports(const struct dm_row *row, struct dm_value *ret, char 
     ret->text = STR("TCP/IP,TLS");
 }
 
+static void get_subscriptions_limit(const struct dm_row *row, struct dm_value *ret, char *scratch)
+{
+    (void)row;
+    (void)scratch;
+    ret->number = model_mqtt_subscription.max_rows;
+}
+
 static const struct dm_param capabilities_params[] = {
+    {.name = "MaxNumberOfClientSubscriptions", .type = DM_UNSIGNED_INT, .get = get_subscriptions_limit},
     {.name = "ProtocolVersionsSupported", .type = DM_STRING, .flags = DM_LIST, .get = get_versions},
     {.name = "TransportProtocolSupported", .type = DM_STRING, .flags = DM_LIST, .get = get_transports},
     DM_END_PARAMS,
@@ -59,6 +65,25 @@ static void get_status(const struct dm_row *row, struct dm_value *ret, char *scr
 
 static const char *const statuses[] = {
     "Disabled", "Connecting", "Connected", "Error_Misconfigured", "Error_BrokerUnreachable", "Error", NULL};
+
+/* libmosquitto has no shorter one, and what is configured has to be sent (R-MQTT.14). */
+static int check_keep_alive(const struct dm_row *row, struct str value, struct error *err)
+{
+    uint64_t seconds;
+
+    (void)row;
+    if (str_to_u64(value, &seconds) == 0 && seconds > 0 && seconds < 5)
+        return error_set(err, ERROR_INVALID_VALUE, NULL, "a keep-alive of less than 5 s is not supported");
+    return 0;
+}
+
+/* TR-181: 0 says that topic aliases are not supported, which libmosquitto does not. */
+static int check_topic_alias(const struct dm_row *row, struct str value, struct error *err)
+{
+    (void)row;
+    return str_is(value, "0") ? 0
+                              : error_set(err, ERROR_INVALID_VALUE, NULL, "topic aliases are not supported");
+}
 
 static const struct dm_param params[] = {
     {.name = "Alias",
@@ -116,6 +141,7 @@ static const struct dm_param params[] = {
      .flags = DM_WRITABLE,
      .max = 65535,
      .default_value = "60",
+     .check = check_keep_alive,
      .offset = DM_OFFSET(struct mqtt_row, keep_alive)},
     {.name = "SessionExpiryInterval",
      .type = DM_UNSIGNED_INT,
@@ -134,6 +160,7 @@ static const struct dm_param params[] = {
      .type = DM_UNSIGNED_INT,
      .flags = DM_WRITABLE,
      .max = 65535,
+     .check = check_topic_alias,
      .offset = DM_OFFSET(struct mqtt_row, topic_alias_maximum)},
     {.name = "RequestResponseInfo",
      .type = DM_BOOLEAN,
@@ -191,6 +218,60 @@ static const struct dm_param params[] = {
      .min = 1,
      .default_value = "5",
      .offset = DM_OFFSET(struct mqtt_row, message_retry)},
+    {.name = "PublishMessageExpiryInterval",
+     .type = DM_UNSIGNED_INT,
+     .flags = DM_WRITABLE,
+     .offset = DM_OFFSET(struct mqtt_row, publish_expiry)},
+    {.name = "ALPN",
+     .type = DM_STRING,
+     .flags = DM_WRITABLE | DM_LIST,
+     .max = 256,
+     .offset = DM_OFFSET(struct mqtt_row, alpn)},
+    {.name = "WillEnable",
+     .type = DM_BOOLEAN,
+     .flags = DM_WRITABLE,
+     .default_value = "false",
+     .offset = DM_OFFSET(struct mqtt_row, will_enable)},
+    {.name = "WillTopic",
+     .type = DM_STRING,
+     .flags = DM_WRITABLE,
+     .max = 65535,
+     .offset = DM_OFFSET(struct mqtt_row, will_topic)},
+    {.name = "WillValue",
+     .type = DM_STRING,
+     .flags = DM_WRITABLE,
+     .max = 65535,
+     .offset = DM_OFFSET(struct mqtt_row, will_value)},
+    {.name = "WillQoS",
+     .type = DM_UNSIGNED_INT,
+     .flags = DM_WRITABLE,
+     .max = 2,
+     .offset = DM_OFFSET(struct mqtt_row, will_qos)},
+    {.name = "WillRetain",
+     .type = DM_BOOLEAN,
+     .flags = DM_WRITABLE,
+     .default_value = "false",
+     .offset = DM_OFFSET(struct mqtt_row, will_retain)},
+    {.name = "WillDelayInterval",
+     .type = DM_UNSIGNED_INT,
+     .flags = DM_WRITABLE,
+     .default_value = "5",
+     .offset = DM_OFFSET(struct mqtt_row, will_delay)},
+    {.name = "WillMessageExpiryInterval",
+     .type = DM_UNSIGNED_INT,
+     .flags = DM_WRITABLE,
+     .offset = DM_OFFSET(struct mqtt_row, will_expiry)},
+    {.name = "WillContentType",
+     .type = DM_STRING,
+     .flags = DM_WRITABLE,
+     .max = 256,
+     .offset = DM_OFFSET(struct mqtt_row, will_content_type)},
+    {.name = "WillResponseTopic",
+     .type = DM_STRING,
+     .flags = DM_WRITABLE,
+     .max = 65535,
+     .offset = DM_OFFSET(struct mqtt_row, will_response_topic)},
+    {.name = "UserPropertyNumberOfEntries", .type = DM_UNSIGNED_INT, .count_of = "UserProperty"},
     {.name = "SubscriptionNumberOfEntries", .type = DM_UNSIGNED_INT, .count_of = "Subscription"},
     DM_END_PARAMS,
 };
@@ -221,115 +302,4 @@ const struct dm_object model_mqtt_client = {
     .keys = keys,
     .max_rows = 16,
     .applied = model_mtp_applied,
-};
-
-/* ---- Stats ---- */
-
-static const struct mqtt_stats *stats_of(const struct dm_row *row)
-{
-    static const struct mqtt_stats none;
-    const struct mqtt_row *mqtt = row->data;
-
-    return mqtt->client ? mqtt_client_stats(mqtt->client) : &none;
-}
-
-#define STAT(member, field)                                                                \
-    static void get_##field(const struct dm_row *row, struct dm_value *ret, char *scratch) \
-    {                                                                                      \
-        (void)scratch;                                                                     \
-        ret->member = stats_of(row)->field;                                                \
-    }
-
-STAT(integer, established)
-STAT(integer, last_sent)
-STAT(integer, last_received)
-STAT(number, publish_sent)
-STAT(number, publish_received)
-STAT(number, subscribe_sent)
-STAT(number, unsubscribe_sent)
-STAT(number, messages_sent)
-STAT(number, messages_received)
-STAT(number, connection_errors)
-STAT(number, publish_errors)
-
-static const struct dm_param stats_params[] = {
-    {.name = "BrokerConnectionEstablished",
-     .type = DM_DATE_TIME,
-     .flags = DM_NO_NOTIFY,
-     .get = get_established},
-    {.name = "LastPublishMessageSent", .type = DM_DATE_TIME, .flags = DM_NO_NOTIFY, .get = get_last_sent},
-    {.name = "LastPublishMessageReceived",
-     .type = DM_DATE_TIME,
-     .flags = DM_NO_NOTIFY,
-     .get = get_last_received},
-    {.name = "PublishSent", .type = DM_UNSIGNED_LONG, .flags = DM_NO_NOTIFY, .get = get_publish_sent},
-    {.name = "PublishReceived", .type = DM_UNSIGNED_LONG, .flags = DM_NO_NOTIFY, .get = get_publish_received},
-    {.name = "SubscribeSent", .type = DM_UNSIGNED_LONG, .flags = DM_NO_NOTIFY, .get = get_subscribe_sent},
-    {.name = "UnSubscribeSent", .type = DM_UNSIGNED_LONG, .flags = DM_NO_NOTIFY, .get = get_unsubscribe_sent},
-    {.name = "MQTTMessagesSent", .type = DM_UNSIGNED_LONG, .flags = DM_NO_NOTIFY, .get = get_messages_sent},
-    {.name = "MQTTMessagesReceived",
-     .type = DM_UNSIGNED_LONG,
-     .flags = DM_NO_NOTIFY,
-     .get = get_messages_received},
-    {.name = "ConnectionErrors",
-     .type = DM_UNSIGNED_INT,
-     .flags = DM_NO_NOTIFY,
-     .get = get_connection_errors},
-    {.name = "PublishErrors", .type = DM_UNSIGNED_INT, .flags = DM_NO_NOTIFY, .get = get_publish_errors},
-    DM_END_PARAMS,
-};
-
-const struct dm_object model_mqtt_client_stats = {.params = stats_params};
-
-/* ---- Subscription ---- */
-
-static const char *const subscription_statuses[] = {"Unsubscribed",  "Subscribed", "Subscribing",
-                                                    "Unsubscribing", "Error",      NULL};
-
-static const struct dm_param subscription_params[] = {
-    {.name = "Alias",
-     .type = DM_STRING,
-     .flags = DM_AT_CREATION | DM_ALIAS | DM_INDEXED,
-     .max = 64,
-     .offset = DM_OFFSET(struct mqtt_subscription_row, alias)},
-    {.name = "Enable",
-     .type = DM_BOOLEAN,
-     .flags = DM_WRITABLE,
-     .default_value = "false",
-     .offset = DM_OFFSET(struct mqtt_subscription_row, enable)},
-    {.name = "Status",
-     .type = DM_ENUM,
-     .values = subscription_statuses,
-     .offset = DM_OFFSET(struct mqtt_subscription_row, status)},
-    {.name = "Topic",
-     .type = DM_STRING,
-     .flags = DM_WRITABLE | DM_INDEXED,
-     .max = 65535,
-     .offset = DM_OFFSET(struct mqtt_subscription_row, topic)},
-    {.name = "QoS",
-     .type = DM_UNSIGNED_INT,
-     .flags = DM_WRITABLE,
-     .max = 2,
-     .offset = DM_OFFSET(struct mqtt_subscription_row, qos)},
-    DM_END_PARAMS,
-};
-
-static const struct dm_key subscription_keys[] = {{{"Alias"}}, {{"Topic"}}, {{NULL}}};
-
-static void subscription_done(struct dm_row *row)
-{
-    struct mqtt_subscription_row *subscription = row->data;
-
-    free(subscription->subscribed);
-    subscription->subscribed = NULL;
-}
-
-const struct dm_object model_mqtt_subscription = {
-    .flags = DM_TABLE | DM_ADD | DM_DELETE,
-    .data_size = sizeof(struct mqtt_subscription_row),
-    .params = subscription_params,
-    .keys = subscription_keys,
-    .max_rows = 64,
-    .applied = model_mtp_applied,
-    .done = subscription_done,
 };

@@ -54,6 +54,7 @@ struct controller_mtp {
     char *mqtt_topic;
     bool mqtt_retain_response;
     bool mqtt_retain_notify;
+    bool mqtt_mismatch; /* of versions (R-MQTT.26a); not a parameter */
     char *websocket_host;
     uint32_t websocket_port;
     char *websocket_path;
@@ -92,6 +93,17 @@ struct mqtt_row {
     uint32_t retry_multiplier;
     uint32_t retry_maximum;
     uint32_t message_retry;
+    uint32_t publish_expiry; /* s; 0: none */
+    char *alpn;
+    bool will_enable;
+    char *will_topic;
+    char *will_value;
+    uint32_t will_qos;
+    bool will_retain;
+    uint32_t will_delay;  /* s */
+    uint32_t will_expiry; /* s; 0: none */
+    char *will_content_type;
+    char *will_response_topic;
     struct mqtt_client *client; /* NULL until it was enabled once */
     void *carrier;
 };
@@ -113,6 +125,22 @@ struct mqtt_subscription_row {
     uint32_t qos;
     char *subscribed; /* the topic that the broker was asked for */
 };
+
+enum {
+    MODEL_MQTT_USER_PROPERTIES = 64, /* of one client */
+};
+
+/* Device.MQTT.Client.{i}.UserProperty.{i}. */
+struct mqtt_user_property_row {
+    bool enable;
+    char *alias;
+    char *name;
+    char *value;
+    char *packet_type; /* list */
+};
+
+/* The packets in a value of PacketType: enum mqtt_packets. */
+unsigned model_mqtt_packets(const char *packet_type);
 
 /* Device.UnixDomainSockets.UnixDomainSocket.{i}. */
 struct unix_socket_row {

@@ -43,6 +43,7 @@ const struct dm_mount model_mounts[] = {
     {"Device.MQTT.Client.{i}.", &model_mqtt_client},
     {"Device.MQTT.Client.{i}.Stats.", &model_mqtt_client_stats},
     {"Device.MQTT.Client.{i}.Subscription.{i}.", &model_mqtt_subscription},
+    {"Device.MQTT.Client.{i}.UserProperty.{i}.", &model_mqtt_user_property},
     {"Device.UnixDomainSockets.", &model_unix_domain_sockets},
     {"Device.UnixDomainSockets.UnixDomainSocket.{i}.", &model_unix_domain_socket},
     {"Device.ProxiedDevice.{i}.", &model_proxied_device},

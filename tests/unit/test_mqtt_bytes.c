@@ -40,8 +40,9 @@ static void test_connack(void **state)
     uint8_t packet[500];
 
     listen_raw(f);
-    f->settings.connect_properties = (const struct mqtt_property[]){{"usp-endpoint-id", "os::x"}};
-    f->settings.connect_properties_count = 1;
+    f->settings.user_properties = (const struct mqtt_user_property[]){
+        {"usp-endpoint-id", "os::x", MQTT_IN_CONNECT}, {"farewell", "yes", MQTT_IN_DISCONNECT}};
+    f->settings.user_properties_count = 2;
     f->settings.request_response_info = true;
     f->settings.receive_maximum = 7;
     f->settings.maximum_packet = 100000;
@@ -64,6 +65,7 @@ static void test_connack(void **state)
     n = read_raw(f, packet, sizeof(packet));
     assert_true(n >= 2);
     assert_int_equal(packet[0], 0xe0);
+    assert_non_null(memmem(packet, (size_t)n, "\x26\x00\x08" "farewell\x00\x03yes", 16));
     assert_int_equal(read_raw(f, packet, sizeof(packet)), 0);
 }
 
