@@ -74,17 +74,19 @@ bool mqtt_versions_match(const struct mqtt_carrier *carrier, struct str record, 
 {
     uint64_t own = carrier->version_5 ? USP_RECORD_MQTT_CONNECT_RECORD_MQTT_VERSION_V5
                                       : USP_RECORD_MQTT_CONNECT_RECORD_MQTT_VERSION_V3_1_1;
-    bool match = carrier->version_5 || has_reply_topic;
+    bool match = has_reply_topic;
     struct usp_record parsed;
     struct controller *controller;
     struct controller_mtp *row;
 
     if (usp_record_parse(record, &parsed, NULL) < 0)
         return true; /* that is said elsewhere */
-    if (parsed.type == USP_RECORD_MQTT_CONNECT)
-        match = version_of(parsed.body) == own;
     controller = usp_controller_find(carrier->mtp->usp, parsed.from_id);
     row = controller ? row_of(carrier, controller) : NULL;
+    if (parsed.type == USP_RECORD_MQTT_CONNECT)
+        match = version_of(parsed.body) == own;
+    else if (carrier->version_5 && !has_reply_topic) /* a property that may be missing: it says nothing new */
+        match = !row || !row->mqtt_mismatch;
     if (!row || row->mqtt_mismatch == !match)
         return match;
     row->mqtt_mismatch = !match;
