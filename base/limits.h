@@ -49,6 +49,7 @@
 #define LIMIT_BULK_PARAMETERS 256u    /* rows of one profile's Parameter and RequestURIParameter */
 #define LIMIT_BULK_ITEMS 262144u      /* parameters in one bulk data report */
 #define LIMIT_BULK_REPORTS 1024u      /* reports of one profile that were not delivered yet */
+#define LIMIT_TRACEROUTES 4u          /* commands TraceRoute() that run */
 #define LIMIT_LAN_CANDIDATES 4096u    /* peers on the LAN that spoke but did not say yet who they are */
 #define LIMIT_LAN_ADDRESSES 4096u     /* addresses of LAN peers with an allowance of their own */
 #define LIMIT_LAN_SESSIONS 16u        /* WebSockets from one address of the LAN, other than this machine */

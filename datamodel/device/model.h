@@ -45,6 +45,7 @@ struct model {
     /* Controller.MTP row; false when it has no session to begin. */
     bool (*websocket_reset)(void *ctx, struct dm_row *controller_mtp);
     void *ctx; /* of the functions */
+    uint32_t traceroutes; /* that run */
 };
 
 static inline struct model *model_of(const struct dm *dm)
@@ -77,6 +78,7 @@ extern const struct dm_object model_bulk_data, model_bulk_profile, model_bulk_pa
     model_bulk_json, model_bulk_http, model_bulk_uri_parameter, model_bulk_mqtt;
 extern const struct dm_object model_mqtt, model_mqtt_capabilities, model_mqtt_client, model_mqtt_client_stats,
     model_mqtt_subscription, model_mqtt_user_property;
+extern const struct dm_object model_ip, model_ip_diagnostics;
 extern const struct dm_object model_unix_domain_sockets, model_unix_domain_socket;
 
 /* Makes the roles "Full Access" and "Untrusted" when the factory configuration names none. */

@@ -38,6 +38,8 @@ const struct dm_mount model_mounts[] = {
     {"Device.BulkData.Profile.{i}.HTTP.", &model_bulk_http},
     {"Device.BulkData.Profile.{i}.HTTP.RequestURIParameter.{i}.", &model_bulk_uri_parameter},
     {"Device.BulkData.Profile.{i}.MQTT.", &model_bulk_mqtt},
+    {"Device.IP.", &model_ip},
+    {"Device.IP.Diagnostics.", &model_ip_diagnostics},
     {"Device.MQTT.", &model_mqtt},
     {"Device.MQTT.Capabilities.", &model_mqtt_capabilities},
     {"Device.MQTT.Client.{i}.", &model_mqtt_client},

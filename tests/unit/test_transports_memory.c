@@ -20,6 +20,7 @@
 #include "transports/http_fetch.h"
 #include "transports/http_server.h"
 #include "transports/mqtt.h"
+#include "transports/traceroute.h"
 #include "transports/uds.h"
 #include "transports/websocket.h"
 
@@ -172,9 +173,9 @@ static bool run_websocket(struct scene *scene)
     static const struct websocket_ops ops = {
         .accept = ws_accept, .opened = ws_opened, .message = ws_message, .closed = ws_closed};
     struct websocket_server_settings server_settings = {
-        .address = "127.0.0.1", .subprotocol = "v1.usp", .max_message = BIG, .max_connections = 5};
+        .address = "127.0.0.1", .subprotocol = "v1.usp", .extension = "name; x=y", .max_message = BIG, .max_connections = 5};
     struct websocket_client_settings client_settings = {
-        .host = "127.0.0.1", .path = "/", .subprotocol = "v1.usp", .max_message = BIG};
+        .host = "127.0.0.1", .path = "/", .subprotocol = "v1.usp", .extension = "name", .max_message = BIG};
     struct websocket_context *context = websocket_context_new(&scene->loop, NULL);
     struct websocket_server *server = NULL;
     struct websocket_client *client = NULL;
@@ -282,20 +283,48 @@ static void on_disconnected(void *ctx, const struct error *err)
 
 static bool run_mqtt(struct scene *scene)
 {
+    static const struct mqtt_user_property property = {"name", "value", MQTT_IN_CONNECT | MQTT_IN_PUBLISH};
     static const struct mqtt_ops ops = {.connected = on_connected, .disconnected = on_disconnected};
     struct mqtt_settings settings = {.version = MQTT_5_0,
                                      .host = "127.0.0.1",
                                      .port = 1,
                                      .client_id = "x",
                                      .will = {.topic = "t", .payload = "x", .len = 1},
+                                     .user_properties = &property,
+                                     .user_properties_count = 1,
                                      .retry_s = 1,
                                      .retry_multiplier = 1000};
     struct mqtt_client *client = mqtt_client_new(&scene->loop, &ops, scene);
+    bool good = false;
 
-    if (client && mqtt_client_start(client, &settings, NULL) == 0)
+    if (client && mqtt_client_start(client, &settings, NULL) == 0) {
+        good = mqtt_client_configure(client, &settings, NULL) == 0;
         turn(scene);
+    }
     mqtt_client_free(client);
-    return scene->done;
+    return good && scene->done;
+}
+
+/* ---- traceroute ---- */
+
+static void on_traced(void *ctx, const struct traceroute_result *result)
+{
+    struct scene *scene = ctx;
+
+    scene->opened++;
+    scene->closed++;
+    scene->got += result->status == TRACEROUTE_COMPLETE;
+    scene->done = true;
+}
+
+static bool run_traceroute(struct scene *scene)
+{
+    struct traceroute_settings settings = {
+        .host = "127.0.0.1", .tries = 1, .timeout_ms = 1000, .size = 38, .max_hops = 2};
+
+    if (traceroute_start(&scene->loop, &settings, on_traced, scene, NULL))
+        WAIT_FOR(&scene->loop, scene->done);
+    return scene->got == 1;
 }
 
 static void test_uds(void **state)
@@ -322,6 +351,12 @@ static void test_mqtt(void **state)
     exhaust(run_mqtt);
 }
 
+static void test_traceroute(void **state)
+{
+    (void)state;
+    exhaust(run_traceroute);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -329,6 +364,7 @@ int main(void)
         cmocka_unit_test(test_websocket),
         cmocka_unit_test(test_http),
         cmocka_unit_test(test_mqtt),
+        cmocka_unit_test(test_traceroute),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
