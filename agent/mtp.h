@@ -104,8 +104,8 @@ void mtp_mqtt_client_changed(struct mtp *mtp, struct dm_row *client, uint64_t pa
 void mtp_mqtt_subscription_changed(struct mtp *mtp, struct dm_row *subscription, bool deleted);
 void mtp_mqtt_user_property_changed(struct dm_row *user_property);
 /* params: of `node`, which is the row's or that of the object MQTT. below it; 0: all. */
-void mtp_mqtt_local_changed(struct mtp *mtp, struct dm_row *local, const struct dm_node *node, uint64_t params,
-                            bool deleted);
+void mtp_mqtt_local_changed(struct mtp *mtp, struct dm_row *local, const struct dm_node *node,
+                            uint64_t params, bool deleted);
 void mtp_mqtt_reconnect(struct dm_row *client);
 /* The channel of the MQTT client that the LocalAgent.MTP row refers to, if records can be published now. */
 struct usp_channel *mtp_mqtt_channel(struct mtp *mtp, struct dm_row *local);

@@ -239,13 +239,12 @@ static void bye(void *ctx, struct controller *controller, struct dm_row *row)
     const struct controller_mtp *mtp_row = row->data;
     struct buf record;
 
-    if (!mtp_row->mqtt_topic || mtp_referenced(carrier->mtp, mtp_row->mqtt_agent_mtp,
-                                               carrier->mtp->local_mtp) != carrier->local)
+    if (!mtp_row->mqtt_topic ||
+        mtp_referenced(carrier->mtp, mtp_row->mqtt_agent_mtp, carrier->mtp->local_mtp) != carrier->local)
         return;
     buf_init(&record, LIMIT_RECORD_BYTES, USP_HEADROOM);
     usp_record_disconnect(&record, str_of(controller->endpoint_id),
-                          str_of(usp_endpoint_id(carrier->mtp->usp)), 0,
-                          STR("The agent ends the session"));
+                          str_of(usp_endpoint_id(carrier->mtp->usp)), 0, STR("The agent ends the session"));
     if (!record.failed)
         send_record(&carrier->channel, mtp_row->mqtt_topic, &record, NULL);
     buf_done(&record);

@@ -222,8 +222,14 @@ void mqtt_client_is_lost(struct mqtt_carrier *carrier)
 
 void mtp_mqtt_client_changed(struct mtp *mtp, struct dm_row *row, uint64_t params, bool deleted)
 {
-    static const char *const at_once[] = {"Enable",            "ProtocolVersion", "BrokerAddress", "BrokerPort",
-                                          "TransportProtocol", "Username",        "Password",      NULL};
+    static const char *const at_once[] = {"Enable",
+                                          "ProtocolVersion",
+                                          "BrokerAddress",
+                                          "BrokerPort",
+                                          "TransportProtocol",
+                                          "Username",
+                                          "Password",
+                                          NULL};
     static const char *const no_matter[] = {"Alias", "Name", "MessageRetryTime",
                                             "PublishMessageExpiryInterval", NULL};
     static const char *const identifier[] = {"ClientID", NULL};

@@ -406,7 +406,8 @@ int mqtt_client_subscribe_all(struct mqtt_client *client, const struct mqtt_filt
                 topics[n++] = filters[i].topic;
         if (!n)
             continue;
-        rc = sent(client, mqtt_session_subscribe(client->session, topics, n, qos), "subscribe", topics[0], err);
+        rc = sent(client, mqtt_session_subscribe(client->session, topics, n, qos), "subscribe", topics[0],
+                  err);
         if (!rc)
             client->stats.subscribe_sent++;
     }

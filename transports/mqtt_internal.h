@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * What the files of the MQTT client share. mqtt.c keeps a client connected: settings, addresses, retries. mqtt_session.c
- * is the connection by libmosquitto, mqtt_setup.c prepares it, mqtt_subscribe.c knows what waits for a SUBACK. mqtt_packet.c turns settings into MQTT 5 properties and
- * back, and counts what waits.
+ * is the connection by libmosquitto, mqtt_setup.c prepares it, mqtt_subscribe.c knows what waits for a SUBACK.
+ * mqtt_packet.c turns settings into MQTT 5 properties and back, and counts what waits.
  *
  * A session is one struct mosquitto, made by mqtt_client_start() and kept over reconnects, until mqtt_client_configure()
- * made another. A session that is let go of in
- * one of its own callbacks is destroyed at the end of the loop's iteration; `client` is NULL from then on.
+ * made another. A session that is let go of in one of its own callbacks is destroyed at the end of the loop's iteration;
+ * `client` is NULL from then on.
  */
 #ifndef TRANSPORTS_MQTT_INTERNAL_H
 #define TRANSPORTS_MQTT_INTERNAL_H
@@ -106,8 +106,8 @@ struct mqtt_session {
 };
 
 struct mqtt_session *mqtt_session_new(struct mqtt_client *client, struct loop *loop,
-                                      const struct mqtt_settings *settings,
-                                      const struct mqtt_extras *extras, struct error *err);
+                                      const struct mqtt_settings *settings, const struct mqtt_extras *extras,
+                                      struct error *err);
 /* Gives the settings to session->mosq. */
 int mqtt_session_set_up(struct mqtt_session *session, const struct mqtt_settings *settings,
                         struct error *err);

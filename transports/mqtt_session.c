@@ -494,8 +494,8 @@ static void destroy(void *ctx)
 }
 
 struct mqtt_session *mqtt_session_new(struct mqtt_client *client, struct loop *loop,
-                                      const struct mqtt_settings *settings,
-                                      const struct mqtt_extras *extras, struct error *err)
+                                      const struct mqtt_settings *settings, const struct mqtt_extras *extras,
+                                      struct error *err)
 {
     struct mqtt_session *session = calloc(1, sizeof(*session));
     const char *id = settings->client_id && *settings->client_id ? settings->client_id : NULL;

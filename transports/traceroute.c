@@ -17,8 +17,9 @@
 #include "base/str.h"
 
 enum {
-    FIRST_PORT = 33434, /* where nobody listens, by long habit of such programs; each probe has one of its own */
-    DSCP_SHIFT = 2,     /* in the traffic class */
+    FIRST_PORT =
+        33434,      /* where nobody listens, by long habit of such programs; each probe has one of its own */
+    DSCP_SHIFT = 2, /* in the traffic class */
 };
 
 struct traceroute {
@@ -33,8 +34,8 @@ struct traceroute {
     uv_poll_t poll;
     struct timer timer; /* to begin, of the probe, and of the names */
     int fd;
-    int using;  /* requests and handles that libuv still has */
-    bool ended; /* `done` was called, or must not be */
+    int using;      /* requests and handles that libuv still has */
+    bool ended;     /* `done` was called, or must not be */
     bool tracing;   /* there are probes */
     bool concluded; /* only names are missing */
     struct sockaddr_storage target;
@@ -44,10 +45,10 @@ struct traceroute {
     size_t hops_count; /* the last one is being tried */
     uint32_t try;      /* of that hop, from 0 */
     uint16_t port;
-    uint64_t sent;      /* monotonic ms */
-    bool arrived;       /* the host itself has answered */
-    bool refused;       /* a router has said that it goes no further */
-    size_t naming;      /* the hop whose name is asked for */
+    uint64_t sent; /* monotonic ms */
+    bool arrived;  /* the host itself has answered */
+    bool refused;  /* a router has said that it goes no further */
+    size_t naming; /* the hop whose name is asked for */
     enum traceroute_status status;
     struct error err;
 };
@@ -69,7 +70,7 @@ static void on_poll_closed(uv_handle_t *handle)
 
     close(t->fd);
     t->fd = -1;
-    t->using--;
+    t->using --;
     release(t);
 }
 
@@ -136,7 +137,7 @@ static void on_name(uv_getnameinfo_t *request, int status, const char *name, con
     struct traceroute *t = request->data;
 
     (void)service;
-    t->using--;
+    t->using --;
     if (t->ended) {
         release(t);
         return;
@@ -160,7 +161,7 @@ static void next_name(struct traceroute *t)
         t->name.data = t;
         if (uv_getnameinfo(&t->loop->uv, &t->name, on_name, (struct sockaddr *)&address, NI_NAMEREQD) < 0)
             continue;
-        t->using++;
+        t->using ++;
         return;
     }
     finish(t);
@@ -209,8 +210,9 @@ static void send_probe(struct traceroute *t)
     t->sent = clock_monotonic(&t->loop->clock);
     timer_arm(&t->loop->timers, &t->timer, t->settings.timeout_ms);
     /* The first failure may be what is said of an earlier probe. */
-    if (send_data(t) == 0 || send_data(t) == 0)
-        return;
+    for (int i = 0; i < 2; i++)
+        if (send_data(t) == 0)
+            return;
     error_set_errno(&t->err, ERROR_OPERATION_ERROR, t->host, errno, "cannot send a probe");
     t->hops_count--;
     conclude(t, errno == ENETUNREACH || errno == EHOSTUNREACH || errno == ENETDOWN ? TRACEROUTE_NO_ROUTE
@@ -405,11 +407,11 @@ static int open_socket(struct traceroute *t)
     }
     t->poll.data = t;
     t->tracing = true;
-    t->using++;
+    t->using ++;
     rc = uv_poll_start(&t->poll, UV_READABLE | UV_PRIORITIZED, on_readable);
-    return rc < 0 ? error_set(&t->err, ERROR_INTERNAL, t->host, "cannot wait for answers: %s",
-                              uv_strerror(rc))
-                  : 0;
+    return rc < 0
+               ? error_set(&t->err, ERROR_INTERNAL, t->host, "cannot wait for answers: %s", uv_strerror(rc))
+               : 0;
 }
 
 static void trace(struct traceroute *t)
@@ -427,7 +429,7 @@ static void on_resolved(uv_getaddrinfo_t *request, int status, struct addrinfo *
 {
     struct traceroute *t = request->data;
 
-    t->using--;
+    t->using --;
     if (!t->ended && status == 0 && addresses && addresses->ai_addrlen <= sizeof(t->target)) {
         memcpy(&t->target, addresses->ai_addr, addresses->ai_addrlen);
         t->target_len = addresses->ai_addrlen;
@@ -476,7 +478,7 @@ static int begin(struct traceroute *t, struct error *err)
     if (rc < 0)
         return error_set(err, ERROR_INTERNAL, t->host, "cannot resolve the name: %s", uv_strerror(rc));
     t->resolve.data = t;
-    t->using++;
+    t->using ++;
     return 0;
 }
 

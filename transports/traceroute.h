@@ -55,7 +55,7 @@ struct traceroute_result {
     const char *source; /* own address; "" when unknown */
     const struct traceroute_hop *hops;
     size_t hops_count;
-    uint32_t response_ms; /* of the host itself; 0 when it was not reached */
+    uint32_t response_ms;    /* of the host itself; 0 when it was not reached */
     const struct error *err; /* why it failed, for people; NULL when it did not */
 };
 

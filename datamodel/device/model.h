@@ -44,7 +44,7 @@ struct model {
     void (*mqtt_reconnect)(void *ctx, struct dm_row *client);
     /* Controller.MTP row; false when it has no session to begin. */
     bool (*websocket_reset)(void *ctx, struct dm_row *controller_mtp);
-    void *ctx; /* of the functions */
+    void *ctx;            /* of the functions */
     uint32_t traceroutes; /* that run */
 };
 

@@ -120,8 +120,8 @@ const struct dm_object model_mqtt_subscription = {
 /* ---- UserProperty ---- */
 
 /* libmosquitto makes the other packets by itself. */
-static const char *const packet_types[] = {"CONNECT",   "DISCONNECT",  "PUBLISH",
-                                           "SUBSCRIBE", "UNSUBSCRIBE", "WILL",    NULL};
+static const char *const packet_types[] = {"CONNECT",     "DISCONNECT", "PUBLISH", "SUBSCRIBE",
+                                           "UNSUBSCRIBE", "WILL",       NULL};
 static const enum mqtt_packets packets[] = {MQTT_IN_CONNECT,   MQTT_IN_DISCONNECT,  MQTT_IN_PUBLISH,
                                             MQTT_IN_SUBSCRIBE, MQTT_IN_UNSUBSCRIBE, MQTT_IN_WILL};
 

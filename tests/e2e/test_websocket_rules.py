@@ -182,6 +182,7 @@ def ends_in_order(s):
     session = transport.session
     ctl.set(SERVER + "WebSocket.", Path="/elsewhere")           # the answer comes
     assert ctl.wait_record("disconnect", 10) and session.wait(wspeer.CLOSE, 10).code == GOING_AWAY
+    assert session.wait_closed(10)
     transport.path = "/elsewhere"
     ctl.connect(15)
     session = transport.session

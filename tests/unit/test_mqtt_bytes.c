@@ -65,7 +65,10 @@ static void test_connack(void **state)
     n = read_raw(f, packet, sizeof(packet));
     assert_true(n >= 2);
     assert_int_equal(packet[0], 0xe0);
-    assert_non_null(memmem(packet, (size_t)n, "\x26\x00\x08" "farewell\x00\x03yes", 16));
+    assert_non_null(memmem(packet, (size_t)n,
+                           "\x26\x00\x08"
+                           "farewell\x00\x03yes",
+                           16));
     assert_int_equal(read_raw(f, packet, sizeof(packet)), 0);
 }
 

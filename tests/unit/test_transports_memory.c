@@ -172,8 +172,11 @@ static bool run_websocket(struct scene *scene)
 {
     static const struct websocket_ops ops = {
         .accept = ws_accept, .opened = ws_opened, .message = ws_message, .closed = ws_closed};
-    struct websocket_server_settings server_settings = {
-        .address = "127.0.0.1", .subprotocol = "v1.usp", .extension = "name; x=y", .max_message = BIG, .max_connections = 5};
+    struct websocket_server_settings server_settings = {.address = "127.0.0.1",
+                                                        .subprotocol = "v1.usp",
+                                                        .extension = "name; x=y",
+                                                        .max_message = BIG,
+                                                        .max_connections = 5};
     struct websocket_client_settings client_settings = {
         .host = "127.0.0.1", .path = "/", .subprotocol = "v1.usp", .extension = "name", .max_message = BIG};
     struct websocket_context *context = websocket_context_new(&scene->loop, NULL);
@@ -360,11 +363,8 @@ static void test_traceroute(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_uds),
-        cmocka_unit_test(test_websocket),
-        cmocka_unit_test(test_http),
-        cmocka_unit_test(test_mqtt),
-        cmocka_unit_test(test_traceroute),
+        cmocka_unit_test(test_uds),  cmocka_unit_test(test_websocket),  cmocka_unit_test(test_http),
+        cmocka_unit_test(test_mqtt), cmocka_unit_test(test_traceroute),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
