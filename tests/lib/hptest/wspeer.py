@@ -192,18 +192,18 @@ class Peer(WsServer):
         session.query = url.query
         session.peer_eid = urllib.parse.parse_qs(url.query).get("eid", [None])[0]
         answer = self.on_request(session) if url.path == self.path else 404
-        session.opened = isinstance(answer, list)
-        with self.changed:
-            session.target = request.split()[1]
-            self.changed.notify_all()
-        if session.opened:
+        opened = isinstance(answer, list)
+        if opened:
             accept = accept_key(session.headers["sec-websocket-key"].encode())
             more = "".join(f"{name}: {value}\r\n" for name, value in answer)
             session.sock.sendall(("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
                                   f"Sec-WebSocket-Accept: {accept}\r\n{more}\r\n").encode())
         elif answer:
             session.sock.sendall(f"HTTP/1.1 {answer} No\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".encode())
-        return session.opened
+        with self.changed:              # only now may a test send frames
+            session.target, session.opened = request.split()[1], opened
+            self.changed.notify_all()
+        return opened
 
 
 class Refused(Exception):
