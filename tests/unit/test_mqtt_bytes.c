@@ -148,6 +148,63 @@ static void test_queue_limit(void **state)
     WAIT_FOR(&f->loop, f->one.disconnected);
 }
 
+/* New settings wait for the next connection; what packets carry from now on does not. The broker's Maximum QoS counts. */
+static void test_configured_later(void **state)
+{
+    static const uint8_t connack[] = "\x20\x05\x00\x00\x02\x24\x00"; /* Maximum QoS 0 */
+    struct mq_fixture *f = *state;
+    struct mqtt_publication publication = {.topic = "t", .payload = "x", .len = 1, .qos = 1};
+    struct mqtt_filter filters[] = {{"a", 1}, {"b", 0}, {"c", 1}};
+    uint8_t packet[500];
+    ssize_t n;
+
+    clock_fake(&f->loop.clock, 1700000000);
+    listen_raw(f);
+    assert_int_equal(mqtt_client_configure(f->one.client, &f->settings, NULL), -1); /* not started */
+    mqtt_client_start(f->one.client, &f->settings, NULL);
+    accept_raw(f);
+    assert_true(read_raw(f, packet, sizeof(packet)) > 0);
+    assert_int_equal(write(f->peer, connack, sizeof(connack) - 1), sizeof(connack) - 1);
+    WAIT_FOR(&f->loop, f->one.connected);
+    f->settings.user_properties = (const struct mqtt_user_property[]){{"k", "v", MQTT_IN_PUBLISH}};
+    f->settings.user_properties_count = 1;
+    f->settings.keep_alive_s = 99;
+    assert_int_equal(mqtt_client_configure(f->one.client, &f->settings, NULL), 0);
+    assert_int_equal(mqtt_client_publish(f->one.client, &publication, NULL), 0);
+    n = read_raw(f, packet, sizeof(packet));
+    assert_int_equal(packet[0], 0x30);
+    assert_non_null(memmem(packet, (size_t)n, "\x26\x00\x01k\x00\x01v", 7));
+    assert_int_equal(mqtt_client_subscribe_all(f->one.client, filters, 3, NULL), 0);
+    n = read_raw(f, packet, sizeof(packet));
+    /* Two packets: "b" with QoS 0, "a" and "c" with QoS 1. */
+    assert_non_null(memmem(packet, (size_t)n,
+                           "\x00\x01"
+                           "b\x00",
+                           4));
+    assert_non_null(memmem(packet, (size_t)n,
+                           "\x00\x01"
+                           "a\x01\x00\x01"
+                           "c\x01",
+                           8));
+    assert_int_equal(mqtt_client_stats(f->one.client)->subscribe_sent, 2);
+    assert_int_equal(write(f->peer, "\x90\x05\x00\x03\x00\x01\x87", 7), 7); /* the packet of "a" and "c" */
+    f->one.reason = -1;
+    WAIT_FOR(&f->loop, f->one.subscribed == 2);
+    assert_int_equal(f->one.reason, 0x87);
+    /* Settings that cannot be used change nothing. */
+    f->settings.will = (struct mqtt_will){.topic = "w"};
+    assert_int_equal(mqtt_client_configure(f->one.client, &f->settings, NULL), -1);
+    shutdown(f->peer, SHUT_RDWR);
+    WAIT_FOR(&f->loop, f->one.disconnected);
+    clock_fake_advance(&f->loop.clock, 1000);
+    timers_run(&f->loop.timers);
+    accept_raw(f);
+    n = read_raw(f, packet, sizeof(packet));
+    assert_non_null(memmem(packet, (size_t)n, "MQTT\x05\x02\x00\x63", 8)); /* clean start, 99 s */
+    mqtt_client_reset_stats(f->one.client);
+    assert_int_equal(mqtt_client_stats(f->one.client)->subscribe_sent, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -155,6 +212,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_silent_broker, mq_setup, mq_teardown),
         cmocka_unit_test_setup_teardown(test_garbage, mq_setup, mq_teardown),
         cmocka_unit_test_setup_teardown(test_queue_limit, mq_setup, mq_teardown),
+        cmocka_unit_test_setup_teardown(test_configured_later, mq_setup, mq_teardown),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
