@@ -75,7 +75,6 @@ int mqtt_session_subscribe(struct mqtt_session *session, const char *const *topi
 void mqtt_session_subscribed(struct mqtt_session *session, int mid, int count, const int *granted)
 {
     struct subscription *answered = NULL;
-    struct subscription **last = &answered;
 
     if (session->client)
         mqtt_client_heard(session->client);
@@ -88,9 +87,8 @@ void mqtt_session_subscribed(struct mqtt_session *session, int mid, int count, c
         }
         *at = subscription->next;
         session->subscriptions_count--;
-        subscription->next = NULL;
-        *last = subscription;
-        last = &subscription->next;
+        subscription->next = answered; /* the newest is met first: in the order of the packet again */
+        answered = subscription;
     }
     /* The owner may subscribe again, or stop. */
     while (answered) {
