@@ -160,6 +160,8 @@ static void on_restart(struct timer *timer, void *ctx)
     struct dm_row *client = carrier->row;
 
     (void)timer;
+    if (carrier->mtp->stopping)
+        return;
     if (row->enable && row->broker_address) {
         start(carrier);
         return;
@@ -293,7 +295,7 @@ void mtp_mqtt_subscription_changed(struct mtp *mtp, struct dm_row *row, bool del
         subscription->status = MQTT_UNSUBSCRIBED;
         had = false;
     }
-    if (wanted && !had) {
+    if (wanted && (!had || subscription->asked_qos != subscription->qos)) {
         mqtt_show_topic(carrier, subscription->topic, MQTT_SUBSCRIBING);
         mqtt_client_subscribe(carrier->client, subscription->topic, (int)subscription->qos, NULL);
     }

@@ -197,8 +197,10 @@ void mqtt_show_topic(struct mqtt_carrier *carrier, const char *topic, enum mqtt_
         if (!row->topic || strcmp(row->topic, topic) != 0 || row->status == status)
             continue;
         row->status = status;
-        if (status == MQTT_SUBSCRIBING)
+        if (status == MQTT_SUBSCRIBING) {
             str_replace(&row->subscribed, topic);
+            row->asked_qos = row->qos;
+        }
         dm_changed(carrier->mtp->dm, rows[i], dm_node_param(rows[i]->node, "Status"));
     }
 }

@@ -250,6 +250,8 @@ static void on_restart(struct timer *timer, void *ctx)
     struct dm_row *row = server->row;
 
     (void)timer;
+    if (mtp->stopping)
+        return;
     server_stop(row);
     if (is_wanted(row->data))
         begin(mtp, row);

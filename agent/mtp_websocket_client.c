@@ -235,6 +235,8 @@ static void on_timer(struct timer *timer, void *ctx)
     struct dm_row *row = client->row;
 
     (void)timer;
+    if (mtp->stopping)
+        return;
     if (!client->restart) {
         connect_client(client);
         return;

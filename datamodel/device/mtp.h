@@ -123,7 +123,8 @@ struct mqtt_subscription_row {
     uint32_t status;
     char *topic;
     uint32_t qos;
-    char *subscribed; /* the topic that the broker was asked for */
+    char *subscribed; /* the topic that the broker was asked for, and the QoS */
+    uint32_t asked_qos;
 };
 
 enum {

@@ -41,10 +41,7 @@ def done(path, command):
 def _tls_controller(lane):
     pki = Pki(lane.dir / "pki")
     cert, key = pki.issue("controller", uris=[])
-    transport = lane.ctl.transport
-    transport.close()
-    transport.tls = (None, cert, key)
-    transport.listen()
+    lane.peer.use_tls((None, cert, key))
     lane.agent.ws_controller(lane.port, CONTROLLER_ID, tls=True)
     lane.agent.tls(pki.ca_file)
 
@@ -63,11 +60,12 @@ def add_certificate(t):
     path = next((p for p, keys in rows.items() if keys.get("Alias") == "addedCert"), None)
     t.need(3, path, f"no Certificate row with Alias addedCert: {rows}")
     t.ctl.set(t.lane.row, Credential=path.rstrip("."))
-    transport = t.ctl.transport
-    transport.close()
-    transport.tls = (None, cert, key)
-    transport.connect(30)
-    t.ok(2, transport.connected, "no connection with the new certificate")
+    t.lane.peer.use_tls((None, cert, key))
+    session = t.lane.peer.current()
+    session.cut()
+    session.wait_closed()
+    t.ctl.transport.connect(30)
+    t.ok(2, t.ctl.transport.connected, "no connection with the new certificate")
     values = t.ctl.get("Device.LocalAgent.Certificate.")
     t.eq(3, path + "Alias", values.get(path + "Alias"), "addedCert")
     t.ctl.set(t.lane.row, Credential="")

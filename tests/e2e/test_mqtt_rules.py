@@ -252,6 +252,23 @@ def one_subscribe_for_all(s):
     assert s.ctl.value(CLIENT + "ResponseInformation") == "given/by/broker"
 
 
+@site()
+def subscription_rows_follow(s):
+    """Another topic is an UNSUBSCRIBE and a SUBSCRIBE (R-MQTT.34), another QoS a SUBSCRIBE, on the session that is open."""
+    s.start()
+    row = s.ctl.add(CLIENT + "Subscription.", Enable=True, Topic="one", QoS=0)
+    assert s.session.wait(mq.SUBSCRIBE, 10, lambda p: p.filters == [("one", 0)])
+    s.ctl.set(row, QoS=1)
+    assert s.session.wait(mq.SUBSCRIBE, 10, lambda p: p.filters == [("one", 1)])
+    s.ctl.set(row, Topic="two")
+    assert s.session.wait(mq.UNSUBSCRIBE, 10, lambda p: [f for f, _ in p.filters] == ["one"])
+    assert s.session.wait(mq.SUBSCRIBE, 10, lambda p: p.filters == [("two", 1)])
+    wait_until(lambda: s.ctl.value(row + "Status") == "Subscribed", 10, "the topic is subscribed")
+    s.ctl.delete(row)
+    assert s.session.wait(mq.UNSUBSCRIBE, 10, lambda p: [f for f, _ in p.filters] == ["two"])
+    assert len(s.broker.sessions) == 1
+
+
 @site(lane=Mqtt311Lane)
 def covered_response_topic_of_3_1_1(s):
     """usp/agent/# is there already: no second subscription, so no message comes twice."""
