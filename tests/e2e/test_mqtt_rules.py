@@ -271,9 +271,11 @@ def subscription_rows_follow(s):
 
 @site(lane=Mqtt311Lane)
 def covered_response_topic_of_3_1_1(s):
-    """usp/agent/# is there already: no second subscription, so no message comes twice."""
+    """usp/agent/# is there already, or more: no second subscription, so no message comes twice."""
     s.start()
     assert [f for p in s.session.of(mq.SUBSCRIBE) for f in p.filters] == [(AGENT_TOPIC + "/#", 1)]
+    s.ctl.set(CLIENT + "Subscription.1.", Topic="usp/#")
+    assert [f for p in s.reconnect().of(mq.SUBSCRIBE) for f in p.filters] == [("usp/#", 1)]
     assert s.published().topic == f"{CONTROLLER_TOPIC}/reply-to=usp%2Fagent"
 
 
