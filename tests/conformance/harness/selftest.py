@@ -5,7 +5,7 @@ import queue
 import types
 
 import paho.mqtt.client as paho
-from hptest import usp
+from hptest import usp, wspeer
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
@@ -67,6 +67,30 @@ def broker_v311():
     assert broker.wait_session(mark, 10), "paho did not come back"
     client.loop_stop()
     broker.stop()
+
+
+def websocket_peer():
+    received = queue.Queue()
+    peer = wspeer.Peer(0, on_message=received.put).start()
+    port = peer._listener.getsockname()[1]
+    client = wspeer.dial(port, endpoint_id="proto::a%2Fb")
+    session = peer.wait_session()
+    assert session.peer_eid == "proto::a%2Fb" and session.headers["sec-websocket-protocol"] == "v1.usp"
+    for size in (0, 1, 125, 126, 65535, 65536):
+        client.message(b"x" * size, pieces=3)
+        assert received.get(timeout=5) == b"x" * size
+    client.send(b"there?", wspeer.PING)
+    assert client.wait(wspeer.PONG, 5).data == b"there?"
+    client.close(1001, b"bye")
+    assert client.wait(wspeer.CLOSE, 5).code == 1001 and session.close_code == 1001
+    assert session.wait_closed(5) and not peer.current()
+    peer.on_request = lambda session: 503
+    try:
+        wspeer.dial(port)
+        raise AssertionError("a refused handshake was taken for a session")
+    except wspeer.Refused as refusal:
+        assert refusal.status == 503
+    peer.stop()
 
 
 def wire():
@@ -171,7 +195,7 @@ def trial_codes():
 def run(quiet=False):
     """Runs them all, and names them unless quiet; how many failed."""
     failed = 0
-    for test in (wire, broker_v5, broker_v311, verdicts, answers, trial_codes):
+    for test in (wire, broker_v5, broker_v311, websocket_peer, verdicts, answers, trial_codes):
         try:
             test()
             if not quiet:
