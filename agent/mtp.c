@@ -356,11 +356,20 @@ bool session_record(struct session *session, const uint8_t *data, size_t len, st
     if (session->refused)
         return true; /* it is closing */
     verdict = usp_receive(session->mtp->usp, &session->channel, NULL, bytes, ret_why);
+    if (verdict == USP_TAKEN && mtp_is_disconnect(bytes) && !session->refused)
+        send_connect(session); /* R-MTP.8 */
     if (verdict == USP_IGNORED)
         log_failure(LOG_LEVEL_WARNING, "record ignored", ret_why);
     else if (verdict == USP_UNPROCESSABLE)
         log_failure(LOG_LEVEL_WARNING, session->peer ? session->peer : "unknown peer", ret_why);
     return verdict != USP_UNPROCESSABLE;
+}
+
+bool mtp_is_disconnect(struct str data)
+{
+    struct usp_record record;
+
+    return usp_record_parse(data, &record, NULL) == 0 && record.type == USP_RECORD_DISCONNECT;
 }
 
 /* ---- routes ---- */

@@ -85,6 +85,8 @@ void session_refuse(struct session *session, const char *why);
 void session_free(struct session *session);
 /* Hands a record to the endpoint. False: it was no record, *ret_why says why, and the session is to be closed. */
 bool session_record(struct session *session, const uint8_t *data, size_t len, struct error *ret_why);
+/* R-MTP.8: after a Disconnect record on a channel that stays open, a Connect record comes first. */
+bool mtp_is_disconnect(struct str record);
 struct session *session_with(struct mtp *mtp, const char *peer, bool websocket);
 /* R-MTP.7: the last record of a session that this side ends; of all sessions of a WebSocket server. */
 void session_say_goodbye(struct session *session);

@@ -149,7 +149,7 @@ static void on_disconnected(void *ctx, const struct error *err)
 }
 
 /* R-MTP.6: each controller of this client is told where the agent listens, before anything else. */
-static void greet(void *ctx, struct controller *controller, struct dm_row *row)
+void mqtt_greet(void *ctx, struct controller *controller, struct dm_row *row)
 {
     struct mqtt_carrier *carrier = ctx;
     const struct controller_mtp *mtp_row = row->data;
@@ -196,7 +196,7 @@ static void on_subscribed(void *ctx, const char *topic, int qos_or_reason)
         return;
     carrier->ready = true;
     mqtt_set_status(carrier, LOCAL_MTP_UP);
-    mtp_each_controller(carrier->mtp, "MQTT", greet, carrier);
+    mtp_each_controller(carrier->mtp, "MQTT", mqtt_greet, carrier);
 }
 
 static bool is_usp(const char *content_type)
@@ -222,6 +222,8 @@ static void on_message(void *ctx, const struct mqtt_message *message)
         log_warning("MQTT message on %s ignored: its sender uses another MQTT version", message->topic);
     else if (usp_receive(carrier->mtp->usp, &carrier->channel, reply_topic, record, &err) != USP_TAKEN)
         log_failure(LOG_LEVEL_WARNING, message->topic, &err);
+    else
+        mqtt_greet_again(carrier, record);
     free(reply);
 }
 

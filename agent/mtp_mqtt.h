@@ -53,6 +53,8 @@ uint32_t mqtt_publish_qos(const struct mqtt_carrier *carrier);
 extern const struct usp_channel_ops mqtt_channel_ops;
 extern const struct mqtt_ops mqtt_carrier_ops;
 void mqtt_set_status(struct mqtt_carrier *carrier, enum local_mtp_status status);
+/* The Connect record to one controller; ctx is the carrier. */
+void mqtt_greet(void *ctx, struct controller *controller, struct dm_row *row);
 /* Disconnect records to those who can be reached (R-MTP.7), once. */
 void mqtt_say_goodbye(struct mqtt_carrier *carrier);
 
@@ -65,6 +67,9 @@ void mqtt_client_is_lost(struct mqtt_carrier *carrier);
 bool mqtt_retains(const struct mqtt_carrier *carrier, struct str record);
 /* R-MQTT.26a: false when the sender cannot use our version of MQTT; it is sent nothing until that has changed. */
 bool mqtt_versions_match(const struct mqtt_carrier *carrier, struct str record, bool has_reply_topic);
+
+/* R-MTP.8: after a Disconnect record, while the connection stays. */
+void mqtt_greet_again(struct mqtt_carrier *carrier, struct str record);
 
 /* ---- topics: mtp_mqtt_topics.c ---- */
 /* R-MQTT.15: configured topics, what the broker names, and the own response topic. */

@@ -6,17 +6,17 @@
 #include "usp/pb.h"
 
 /* The MTP row by which a controller is reached on this client, or NULL. */
-static struct controller_mtp *row_of(const struct mqtt_carrier *carrier, struct controller *controller)
+static struct dm_row *row_of(const struct mqtt_carrier *carrier, struct controller *controller)
 {
     struct dm_row *const *rows;
     uint32_t count = dm_rows(controller->row, carrier->mtp->controller_mtp, &rows);
 
     for (uint32_t i = 0; i < count; i++) {
-        struct controller_mtp *row = rows[i]->data;
+        const struct controller_mtp *row = rows[i]->data;
 
         if (row->row.enable && model_is_mqtt(rows[i]) && carrier->local &&
             mtp_referenced(carrier->mtp, row->mqtt_agent_mtp, carrier->mtp->local_mtp) == carrier->local)
-            return row;
+            return rows[i];
     }
     return NULL;
 }
@@ -39,14 +39,16 @@ static bool find(struct str message, unsigned number, struct str *ret)
 bool mqtt_retains(const struct mqtt_carrier *carrier, struct str record)
 {
     struct usp_record parsed;
-    struct controller *controller;
     const struct controller_mtp *row;
+    struct controller *controller;
+    struct dm_row *where;
     struct str body, inner;
 
     if (usp_record_parse(record, &parsed, NULL) < 0 || parsed.type != USP_RECORD_NO_SESSION)
         return false;
     controller = usp_controller_find(carrier->mtp->usp, parsed.to_id);
-    row = controller ? row_of(carrier, controller) : NULL;
+    where = controller ? row_of(carrier, controller) : NULL;
+    row = where ? where->data : NULL;
     if (!row || !(row->mqtt_retain_response || row->mqtt_retain_notify) ||
         !find(parsed.payload, USP_MSG_BODY, &body))
         return false;
@@ -78,11 +80,13 @@ bool mqtt_versions_match(const struct mqtt_carrier *carrier, struct str record, 
     struct usp_record parsed;
     struct controller *controller;
     struct controller_mtp *row;
+    struct dm_row *where;
 
     if (usp_record_parse(record, &parsed, NULL) < 0)
         return true; /* that is said elsewhere */
     controller = usp_controller_find(carrier->mtp->usp, parsed.from_id);
-    row = controller ? row_of(carrier, controller) : NULL;
+    where = controller ? row_of(carrier, controller) : NULL;
+    row = where ? where->data : NULL;
     if (parsed.type == USP_RECORD_MQTT_CONNECT)
         match = version_of(parsed.body) == own;
     else if (carrier->version_5 && !has_reply_topic) /* a property that may be missing: it says nothing new */
@@ -95,4 +99,20 @@ bool mqtt_versions_match(const struct mqtt_carrier *carrier, struct str record, 
     else
         log_warning("nothing is sent to %s: it uses another MQTT version", controller->endpoint_id);
     return match;
+}
+
+/* ---- Disconnect ---- */
+
+void mqtt_greet_again(struct mqtt_carrier *carrier, struct str record)
+{
+    struct usp_record parsed;
+    struct controller *controller;
+    struct dm_row *row;
+
+    if (!mtp_is_disconnect(record) || usp_record_parse(record, &parsed, NULL) < 0)
+        return;
+    controller = usp_controller_find(carrier->mtp->usp, parsed.from_id);
+    row = controller ? row_of(carrier, controller) : NULL;
+    if (row)
+        mqtt_greet(carrier, controller, row);
 }

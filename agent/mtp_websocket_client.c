@@ -224,7 +224,7 @@ static void client_start(struct mtp *mtp, struct dm_row *row)
     client->tls = mtp_row->websocket_encryption;
     timer_init(&client->timer, on_timer, client);
     mtp_row->carrier = client;
-    set_retries(client, 0);
+    set_retries(client, 0); /* R-WS.21: the count begins with the program, too */
     connect_client(client);
 }
 

@@ -84,7 +84,7 @@ static int expect_host(SSL_CTX *ctx, const char *host, struct error *err)
 {
     X509_VERIFY_PARAM *param = SSL_CTX_get0_param(ctx);
 
-    X509_VERIFY_PARAM_set_hostflags(param, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+    X509_VERIFY_PARAM_set_hostflags(param, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS); /* R-MQTT.49: RFC 6125 */
     if (X509_VERIFY_PARAM_set1_ip_asc(param, host) == 1)
         return 0;
     ERR_clear_error();

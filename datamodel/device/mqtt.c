@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Device.MQTT.: its clients. What is below them is in mqtt_tables.c. */
+/* Device.MQTT.: its clients (profile MQTTClientExtended:1, R-MQTT.5). What is below them is in mqtt_tables.c. */
 #include "datamodel/device/model.h"
 #include "datamodel/device/mtp.h"
 

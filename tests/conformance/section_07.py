@@ -41,14 +41,14 @@ def reboot(t, metric):
 
 @case("7.1", "The session is established after a reboot", metrics=2, transports=OUT)
 def established(t):
-    session = reboot(t, 1)
-    t.eq(1, "Sec-WebSocket-Protocol", session.headers.get("sec-websocket-protocol"), "v1.usp")
+    session = reboot(t, 1)                  # R-WS.1, R-WS.2, R-WS.7: a resource by its path, and RFC 6455's handshake
+    t.eq(1, "Sec-WebSocket-Protocol", session.headers.get("sec-websocket-protocol"), "v1.usp")     # R-WS.9, R-WS.10
     t.eq(1, "eid of the query", session.peer_eid, t.lane.endpoint_id)
     get_device_info(t, 2)
 
 
 @case("7.2", "One session at a time", metrics=1, transports=IN)
-def only_one(t):
+def only_one(t):                            # R-WS.4, R-WS.6
     get_device_info(t, 1)
     transport = t.ctl.transport
     first = session_of(t)
@@ -63,7 +63,7 @@ def only_one(t):
 
 
 @case("7.4", "The closing handshake", metrics=1, transports=BOTH)
-def closing(t):
+def closing(t):                             # R-WS.8
     come_back(t)
     session = session_of(t)
     session.answer_close = False
@@ -79,7 +79,7 @@ def closing(t):
 
 
 @case("7.6", "A record that cannot be processed", metrics=1, transports=BOTH)
-def malformed(t):
+def malformed(t):                           # R-WS.16; R-WS.14: text is no record
     come_back(t)
     good = usp.wrap(usp.get("Device.DeviceInfo."), t.lane.endpoint_id, t.ctl.endpoint_id).SerializeToString()
     for what, opcode, data in (("garbage", wspeer.BINARY, b"\xff" * 20), ("half a record", wspeer.BINARY, good[:-3]),
@@ -94,7 +94,7 @@ def malformed(t):
 
 
 @case("7.7", "Ping and Pong", metrics=2, transports=BOTH)
-def ping(t):
+def ping(t):                                # R-WS.13, R-WS.17
     session = session_of(t)
     session.send(b"are you there", wspeer.PING)
     pong = session.wait(wspeer.PONG, 60)
@@ -110,7 +110,7 @@ def in_range(t, metric, what, seconds, low, high):
 
 
 @case("7.8", "Session retry", metrics=2, transports=OUT)
-def retry(t):
+def retry(t):                               # R-WS.19
     minimum = t.scaled(5, 1)
     websocket = t.lane.row + "MTP.1.WebSocket."
     t.ctl.set(websocket, SessionRetryMinimumWaitInterval=minimum, SessionRetryIntervalMultiplier=2000)
@@ -135,7 +135,7 @@ def retry(t):
 
 
 @case("7.9", "WebSocket over TLS", metrics=2, transports=BOTH, fresh=True, setup=lambda lane: lane.secure())
-def tls(t):
+def tls(t):                                 # R-WS.22
     mark = t.lane.connection()
     if t.transport == "websocket":
         reboot(t, 1)
@@ -153,7 +153,7 @@ def connect_record(t):
 
 
 @case("7.11", "An answer without the extension bbf-usp-protocol", metrics=2, transports=OUT)
-def no_extension(t):
+def no_extension(t):                        # R-WS.11b
     t.lane.peer.on_request = lambda session: [wspeer.SUBPROTOCOL]
     t.undo(t.lane.peer.reset_rules)
     t.ok(1, reboot(t, 1).open, "the agent ended the session")
@@ -161,7 +161,7 @@ def no_extension(t):
 
 
 @case("7.12", "A record in several frames", metrics=1, transports=BOTH)
-def fragments(t):
+def fragments(t):                           # R-WS.14b, R-WS.15
     session = session_of(t)
     message = usp.get("Device.DeviceInfo.")
     record = usp.wrap(message, t.lane.endpoint_id, t.ctl.endpoint_id).SerializeToString()

@@ -139,6 +139,7 @@ def get_via(t, metric, topic, path):
 @case("11.1", "The required MQTT profiles", metrics=2, transports=MQTT,
       erratum="the plan wants MQTTController:1, the specification MQTTController:2: Reference or AgentMTPReference will do")
 def profiles(t):
+    # R-MQTT.4
     message = usp.get_supported_dm("Device.MQTT.", "Device.LocalAgent.", params=True)
     resp = t.response(1, t.ctl.request(message, 20), "get_supported_dm_resp")
     listed = {obj.supported_obj_path + param.param_name for result in resp.req_obj_results
@@ -153,6 +154,7 @@ def profiles(t):
 
 @case("11.2", "CONNECT after a reboot", metrics=4, transports=MQTT)
 def connect(t):
+    # R-MQTT.1, R-MQTT.2, R-MQTT.3, R-MQTT.6, R-MQTT.7, R-MQTT.13
     session = reboot(t, 1)
     packet = session.connect
     t.eq(2, "protocol level", packet.version, mq.V5 if v5(t) else mq.V311)
@@ -165,6 +167,7 @@ def connect(t):
 
 @case("11.3", "MQTT over TLS", metrics=1, transports=MQTT, fresh=True, setup=MqttLane.secure)
 def tls(t):
+    # R-MQTT.48
     mark = t.lane.connection()
     reboot(t, 1)
     restored(t)
@@ -179,6 +182,7 @@ def _assign(session, packet):
 @case("11.4", "The broker assigns the client identifier", metrics=2, transports=MQTT5, fresh=True,
       erratum="an agent may connect anew on the Set: the first CONNECT after it is the one that must be empty")
 def assigned_id(t):
+    # R-MQTT.8, R-MQTT.9
     rules(t, on_connect=_assign)
     before = t.lane.connection()
     set_client(t, "!ClientID=")
@@ -195,6 +199,7 @@ def assigned_id(t):
 
 @case("11.5", "The client identifier stays", metrics=1, transports=MQTT)
 def same_id(t):
+    # R-MQTT.11
     value = t.ctl.get(CLIENT + "ClientID")[CLIENT + "ClientID"]
     before = value or t.lane.broker.current().connect.client_id
     session = reboot(t, 1)
@@ -208,6 +213,7 @@ def _refuse(session, _packet):
 
 @case("11.6", "Connection retries after a reboot", metrics=2, transports=MQTT)
 def connect_retry(t):
+    # R-MQTT.10
     seconds = retry_time(t)
     get(t, 1, "Device.MQTT.Client.")
     rules(t, on_connect=_refuse)
@@ -227,6 +233,7 @@ def connect_retry(t):
 
 @case("11.7", "The broker's keep alive wins", metrics=2, transports=MQTT5, fresh=True)
 def keep_alive(t):
+    # R-MQTT.14
     seconds = t.scaled(30, 4)
     set_client(t, "KeepAliveTime=60")
     settle(t)
@@ -243,6 +250,7 @@ def keep_alive(t):
 
 @case("11.8", "SUBSCRIBE for the topics of the CONNACK", metrics=3, transports=MQTT5, fresh=True)
 def subscribe_contents(t):
+    # R-MQTT.12, R-MQTT.15
     answer = Connack(props={"response_information": "given/reply"},
                      user=[("subscribe-topic", "given/one"), ("subscribe-topic", "given/two/#")])
     rules(t, on_connect=lambda session, packet: answer)
@@ -255,6 +263,7 @@ def subscribe_contents(t):
 @case("11.9", "A new Subscription row", metrics=3, transports=MQTT,
       erratum="the Set's path lacks its last dot; on MQTT 3.1.1 the row's topic ends in /#")
 def new_subscription(t):
+    # R-MQTT.34
     path, _ = add_topic(t, 1, "newTopic-11-9")
     get_via(t, 2, "newTopic-11-9", path)
     session = t.lane.broker.current()
@@ -286,6 +295,7 @@ def no_topic(t):
 @case("11.11", "All subscriptions refused", metrics=2, transports=MQTT, fresh=True,
       erratum="the Periodic! subscription is made persistent, or it would not outlive the reboot")
 def refused(t):
+    # R-MQTT.17
     interval = t.scaled(60, 2)
     t.ctl.set(t.lane.row, PeriodicNotifInterval=interval)
     t.ctl.subscribe("periodic-11", "Event", "Device.LocalAgent.Periodic!", Persistent=True)
@@ -305,6 +315,7 @@ def refused(t):
 @case("11.12", "PUBLISH contents", metrics=4, transports=MQTT, fresh=True,
       erratum="metrics 2 and 4 are for MQTT 5.0, 3 for MQTT 3.1.1")
 def publish_contents(t):
+    # R-MQTT.18, R-MQTT.19, R-MQTT.21 to R-MQTT.24, R-MQTT.27
     reply = "given/reply-11-12" if v5(t) else AGENT_TOPIC
     rules(t, on_connect=lambda session, packet: Connack(props={"response_information": reply} if v5(t) else {}))
     reboot(t, 1)
@@ -323,6 +334,7 @@ def publish_contents(t):
 @case("11.13", "Subscriptions with QoS 0 and QoS 1", metrics=2, transports=MQTT,
       erratum="on MQTT 3.1.1 both topics end in /#")
 def qos(t):
+    # R-MQTT.20
     for metric, level in ((1, 0), (2, 1)):
         name = f"newTopic-11-13-QoS{level}"
         path, packet = add_topic(t, metric, name, f"QoS={level}")
@@ -333,6 +345,7 @@ def qos(t):
 @case("11.14", "The controller's reply topic is used", metrics=2, transports=MQTT,
       erratum="metric 1 is for MQTT 5.0, 2 for MQTT 3.1.1")
 def reply_topic(t):
+    # R-MQTT.25, R-MQTT.26
     transport = t.ctl.transport
     t.undo(lambda: setattr(transport, "topic", CONTROLLER_TOPIC))
     transport.topic = "usp/another/reply"
@@ -353,6 +366,7 @@ def reply_topic(t):
 
 @case("11.15", "Both content types are accepted", metrics=1, transports=MQTT5)
 def content_type(t):
+    # R-MQTT.27a
     transport = t.ctl.transport
     t.undo(lambda: setattr(transport, "content_type", "usp.msg"))
     for kind in ("usp.msg", "application/vnd.bbf.usp.msg"):
@@ -363,6 +377,7 @@ def content_type(t):
 @case("11.16", "Connection retry after the broker ends the session", metrics=1, transports=MQTT,
       erratum="MQTT 3.1.1 has no DISCONNECT of the server: there the connection is closed")
 def reconnect(t):
+    # R-MQTT.33
     seconds = retry_time(t)
     broker, mark = t.lane.broker, t.lane.connection()
     session = broker.current()
@@ -376,6 +391,7 @@ def reconnect(t):
 
 @case("11.17", "The connect record", metrics=1, transports=MQTT)
 def connect_record(t):
+    # R-MTP.6
     before = len(t.ctl.records)
     session = reboot(t, 1)
     record = t.ctl.record("mqtt_connect", 30, before)

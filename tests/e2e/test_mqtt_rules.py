@@ -347,6 +347,18 @@ def limits_of_the_broker(s):
     assert int(s.ctl.value(CLIENT + "Stats.PublishErrors")) == 1
 
 
+@site()
+def disconnect_record_on_a_connection_that_stays(s):
+    """R-MTP.8: a Connect record comes before anything else."""
+    s.start()
+    before = len(s.ctl.records)
+    record = usp.Record(version="1.4", to_id=s.lane.endpoint_id, from_id=s.ctl.endpoint_id)
+    record.disconnect.reason = "for now"
+    s.ctl.send_record(record)
+    s.ctl.get("Device.LocalAgent.UpTime")
+    assert [r.WhichOneof("record_type") for r in s.ctl.records[before:]] == ["mqtt_connect"]
+
+
 # -- versions
 
 @site()

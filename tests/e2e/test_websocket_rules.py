@@ -286,6 +286,22 @@ def message_too_long(s):
         session.wait_closed(10)
 
 
+def disconnect_record(ctl, agent):
+    record = usp.Record(version="1.4", to_id=agent.endpoint_id, from_id=ctl.endpoint_id)
+    record.disconnect.reason_code, record.disconnect.reason = 0, "for now"
+    return record
+
+
+@site()
+def disconnect_record_on_a_session_that_stays(s):
+    """R-MTP.8: a Connect record comes before anything else."""
+    s.start()
+    before = len(s.ctl.records)
+    s.same_session(lambda: s.ctl.send_record(disconnect_record(s.ctl, s.agent)))
+    assert s.ctl.value("Device.LocalAgent.EndpointID") == s.agent.endpoint_id
+    assert [r.WhichOneof("record_type") for r in s.ctl.records[before:]] == ["websocket_connect"]
+
+
 @site()
 def spoofed_sender(s):
     """R-SEC.0a: a record from another than the session's endpoint is ignored, and the session goes on."""
