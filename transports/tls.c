@@ -217,7 +217,7 @@ void tls_trust_set_dated(struct tls_trust *trust, tls_dated_fn *dated, void *ctx
 /* R-MTP.4: dates, a trusted CA, and in the caller the name (host or Endpoint ID). */
 static bool verify_chain(X509_STORE_CTX *ctx, const struct tls_trust *trust, bool first_use)
 {
-    if (trust && trust->dated && !trust->dated(trust->dated_ctx)) /* R-SEC.19 */
+    if (trust && trust->dated && !trust->dated(trust->dated_ctx)) /* R-SEC.19, R-MTP.2, R-MTP.3, R-WS.23 */
         X509_STORE_CTX_set_flags(ctx, X509_V_FLAG_NO_CHECK_TIME);
     if (!(trust && trust->count && verify_with(ctx, trust->store)) && X509_verify_cert(ctx) != 1 &&
         !(first_use && verify_first_use(ctx)))
