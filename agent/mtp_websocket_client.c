@@ -6,6 +6,7 @@
 #include "agent/mtp_websocket.h"
 #include "base/limits.h"
 #include "base/log.h"
+#include "usp/address.h"
 
 enum {
     CLOSE_GOING_AWAY = 1001,
@@ -105,32 +106,9 @@ static const struct websocket_ops client_ops = {
     .closed = client_closed,
 };
 
-/* R-WS.10b, R-WS.10c: the own Endpoint ID in the query; what is not plain in a URI is escaped, '%' above all. */
-static char *request_path(const struct client *client)
-{
-    const char *eid = usp_endpoint_id(client->mtp->usp);
-    const char *path = client->path ? client->path : "";
-    struct buf buf;
-
-    buf_init(&buf, LIMIT_PATH_BYTES * 4, 0);
-    buf_printf(&buf, "%s%s%ceid=", path[0] == '/' ? "" : "/", path, strchr(path, '?') ? '&' : '?');
-    for (; *eid; eid++) {
-        if (*eid == '%' || *eid == '&' || *eid == '#' || (unsigned char)*eid <= ' ')
-            buf_printf(&buf, "%%%02X", (unsigned char)*eid);
-        else
-            buf_append_byte(&buf, (uint8_t)*eid);
-    }
-    buf_append_byte(&buf, 0);
-    if (buf.failed) {
-        buf_done(&buf);
-        return NULL;
-    }
-    return (char *)buf.base; /* no headroom: the text starts at the allocation */
-}
-
 static int attempt(struct client *client, struct error *err)
 {
-    char *path = request_path(client);
+    char *path = usp_handshake_path(client->path ? client->path : "", usp_endpoint_id(client->mtp->usp));
     char *extension = mtp_websocket_extension(client->mtp);
     struct websocket_client_settings settings = {
         .host = client->host,
