@@ -10,7 +10,7 @@
 
 /* The client's Endpoint ID by its opening handshake: in the query (R-WS.10b), or in an extension (R-WS.10a). */
 char *usp_endpoint_of_handshake(const char *query, const char *extensions);
-/* R-WS.10b, R-WS.10c: The request path with the own Endpoint ID in the query (R-WS.10b, R-WS.10c). path may lack its first slash. */
+/* The request path with the own Endpoint ID in the query (R-WS.10b, R-WS.10c). path may lack its first slash. */
 char *usp_handshake_path(const char *path, const char *endpoint_id);
 
 /* R-MQTT.24: in 3.1.1 the reply topic rides at the end of the topic, slashes as %2F. */

@@ -134,8 +134,11 @@ static struct usp_route route_of(const struct notification *notification, const 
                                   : NULL;
     bool same = own && own->peer && any->channel && any->channel->number && !any->in_session &&
                 strcmp(own->peer, notification->controller->endpoint_id) == 0;
+    struct usp_route route = *any;
 
-    return same ? (struct usp_route){.channel = own} : *any;
+    if (same)
+        route = (struct usp_route){.channel = own};
+    return route;
 }
 
 static void send_one(struct notification *notification, const struct usp_route *any)

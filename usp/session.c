@@ -405,6 +405,7 @@ void usp_session_done(struct controller *controller)
     free(session);
 }
 
+/* R-SEC.23: in a session, and secured, when the controller's settings or the session that there is ask for it. */
 bool usp_session_route(struct controller *controller, struct usp_route *route)
 {
     struct usp_session *session = controller->session;

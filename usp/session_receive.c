@@ -42,7 +42,7 @@ void usp_session_forget_received(struct usp_session *session)
     session->within_entry = false;
 }
 
-/* R-E2E.20.1. -1: it cannot be kept (R-E2E.21). */
+/* R-E2E.20, step 1. -1: it cannot be kept (R-E2E.21). */
 static int keep_early(const struct arrival *arrival, struct str data)
 {
     struct usp_session *session = arrival->session;
@@ -134,7 +134,7 @@ static void take_message(const struct arrival *arrival)
     usp_session_refund(session, session->payload.len);
     buf_init(&message, LIMIT_RECORD_BYTES, 0);
     buf_move(&message, &session->payload);
-    route.in_session = session->controller;
+    route.in_session = session->controller; /* R-MSG.0a */
     usp_take_message(session->controller->usp, session->controller, &route,
                      (struct str){(char *)buf_data(&message), message.len});
     buf_done(&message);
@@ -176,7 +176,7 @@ static int take_payload(const struct arrival *arrival, struct error *err)
     return 0;
 }
 
-/* ---- one record in its turn (R-E2E.20.3) ---- */
+/* ---- one record in its turn (R-E2E.20, step 3) ---- */
 
 /* 0; -1: it has failed. What the session is afterwards, may be another one. */
 static int process(const struct arrival *arrival, struct error *err)
@@ -196,7 +196,7 @@ static int process(const struct arrival *arrival, struct error *err)
         shown = session->controller->usp->security->shown(session->security);
     if ((was_up || !session->secured) && usp_admit(session->controller, &shown, err) != USP_TAKEN)
         return -1;
-    session->expected = context->sequence_id + 1; /* R-E2E.20.4 */
+    session->expected = context->sequence_id + 1; /* R-E2E.20, step 4 */
     session->asked = 0;
     usp_session_alive(session);
     if (!session->secured && !was_up)
@@ -318,7 +318,7 @@ static enum usp_verdict take_turn(const struct arrival *arrival, struct str data
     uint64_t sequence_id = arrival->context->sequence_id;
     uint64_t begun = session->begun;
 
-    if (sequence_id < session->expected) /* R-E2E.20.2, R-E2E.25 */
+    if (sequence_id < session->expected) /* R-E2E.20, step 2, R-E2E.25 */
         return ignored(arrival, err, "a record came again from ");
     if (sequence_id > SEQUENCE_LAST || session->next > SEQUENCE_LAST) { /* R-E2E.8, R-E2E.9 */
         error_set(err, ERROR_INVALID_RECORD_VALUE, NULL, "the sequence ids are used up");

@@ -435,6 +435,20 @@ static enum usp_verdict refuse_unknown(struct usp *usp, const struct usp_route *
     return refuse_message(usp, route, record, &reason, err);
 }
 
+/* R-ENC.2: a value that no version known here has. Whether it was plain all the same, the request's id tells. */
+static enum usp_verdict refuse_security(struct usp *usp, struct usp_channel *from, const char *reply_topic,
+                                        const struct usp_record *record, struct error *err)
+{
+    struct usp_route route;
+    struct error reason;
+
+    if (way_back(usp, from, reply_topic, sender_of(usp, from, record), &route) < 0)
+        return usp_ignore(usp, err, ERROR_INVALID_RECORD_VALUE, "no way to answer ", record->from_id);
+    error_set(&reason, ERROR_INVALID_RECORD_VALUE, NULL, "payload_security %llu is not known",
+              (unsigned long long)record->payload_security);
+    return refuse_message(usp, &route, record, &reason, err);
+}
+
 static enum usp_verdict take_payload(struct usp *usp, struct usp_channel *from, const char *reply_topic,
                                      const struct usp_record *record, struct error *err)
 {
@@ -515,6 +529,8 @@ enum usp_verdict usp_receive(struct usp *usp, struct usp_channel *from, const ch
                           "the record's from_id is not its peer: ", record.from_id);
     switch (record.type) {
     case USP_RECORD_NO_SESSION:
+        if (record.payload_security > USP_RECORD_RECORD_PAYLOAD_SECURITY_TLS12)
+            return refuse_security(usp, from, reply_topic, &record, err);
         if (record.payload_security != USP_RECORD_RECORD_PAYLOAD_SECURITY_PLAINTEXT) /* R-E2E.41 */
             return usp_ignore(usp, err, ERROR_SECURE_SESSION_NOT_SUPPORTED,
                               "payload security without a session from ", record.from_id);

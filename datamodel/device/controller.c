@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Device.LocalAgent.Controller.{i}. and its BootParameter rows. */
+/* Device.LocalAgent.Controller.{i}. (R-DIS.0) and its BootParameter rows. */
 #include "config.h"
 
 #include "usp/controller.h"

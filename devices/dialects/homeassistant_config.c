@@ -300,11 +300,18 @@ static void read_device(const cJSON *device, const cJSON *origin, struct ha_conf
     const cJSON *identifiers = either(device, "identifiers", "ids"), *item;
     struct ha_facts *facts = &config->facts;
 
-    if (cJSON_IsString(identifiers))
+    if (cJSON_IsString(identifiers)) {
         add_identifier(config, identifiers);
-    else if (cJSON_IsArray(identifiers))
-        cJSON_ArrayForEach(item, identifiers) add_identifier(config, item);
-    cJSON_ArrayForEach(item, either(device, "connections", "cns")) add_connection(config, item);
+    } else if (cJSON_IsArray(identifiers)) {
+        cJSON_ArrayForEach(item, identifiers)
+        {
+            add_identifier(config, item);
+        }
+    }
+    cJSON_ArrayForEach(item, either(device, "connections", "cns"))
+    {
+        add_connection(config, item);
+    }
     add_addresses(config);
     read_fact(device, "name", "name", facts->name);
     read_fact(device, "manufacturer", "mf", facts->manufacturer);

@@ -18,7 +18,7 @@ TABLE = pathlib.Path(os.environ.get("HOMEPATCH_REQUIREMENTS") or TOP.parent / "s
 REASONS = TOP / "tests/reference/requirements.tsv"
 PAGE = TOP / "docs/conformance.md"
 HEADING = "## Requirements"
-SOURCES = ("agent", "base", "bulk", "datamodel", "devices", "firmware", "transports", "usp", "tools")
+SOURCES = ("agent", "base", "bulk", "datamodel", "devices", "discovery", "firmware", "packaging", "transports", "usp", "tools")
 TESTS = ("tests/unit", "tests/conformance", "tests/e2e", "tests/fuzz")
 # "R-NOT.1", "R-SEC.13 to R-SEC.17", "R-UDS.7 to 9"
 NAMED = re.compile(r"\b(R-[A-Z0-9]+)\.([0-9]+(?:\.[0-9]+)?[a-z]?)\b(?:\s+to\s+(?:\1\.)?([0-9]+[a-z]?)\b)?")
@@ -53,7 +53,7 @@ def named(folders, known):
     found = {}
     for folder in folders:
         for path in sorted((TOP / folder).rglob("*")):
-            if path.suffix not in (".c", ".h", ".py"):
+            if path.suffix not in (".c", ".h", ".py") and path.name != "homepatch-dhcp":
                 continue
             for match in NAMED.finditer(path.read_text(encoding="utf-8")):
                 area, number, end = match.groups()

@@ -100,7 +100,7 @@ static void verdicts(void **state)
         {"spoofed", {.types = 1, .from = "self::two"}, 0, USP_IGNORED, ""},
         {"unknown", {.types = 1, .from = "self::stranger"}, 3, USP_IGNORED, "self::stranger ERROR m1 #7002"},
         {"payload security", {.types = 1, .security = 1}, 0, USP_IGNORED, ""},
-        {"unknown security", {.types = 1, .security = 9}, 0, USP_IGNORED, ""},
+        {"unknown security", {.types = 1, .security = 9}, 0, USP_IGNORED, "self::one ERROR m1 #7104"},
         {"session without its numbers", {.types = 4}, 0, USP_IGNORED, ""},
         {"session of a stranger",
          {.types = 4, .from = "self::stranger"},

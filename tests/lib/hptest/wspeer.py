@@ -250,7 +250,12 @@ class PeerServerTransport(Transport):
     def __init__(self, port, path="/usp", endpoint_id="self::ctl", tls=None):
         super().__init__()
         self.port = port
-        self.peer = Peer(port, path, endpoint_id, tls, self.inbox.put).start()
+        self._how = (port, path, endpoint_id, tls, self.inbox.put)
+        self.listen()
+
+    def listen(self):
+        """Again after close(), in the network namespace that the caller is in now."""
+        self.peer = Peer(*self._how).start()
 
     @property
     def connected(self):
