@@ -25,8 +25,8 @@ enum statement {
 };
 
 static const char *const sql[STATEMENTS] = {
-    [PUT] = "INSERT INTO record(kind, key, value) VALUES(?1, ?2, ?3) "
-            "ON CONFLICT(kind, key) DO UPDATE SET value = excluded.value",
+    [PUT] = ("INSERT INTO record(kind, key, value) VALUES(?1, ?2, ?3) "
+             "ON CONFLICT(kind, key) DO UPDATE SET value = excluded.value"),
     [DELETE] = "DELETE FROM record WHERE kind = ?1 AND key = ?2",
     /* A key that starts with the prefix sorts between it and the prefix followed by the highest byte. */
     [DELETE_PREFIX] = "DELETE FROM record WHERE kind = ?1 AND key >= ?2 AND key < ?3",
