@@ -5,7 +5,7 @@ install."""
 import hashlib
 import subprocess
 
-from hptest import program, write_image, write_zigbee_image
+from hptest import program, write_device_image, write_image, write_zigbee_image
 
 IMAGE_BYTES = 1 << 20
 ZIGBEE_BYTES = 20000    # a radio of 250 kbit/s is slow
@@ -25,6 +25,10 @@ class Kind:
         if self.family == "zigbee":
             file = directory / f"{model}-{version}.ota"
             return file, *write_zigbee_image(file, model, int(version), ZIGBEE_BYTES)
+        if self.family == "usp":
+            file = directory / f"{model}-{version}.img"
+            write_device_image(file, version, IMAGE_BYTES // 4, model)
+            return file, hashlib.sha256(file.read_bytes()).hexdigest(), file.stat().st_size
         if self.family == "tasmota":
             chip = "esp32" if "ESP32" in values["DeviceInfo.HardwareVersion"].upper() else "esp8266"
             file = directory / f"tasmota-{chip}-{version}.bin"
@@ -45,7 +49,8 @@ KINDS = [
     Kind("shelly", "Shelly-MQTT", 4, ("1.4.4", "2.1.0", "2.2.0")),
     Kind("shelly", "Shelly-WebSocket", 4, ("1.4.4", "2.1.0", "2.2.0")),
     Kind("tasmota", "Tasmota-MQTT", 4, ("13.4.0", "14.2.0", "14.3.0")),
-    Kind("zigbee", "Zigbee2MQTT", 6, ("16777473", "16777729", "16777985")),
+    Kind("zigbee", "Zigbee2MQTT", 4, ("16777473", "16777729", "16777985")),
+    Kind("usp", "USP-MQTT", 2, ("1.4.4", "2.1.0", "2.2.0")),
     Kind("esphome", "HomeAssistant-MQTT", 3, ("1.4.0", "1.6.0", "1.7.0"), offered=True),
     Kind("openmqttgateway", "HomeAssistant-MQTT", 3, ("v1.7.0", "v1.8.0", "v1.9.0"), offered=True),
 ]

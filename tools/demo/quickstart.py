@@ -16,7 +16,7 @@ import time
 TOP = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(TOP / "tests" / "lib"))
 from hptest import (Agent, Broker, Cleanup, Controller, ImageServer, MqttTransport, Pki, SimHome,  # noqa: E402
-                    WsClientTransport, build_dir, wait_until)
+                    UspDevice, WsClientTransport, build_dir, wait_until)
 from kinds import DEVICES, KINDS, kind_of  # noqa: E402
 
 FETCH_RATE = 400_000        # bytes per second of each transfer, so that there is progress to see
@@ -107,22 +107,28 @@ class Home:
 
     def devices(self):
         shelly = {kind.protocol.rsplit("-")[-1]: kind.count for kind in KINDS if kind.family == "shelly"}
-        others = [kind for kind in KINDS if kind.family != "shelly"]
+        others = [kind for kind in KINDS if kind.family not in ("shelly", "usp")]
         self.sim = self.cleanup.add(SimHome(
             self.dir, "--mqtt-devices", shelly["MQTT"], "--websocket-devices", shelly["WebSocket"],
             *(word for kind in others for word in ("--with", f"{kind.family}={kind.count}")),
             "--fetch-rate", FETCH_RATE, mqtt_port=self.lan_broker.port,
             websocket_port=self.agent.lan_websocket_port, reboot_ms=1500).start())
-        self.sim.wait_online(DEVICES)
+        self.sim.wait_online()
+        usp = next(kind for kind in KINDS if kind.family == "usp")
+        self.agents = {f"D{n}": self.cleanup.add(UspDevice(
+            self.dir, f"os::0A0B0C-D{n}", f"{self.agent.endpoint_id}-lan", usp.before, transport="mqtt", tls="false",
+            port=self.lan_broker.port, confirm_time=10).start()) for n in range(1, usp.count + 1)}
         for kind in others:
             if kind.offered:
                 self.sim.command("offer", kind.family, kind.new)
 
     def truth(self, device):
-        """The device itself, as it is simulated."""
+        """The version that the device itself says it runs."""
+        if device.kind.family == "usp":
+            return self.agents[device.values["DeviceInfo.SerialNumber"]].version
         for sim in self.sim.devices():
             if device.name in (sim["id"], sim.get("name")) or device.name.endswith(sim["id"].split("_")[-1]):
-                return sim
+                return sim["version"]
         raise AssertionError(f"{device.name} is not simulated")
 
 
@@ -260,7 +266,7 @@ def summary(home, devices, victim, seconds):
     title("Summary")
     good = True
     for device in devices:
-        runs = home.truth(device)["version"]
+        runs = home.truth(device)
         if device is victim:
             as_expected = bool(device.fault) and runs == device.before
         else:
