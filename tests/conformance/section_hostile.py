@@ -3,6 +3,7 @@
 too much. Metric 1: the agent answers as TR-369 says. Metric 2: an honest controller is served all the time. Metric 3: the
 agent's memory is what it was after the first rounds."""
 
+import itertools
 import os
 import random
 import socket
@@ -326,7 +327,7 @@ def forged(t):
     siege(t, attack, 4, kind=Certified)
 
 
-# -- session records: what is sent, and which records may come back. Rows are added with the rules of E2E sessions.
+# -- session records: what is sent after a good first one, and what has to come of it
 
 def _session(attacker, **fields):
     record = usp.Record(version="1.4", to_id=attacker.t.lane.endpoint_id, from_id=HOSTILE_ID)
@@ -339,32 +340,83 @@ def _session(attacker, **fields):
     return record.SerializeToString()
 
 
-BEGIN, SAR = record_pb.SessionContextRecord.BEGIN, "payload_sar_state"
+_S = record_pb.SessionContextRecord
+GOOD = object()             # a Get, which is answered in the session
+ENDS, GOES_ON = "ends", "goes on"
 SESSIONS = (
-    ("a gap in the sequence", ({"sequence_id": 1}, {"sequence_id": 9})),
-    ("the largest numbers", ({"sequence_id": (1 << 64) - 1, "expected_id": (1 << 64) - 1},)),
-    ("session 0", ({"session_id": 0},)),
-    ("a segment that never ends", ({SAR: BEGIN}, {"sequence_id": 2, SAR: record_pb.SessionContextRecord.INPROCESS})),
-    ("a retransmission of what was never sent", ({"retransmit_id": 12345},)),
-    ("an empty payload", ({"payload": b""},)),
-    ("a payload that is no message", ({"payload": b"\xff" * 40},)),
+    ("a gap that is filled", ({"sequence_id": 3, "payload": GOOD}, {"sequence_id": 2, "payload": GOOD}), GOES_ON, 4),
+    ("records that come again", ({"sequence_id": 1, "payload": GOOD},) * 5, GOES_ON, 2),
+    ("a gap wider than what is kept (R-E2E.21)", ({"sequence_id": 400, "payload": GOOD},), ENDS, 0),
+    ("the largest numbers", ({"sequence_id": (1 << 64) - 1, "expected_id": (1 << 64) - 1},), ENDS, 0),
+    ("a segment that never ends", ({"sequence_id": 2, "payload_sar_state": _S.BEGIN, "payload": b"x" * 40},
+                                   {"sequence_id": 3, "payload_sar_state": _S.INPROCESS, "payload": b"x"}), None, 0),
+    ("the middle of a segment without its start", ({"sequence_id": 2, "payload_sar_state": _S.INPROCESS,
+                                                     "payload": b"x" * 40},), ENDS, 0),
+    ("a retransmission of what was never sent", ({"sequence_id": 2, "retransmit_id": 12345},), ENDS, 0),
+    ("an empty record", ({"sequence_id": 2},), GOES_ON, 3),
+    ("an empty entry", ({"sequence_id": 2, "payload": b""},), GOES_ON, 3),
+    ("a payload that is no message", ({"sequence_id": 2, "payload": b"\xff" * 40},), GOES_ON, 3),
+    ("session 0", ({"session_id": 0, "sequence_id": 2, "payload": GOOD},), None, 0),
+    ("TLS in the midst of plain text (R-E2E.19)", ({"sequence_id": 2, "payload": b"\x16\x03\x03"},), None, 0),
 )
 
 
-@case("hostile.7", "Session records with gaps and impossible numbers (R-E2E.*)", metrics=3, fresh=True, setup=hostile)
-def sessions(t):
-    def attack(attacker):
-        for what, records in SESSIONS:
-            for fields in records:
-                attacker.send(_session(attacker, **{"payload": attacker.record(usp.get(UP_TIME))[:9], **fields}))
-            attacker.lives()
-            kinds = {r.WhichOneof("record_type") for r in attacker.ctl.records}
-            t.ok(1, kinds <= {"disconnect", "session_context", "websocket_connect", "uds_connect", "mqtt_connect"},
-                 f"{what}: answered by {kinds}")
-            attacker.ctl.records.clear()
-        t.eq(1, "what the answers broke", attacker.ctl.violations, [])
+class InSession:
+    """One row of the table: a session of its own, in which the first request was answered."""
 
-    siege(t, attack, 4)
+    def __init__(self, attacker, number):
+        self.attacker, self.id = attacker, 1000 + number
+        self.asked = set()
+        attacker.ctl.records.clear()
+        self.send({"sequence_id": 1, "payload": GOOD})
+        self.wait_answers("the first request of a session")
+
+    def send(self, fields):
+        fields = {"session_id": self.id, **fields}
+        if fields.get("payload") is GOOD:
+            message = usp.get(UP_TIME)
+            if fields["sequence_id"] > 1 or not self.asked:
+                self.asked.add(message.header.msg_id)
+            fields["payload"] = message.SerializeToString()
+        self.attacker.send(_session(self.attacker, **fields))
+
+    def records(self):
+        return [r.session_context for r in list(self.attacker.ctl.records) if r.WhichOneof("record_type") == "session_context"]
+
+    def answered(self):
+        payloads = [b"".join(s.payload) for s in self.records() if s.session_id == self.id]
+        return [usp.Msg.FromString(p).header.msg_id for p in payloads if p]
+
+    def wait_answers(self, what):
+        wait_until(lambda: set(self.answered()) >= self.asked, 10, f"answers to {what}")
+
+    def ended(self):
+        """The agent has begun another session, or says that this one is over (R-E2E.6b, 7105)."""
+        return any(s.session_id != self.id for s in self.records()) or any(
+            r.disconnect.reason_code == 7105 for r in list(self.attacker.ctl.records)
+            if r.WhichOneof("record_type") == "disconnect")
+
+
+@case("hostile.7", "Session records with gaps, repetitions and impossible numbers (R-E2E.18 to R-E2E.25)", metrics=3,
+      fresh=True, setup=hostile)
+def sessions(t):
+    numbers = itertools.count()
+
+    def attack(attacker):
+        for what, records, outcome, sequence_id in SESSIONS:
+            session = InSession(attacker, next(numbers))
+            for fields in records:
+                session.send(fields)
+            if outcome == ENDS:
+                wait_until(session.ended, 10, f"the session ends after {what}")
+            elif outcome == GOES_ON:
+                session.send({"sequence_id": sequence_id, "payload": GOOD})
+                session.wait_answers(what)
+                t.eq(1, f"answers to {what}", sorted(session.answered()), sorted(session.asked))
+                t.ok(1, not session.ended(), f"{what} ended the session")
+            attacker.lives()
+
+    siege(t, attack, 2)
 
 
 @case("hostile.8", "More than the peer reads (ceilings of base/limits.h)", metrics=3, transports=CONNECTIONS, fresh=True,
