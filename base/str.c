@@ -350,28 +350,33 @@ int str_from_hex(struct str a, uint8_t *to, size_t size)
     return (int)(a.len / 2);
 }
 
+/* RFC 3629, section 4: what the second byte may be follows from the first, so that nothing is overlong or a surrogate. */
+static const struct utf8_form {
+    unsigned char first, last;     /* of the first byte */
+    unsigned char second, highest; /* of the second byte */
+    unsigned char length;
+} utf8_forms[] = {
+    {0xc2, 0xdf, 0x80, 0xbf, 2}, {0xe0, 0xe0, 0xa0, 0xbf, 3}, {0xe1, 0xec, 0x80, 0xbf, 3},
+    {0xed, 0xed, 0x80, 0x9f, 3}, {0xee, 0xef, 0x80, 0xbf, 3}, {0xf0, 0xf0, 0x90, 0xbf, 4},
+    {0xf1, 0xf3, 0x80, 0xbf, 4}, {0xf4, 0xf4, 0x80, 0x8f, 4},
+};
+
 /* Length of the UTF-8 sequence at p (n bytes left), or 0 when it is not one. */
 static size_t utf8_sequence(const unsigned char *p, size_t n)
 {
+    const struct utf8_form *form = utf8_forms;
+    const struct utf8_form *end = utf8_forms + sizeof(utf8_forms) / sizeof(utf8_forms[0]);
+
     if (p[0] < 0x80)
         return p[0] ? 1 : 0;
-    if (p[0] >= 0xc2 && p[0] <= 0xdf)
-        return n >= 2 && (p[1] & 0xc0) == 0x80 ? 2 : 0;
-    if ((p[0] & 0xf0) == 0xe0) {
-        if (n < 3 || (p[1] & 0xc0) != 0x80 || (p[2] & 0xc0) != 0x80)
+    while (form < end && (p[0] < form->first || p[0] > form->last))
+        form++;
+    if (form == end || n < form->length || p[1] < form->second || p[1] > form->highest)
+        return 0;
+    for (size_t i = 2; i < form->length; i++)
+        if ((p[i] & 0xc0) != 0x80)
             return 0;
-        if ((p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xed && p[1] > 0x9f))
-            return 0; /* overlong, surrogate */
-        return 3;
-    }
-    if (p[0] >= 0xf0 && p[0] <= 0xf4) {
-        if (n < 4 || (p[1] & 0xc0) != 0x80 || (p[2] & 0xc0) != 0x80 || (p[3] & 0xc0) != 0x80)
-            return 0;
-        if ((p[0] == 0xf0 && p[1] < 0x90) || (p[0] == 0xf4 && p[1] > 0x8f))
-            return 0;
-        return 4;
-    }
-    return 0;
+    return form->length;
 }
 
 bool str_is_utf8(struct str a)

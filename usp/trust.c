@@ -171,6 +171,27 @@ static int keep_certificate(struct usp *usp, struct dm_row *row, struct usp_chan
     return certificate ? set(usp, row, "Credential", str_of(certificate), NULL) : -1;
 }
 
+/* In an open transaction. */
+static int add_controller(struct usp *usp, struct str endpoint_id, const char *role, struct usp_channel *keep)
+{
+    struct dm_row *row = dm_add(usp->dm, usp->local_agent, usp->controllers, 0, NULL);
+
+    if (!row || set(usp, row, "EndpointID", endpoint_id, NULL) < 0 ||
+        set(usp, row, "Enable", STR("true"), NULL) < 0 ||
+        set(usp, row, "AssignedRole", str_of(role), NULL) < 0 ||
+        (keep && keep_certificate(usp, row, keep) < 0))
+        return -1;
+    return dm_add_done(usp->dm, row, NULL);
+}
+
+/* R-SEC.6: nobody vouches for it, and that is allowed. */
+static bool is_first_use(struct usp *usp, const struct usp_channel *channel,
+                         const struct controller_trust *trust, const char *untrusted_role)
+{
+    return channel->first_use && channel->named && trust && trust->tofu_allowed &&
+           room_for_strangers(usp, untrusted_role);
+}
+
 struct controller *usp_first_contact(struct usp *usp, struct usp_channel *channel, struct str endpoint_id)
 {
     struct dm_row *trust_row = dm_row_find(usp->dm, STR(TRUST));
@@ -179,20 +200,13 @@ struct controller *usp_first_contact(struct usp *usp, struct usp_channel *channe
     const struct credential *credential = channel->named || channel->broker
                                               ? authority(usp, channel->certificates, channel->broker)
                                               : NULL;
-    bool first_use = !credential && channel->first_use && channel->named && trust && trust->tofu_allowed &&
-                     room_for_strangers(usp, role);
-    struct dm_row *row;
 
-    if (!credential && !first_use)
+    if (!credential && !is_first_use(usp, channel, trust, role))
         return NULL;
     if (credential && credential->role && credential->role[0])
         role = ""; /* it inherits one */
     dm_begin(usp->dm, NULL);
-    row = dm_add(usp->dm, usp->local_agent, usp->controllers, 0, NULL);
-    if (!row || set(usp, row, "EndpointID", endpoint_id, NULL) < 0 ||
-        set(usp, row, "Enable", STR("true"), NULL) < 0 ||
-        set(usp, row, "AssignedRole", str_of(role), NULL) < 0 ||
-        (first_use && keep_certificate(usp, row, channel) < 0) || dm_add_done(usp->dm, row, NULL) < 0) {
+    if (add_controller(usp, endpoint_id, role, credential ? NULL : channel) < 0) {
         dm_rollback(usp->dm);
         return NULL;
     }
