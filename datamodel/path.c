@@ -46,6 +46,18 @@ static const char *find_outside(struct str text, const char *what)
     return NULL;
 }
 
+bool dm_path_next(struct str *rest, struct str *ret_path)
+{
+    const char *end;
+
+    if (!rest->data)
+        return false;
+    end = find_outside(*rest, ",");
+    *ret_path = (struct str){rest->data, end ? (size_t)(end - rest->data) : rest->len};
+    *rest = end ? (struct str){end + 1, rest->len - ret_path->len - 1} : (struct str){NULL, 0};
+    return true;
+}
+
 static int hex_value(char c)
 {
     if (is_digit(c))

@@ -64,6 +64,9 @@ struct dm_path {
     bool search; /* a wildcard or an expression is in it: matching nothing is no error */
 };
 
+/* The next path name of a comma-separated list; a comma in a search expression separates nothing. As str_next(). */
+bool dm_path_next(struct str *rest, struct str *ret_path);
+
 /* Parses into the arena. 0, or -1 and err (7008, or 7005 over a limit). */
 int dm_path_parse(struct arena *arena, struct str text, struct dm_path *ret, struct error *err);
 

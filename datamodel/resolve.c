@@ -338,7 +338,7 @@ static int follow(struct dm_resolver *resolver, struct dm_row *row, int param, c
     if (!dm_may(resolver->access, row, dm_id_param(row->node, param), DM_MAY_READ))
         return unsupported(err, segment->name);
     rest = dm_get_text(row, param, scratch);
-    while (rest.len && str_next(&rest, ',', &item)) {
+    while (rest.len && dm_path_next(&rest, &item)) {
         int rc;
 
         number++;

@@ -7,6 +7,7 @@
 
 #include "base/limits.h"
 #include "datamodel/internal.h"
+#include "datamodel/path.h"
 
 bool dm_type_is_text(enum dm_type type)
 {
@@ -286,7 +287,7 @@ int dm_reference_check(struct dm *dm, const struct dm_param *param, struct str t
     char *joined = NULL;
 
     *ret = STR("");
-    while (text.len && str_next(&text, ',', &item)) {
+    while (text.len && dm_path_next(&text, &item)) {
         char path[DM_PATH_BYTES];
         struct dm_row *row;
         size_t len;

@@ -260,7 +260,7 @@ static int add_permissions(struct access_table *table, struct dm_row *role, bool
         struct str list = str_of(permission->targets);
         struct str item;
 
-        while (permission->enable && list.len && str_next(&list, ',', &item))
+        while (permission->enable && list.len && dm_path_next(&list, &item))
             if (add_target(table, permission, secured, str_trim(item), bits) < 0)
                 return -1;
     }

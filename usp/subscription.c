@@ -47,7 +47,7 @@ static uint32_t count_items(struct str list)
     struct str item;
     uint32_t count = 0;
 
-    while (list.len && str_next(&list, ',', &item))
+    while (list.len && dm_path_next(&list, &item))
         count++;
     return count;
 }
@@ -90,7 +90,7 @@ static void index_refs(struct subscription *subscription)
     if (!subscription->refs)
         return;
     arena_init(&arena, 0);
-    while (list.len && str_next(&list, ',', &item)) {
+    while (list.len && dm_path_next(&list, &item)) {
         struct subscription_ref *ref = &subscription->refs[subscription->refs_count];
 
         if (!compile_item(subscription, &arena, str_trim(item), ref))
@@ -254,7 +254,7 @@ int usp_subscription_check(struct usp *usp, struct dm_row *row, struct error *er
     if (list.len > UINT16_MAX)
         return error_set(err, ERROR_RESOURCES_EXCEEDED, NULL, "ReferenceList is too long");
     arena_init(&arena, 0);
-    while (result == 0 && list.len && str_next(&list, ',', &item)) {
+    while (result == 0 && list.len && dm_path_next(&list, &item)) {
         struct dm_path path;
 
         result = dm_path_parse(&arena, str_trim(item), &path, err);

@@ -449,6 +449,11 @@ static void quoting(void **state)
         snprintf(path, sizeof(path), "Device.Thing.[Name==\"%s\"].", cases[i].expression);
         if (strcmp(small_find(*state, path, NULL), TWO) != 0)
             fail_msg("%s does not find %s", path, cases[i].name);
+        /* As one of a list of references, a comma in it separates nothing. */
+        snprintf(path, sizeof(path), "Device.Thing.[Name==\"%s\"],Device.Thing.1", cases[i].expression);
+        if (small_set(*state, "Device.Thing.1.Refs", path) != 0)
+            fail_msg("%s is refused as a list of references", path);
+        assert_string_equal(small_find(*state, "Device.Thing.1.Refs#*+.", NULL), TWO " " ONE);
     }
 }
 
