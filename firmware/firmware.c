@@ -106,6 +106,7 @@ static void rewrite(struct firmware *firmware)
         if (!job->waiter_armed)
             job_rewrite(job);
     }
+    turn_rewrite(firmware);
     cache_rewrite(firmware->cache);
 }
 

@@ -146,6 +146,7 @@ struct firmware_target {
     const char *blocked_reason; /* set while blocked */
     bool online;
     bool blocked;    /* quarantined: no job starts, those that run fail */
+    bool sleeps;     /* awake only for moments; set by firmware_target_sleeps() */
     bool on_battery; /* set by firmware_target_battery(), with its percentage */
     uint8_t battery;
     int8_t active; /* index of the Active slot, -1 unknown; set to -1 before firmware_target_add() */
@@ -276,6 +277,11 @@ void firmware_target_interim(struct firmware_target *target, const char *name, c
 void firmware_target_offer(struct firmware_target *target, const char *offer, const char *version);
 /* Devices of the same name are alike: manufacturer, model and hardware. Copied; NULL: unlike any other. */
 void firmware_target_cohort(struct firmware_target *target, const char *name);
+/*
+ * It is awake only for moments: that it is offline says nothing about its health, and one of its kind that is awake is the
+ * better canary.
+ */
+void firmware_target_sleeps(struct firmware_target *target, bool sleeps);
 /*
  * What hangs on a hub (a bridge, the gateway) is never updated together with it, and after it when both are due. NULL:
  * on nothing. Ends when either is removed.

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/limits.h"
-#include "firmware/manager.h"
+#include "firmware/turn.h"
 
 enum {
     FAULT_BYTES = 256, /* TransferComplete! FaultString: string(:256) */
@@ -341,6 +341,7 @@ void job_end(struct firmware_job *job, enum firmware_job_state state, uint32_t c
     job_delete(job, NULL);
     firmware_tell(firmware, FIRMWARE_JOB_ENDED, job->target, job->slot, job);
     unlink_job(job);
+    turn_ended(firmware, job->target->cohort);
     job->ended = true;
     job->next = firmware->ended;
     firmware->ended = job;

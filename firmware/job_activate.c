@@ -66,7 +66,10 @@ static void expire(struct firmware_job *job)
 
     for (unsigned i = 0; i < job->window_count; i++)
         needs_consent = needs_consent && job->windows[i].mode == MODE_CONFIRMATION_NEEDED;
-    if (needs_consent)
+    if (job->window_count == 1 && job->windows[0].end_s == WINDOW_UNTIMED_S)
+        job_end(job, JOB_EXPIRED, ERROR_COMMAND_FAILURE, "%u days have passed: %s", WINDOW_UNTIMED_S / 86400,
+                what_was_missing(job->waits_for));
+    else if (needs_consent)
         job_end(job, JOB_EXPIRED, ERROR_COMMAND_FAILURE,
                 "all time windows need confirmation, and nobody confirmed; use another Mode");
     else
@@ -204,6 +207,7 @@ void activate_begin(struct firmware_job *job)
 {
     if (job->target->slots[job->slot].status != FIRMWARE_AVAILABLE)
         slot_set_status(job->target, job->slot, FIRMWARE_AVAILABLE, NULL);
+    turn_changed(job->target);
     job_set_state(job, JOB_WAITING);
     activate_consider(job);
 }
@@ -265,7 +269,7 @@ static int copy_windows(struct firmware_job *job, const struct firmware_window *
 {
     if (!count) {
         job->windows[0] = (struct firmware_window){
-            .end_s = WINDOW_NO_END, .mode = MODE_IMMEDIATELY, .max_retries = -1};
+            .end_s = WINDOW_UNTIMED_S, .mode = MODE_IMMEDIATELY, .max_retries = -1};
         job->window_count = 1;
         return 0;
     }

@@ -115,7 +115,7 @@ static void on_done(void *ctx, enum fetch_result result, struct firmware_image *
         return;
     }
     job->windows[0] = (struct firmware_window){
-        .end_s = WINDOW_NO_END, .mode = MODE_IMMEDIATELY, .max_retries = -1};
+        .end_s = WINDOW_UNTIMED_S, .mode = MODE_IMMEDIATELY, .max_retries = -1};
     job->window_count = 1;
     activate_begin(job);
 }

@@ -4,9 +4,11 @@
  * a hub that the device hangs on, for its battery, and for the home's canary: of the devices of one kind (cohort) one
  * installs an image first, and the others follow when it has run the new version for a while.
  *
- * Who is the canary is not kept: it follows from what the targets of a cohort run and what their jobs do. Only an image
- * that failed on one of them is remembered, so that the jobs that were accepted before are not tried on the next device;
- * a command given after that failure is another try on purpose.
+ * Who is the canary is not kept: it follows from what the targets of a cohort run and what their jobs do. One that is awake
+ * goes before those that sleep, and does not wait for an order that a sleeping one has taken with it. Only an image that
+ * failed on one of them is remembered, in the store too (kind "cohort"), so that the jobs that were accepted before are not
+ * tried on the next device; a command given after that failure is another try on purpose. It is forgotten with the last
+ * such job, in the same batch.
  */
 #include "firmware/turn.h"
 
@@ -14,9 +16,22 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "firmware/record.h"
+
 enum {
-    HUB_DEPTH = 4,      /* a device behind a bridge behind a gateway, and one more */
-    ABSENCE_SOAKS = 10, /* a canary that left after its update is waited for so many soaks */
+    FAILURE_VERSION = 1,     /* of the record */
+    HUB_DEPTH = 4,           /* a device behind a bridge behind a gateway, and one more */
+    DUE_POLL_MS = 60 * 1000, /* a device that sleeps looks whether one that is awake still goes first */
+    ABSENCE_SOAKS = 10,      /* a canary that left after its update is waited for so many soaks */
+};
+
+/* What the cohort says about one image. */
+struct cohort_answer {
+    bool proven;      /* one has run it for long enough */
+    bool trying;      /* one installs it, or is about to again */
+    bool asleep;      /* ... once it wakes */
+    bool due;         /* one that does not sleep could begin */
+    uint64_t soak_ms; /* until one that runs it has done so for long enough; UINT64_MAX: none runs it */
 };
 
 /* Devices that are alike: manufacturer, model, hardware. Lives as long as it has members. */
@@ -31,8 +46,7 @@ struct firmware_cohort {
     const struct firmware_image *image;
     char version[FIRMWARE_TEXT_BYTES];
     uint64_t at; /* monotonic ms + 1; 0: none */
-    enum waits_for answer;
-    uint64_t ms;
+    struct cohort_answer answer;
 };
 
 /* ---- cohorts ---- */
@@ -42,6 +56,71 @@ static void forget_failure(struct firmware_cohort *cohort)
     free(cohort->failed);
     free(cohort->reason);
     cohort->failed = cohort->reason = NULL;
+}
+
+/* The record says what the struct says. What cannot be stored is as good as before the program ended. */
+static void save_failure(struct firmware *firmware, const struct firmware_cohort *cohort)
+{
+    struct str key = str_of(cohort->name);
+    struct buf buf;
+    int result = -1;
+
+    if (!cohort->failed) {
+        firmware_wrote(firmware, store_delete(firmware->store, "cohort", key, NULL));
+        return;
+    }
+    buf_init(&buf, RECORD_BYTES, 0);
+    record_begin(&buf, FAILURE_VERSION);
+    record_put_text(&buf, cohort->failed);
+    record_put_text(&buf, cohort->reason);
+    record_put_number(&buf, cohort->failed_jobs);
+    if (!buf.failed)
+        result = store_put(firmware->store, "cohort", key, buf_data(&buf), buf.len, NULL);
+    buf_done(&buf);
+    firmware_wrote(firmware, result);
+}
+
+static void load_failure(struct firmware *firmware, struct firmware_cohort *cohort)
+{
+    struct record_reader reader;
+    struct buf buf;
+
+    buf_init(&buf, RECORD_BYTES, 0);
+    if (store_get(firmware->store, "cohort", str_of(cohort->name), &buf, NULL) == 1) {
+        record_read(&reader, (struct str){(const char *)buf_data(&buf), buf.len}, FAILURE_VERSION);
+        cohort->failed = record_text(&reader);
+        cohort->reason = record_text(&reader);
+        cohort->failed_jobs = record_number(&reader);
+        if (!record_end(&reader) || !cohort->failed || !cohort->reason)
+            forget_failure(cohort);
+    }
+    buf_done(&buf);
+}
+
+/* Jobs that the failure holds back. Those of targets that are not there yet have ids below it, too. */
+static bool holds_back(const struct firmware *firmware, const struct firmware_cohort *cohort)
+{
+    for (const struct firmware_job *job = firmware->jobs; job; job = job->next)
+        if (job->target->cohort == cohort && job->id < cohort->failed_jobs)
+            return true;
+    return false;
+}
+
+void turn_ended(struct firmware *firmware, struct firmware_cohort *cohort)
+{
+    if (!cohort || !cohort->failed || holds_back(firmware, cohort))
+        return;
+    forget_failure(cohort);
+    save_failure(firmware, cohort);
+}
+
+void turn_rewrite(struct firmware *firmware)
+{
+    struct firmware_cohort *cohort;
+    size_t at = 0;
+
+    while ((cohort = map_next(&firmware->cohorts, &at)))
+        save_failure(firmware, cohort);
 }
 
 void turn_leave_cohort(struct firmware_target *target)
@@ -67,8 +146,10 @@ static struct firmware_cohort *cohort_new(struct firmware *firmware, const char 
     if (!cohort)
         return NULL;
     cohort->name = strdup(name);
-    if (cohort->name && map_put(&firmware->cohorts, str_of(cohort->name), cohort) == 0)
+    if (cohort->name && map_put(&firmware->cohorts, str_of(cohort->name), cohort) == 0) {
+        load_failure(firmware, cohort);
         return cohort;
+    }
     free(cohort->name);
     free(cohort);
     return NULL;
@@ -116,6 +197,7 @@ void turn_failed(struct firmware_job *job, const char *reason)
         cohort->reason = NULL;
         forget_failure(cohort);
     }
+    save_failure(job->firmware, cohort);
     firmware_reconsider(job->firmware);
 }
 
@@ -138,14 +220,37 @@ static bool is_same(const struct firmware_slot *a, const struct firmware_slot *b
     return a->proven && b->proven && a->version && b->version && strcmp(a->version, b->version) == 0;
 }
 
-/* Is it under way there, or about to be tried again? */
-static bool is_trying(const struct firmware_target *target, const struct firmware_slot *slot)
+/* Could it begin, if nobody else were there? */
+static bool is_due(const struct firmware_job *job)
 {
-    for (const struct firmware_job *job = target->jobs; job; job = job->target_next)
-        if ((job->installing || (job->state == JOB_WAITING && job->waits_for == WAITS_RETRY)) &&
-            is_same(&target->slots[job->slot], slot))
-            return true;
-    return false;
+    const struct firmware_target *target = job->target;
+    struct window_now now;
+
+    if (job->command != FIRMWARE_ACTIVATE || target->sleeps || !target->online || target->blocked)
+        return false;
+    if (job->state == JOB_WAITING && job->waits_for != WAITS_NOT && job->waits_for != WAITS_TURN &&
+        job->waits_for != WAITS_HUB && job->waits_for != WAITS_CANARY)
+        return false;
+    if (job->state != JOB_WAITING && job->state != JOB_REQUESTED)
+        return false;
+    window_at(job->windows, job->window_count, job->used_windows, job_elapsed(job), &now);
+    return now.open >= 0;
+}
+
+/* What the jobs of one target do about the image: under way, about to be tried again, or about to begin. */
+static void ask_jobs(const struct firmware_target *target, const struct firmware_slot *slot,
+                     struct cohort_answer *answer)
+{
+    for (const struct firmware_job *job = target->jobs; job; job = job->target_next) {
+        if (!is_same(&target->slots[job->slot], slot))
+            continue;
+        if (job->installing && job->deferred)
+            answer->asleep = true;
+        else if (job->installing || (job->state == JOB_WAITING && job->waits_for == WAITS_RETRY))
+            answer->trying = true;
+        else
+            answer->due = answer->due || is_due(job);
+    }
 }
 
 /* ms until a device that runs the image has run it for long enough: 0 when it has, UINT64_MAX when it says nothing. */
@@ -153,19 +258,17 @@ static uint64_t soak_left(const struct firmware_target *target, uint64_t now)
 {
     uint64_t soak = target->firmware->canary_soak_s * 1000ull;
 
-    if (!target->online || target->blocked)
+    if ((!target->online && !target->sleeps) || target->blocked)
         return now - target->since < soak * ABSENCE_SOAKS ? soak : UINT64_MAX;
     return now - target->since < soak ? target->since + soak - now : 0;
 }
 
 /* Walks the targets of the home once for each image and moment. */
-static enum waits_for ask_cohort(const struct firmware_job *job, uint64_t now, uint64_t *ret_ms)
+static void ask_cohort(const struct firmware_job *job, uint64_t now, struct cohort_answer *answer)
 {
     const struct firmware_slot *slot = &job->target->slots[job->slot];
-    uint64_t soonest = UINT64_MAX;
-    bool trying = false;
 
-    *ret_ms = UINT64_MAX;
+    *answer = (struct cohort_answer){.soak_ms = UINT64_MAX};
     for (const struct firmware_target *at = job->firmware->targets; at; at = at->next) {
         uint64_t left = UINT64_MAX;
 
@@ -173,20 +276,21 @@ static enum waits_for ask_cohort(const struct firmware_job *job, uint64_t now, u
             continue;
         if (at->active >= 0 && is_same(&at->slots[at->active], slot))
             left = soak_left(at, now);
-        if (left == 0)
-            return WAITS_NOT;
-        if (left < soonest)
-            soonest = left;
-        trying = trying || is_trying(at, slot);
+        if (left == 0) {
+            answer->proven = true;
+            return;
+        }
+        if (left < answer->soak_ms)
+            answer->soak_ms = left;
+        ask_jobs(at, slot, answer);
     }
-    *ret_ms = soonest;
-    return trying || soonest != UINT64_MAX ? WAITS_CANARY : WAITS_NOT;
 }
 
 static enum waits_for canary(const struct firmware_job *job, uint64_t *ret_ms)
 {
     const struct firmware_slot *slot = &job->target->slots[job->slot];
     struct firmware_cohort *cohort = job->target->cohort;
+    const struct cohort_answer *answer;
     uint64_t now = clock_monotonic(&job->firmware->loop->clock);
 
     if (!cohort || cohort->members < 2 || !job->firmware->canary_soak_s)
@@ -195,13 +299,31 @@ static enum waits_for canary(const struct firmware_job *job, uint64_t *ret_ms)
         return WAITS_NOT; /* it is the canary, and the others wait for it */
     if (cohort->at != now + 1 || cohort->image != slot->image ||
         strcmp(cohort->version, slot->version ? slot->version : "") != 0) {
-        cohort->answer = ask_cohort(job, now, &cohort->ms);
+        ask_cohort(job, now, &cohort->answer);
         cohort->at = now + 1;
         cohort->image = slot->image;
         str_copy(cohort->version, sizeof(cohort->version), slot->version ? slot->version : "");
     }
-    *ret_ms = cohort->ms;
-    return cohort->answer;
+    answer = &cohort->answer;
+    *ret_ms = answer->soak_ms;
+    if (answer->proven)
+        return WAITS_NOT;
+    if (answer->trying || answer->soak_ms != UINT64_MAX)
+        return WAITS_CANARY;
+    if (!job->target->sleeps || (!answer->asleep && !answer->due))
+        return WAITS_NOT;
+    *ret_ms = DUE_POLL_MS;
+    return WAITS_CANARY;
+}
+
+void firmware_target_sleeps(struct firmware_target *target, bool sleeps)
+{
+    if (target->sleeps == sleeps)
+        return;
+    target->sleeps = sleeps;
+    turn_changed(target);
+    if (target->firmware && target->jobs)
+        firmware_reconsider(target->firmware);
 }
 
 void turn_changed(struct firmware_target *target)

@@ -14,6 +14,11 @@ void turn_failed(struct firmware_job *job, const char *reason);
 /* A job of the target began or left, or it runs something else. */
 void turn_changed(struct firmware_target *target);
 
+/* A job of that cohort ended and is listed no more. */
+void turn_ended(struct firmware *firmware, struct firmware_cohort *cohort);
+/* After a batch was lost: writes what is remembered once more. */
+void turn_rewrite(struct firmware *firmware);
+
 /* The target goes. */
 void turn_leave_cohort(struct firmware_target *target);
 void turn_leave_hub(struct firmware_target *target);

@@ -33,13 +33,12 @@ void window_at(const struct firmware_window *windows, size_t count, uint32_t ski
         if (windows[i].start_s > elapsed_s) {
             if (windows[i].start_s - elapsed_s < opens)
                 opens = windows[i].start_s - elapsed_s;
-        } else if (ret->open < 0 && (windows[i].end_s == WINDOW_NO_END || windows[i].end_s > elapsed_s)) {
+        } else if (ret->open < 0 && windows[i].end_s > elapsed_s) {
             ret->open = (int)i;
         }
     }
     if (ret->open >= 0) {
-        if (windows[ret->open].end_s != WINDOW_NO_END)
-            ret->next_s = windows[ret->open].end_s - elapsed_s;
+        ret->next_s = windows[ret->open].end_s - elapsed_s;
         return;
     }
     ret->next_s = opens;

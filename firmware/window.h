@@ -12,7 +12,8 @@
 #include "firmware/firmware.h"
 
 enum {
-    WINDOW_NO_END = UINT32_MAX, /* end_s of a window that never closes */
+    /* end_s of the window of a command that named none: what could not be done for a month ends with a result, too. */
+    WINDOW_UNTIMED_S = 30 * 24 * 3600,
 };
 
 struct window_now {

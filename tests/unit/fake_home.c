@@ -59,6 +59,11 @@ void firmware_target_battery(struct firmware_target *target, int percent)
     target->battery = percent >= 0 ? (uint8_t)percent : 0;
 }
 
+void firmware_target_sleeps(struct firmware_target *target, bool sleeps)
+{
+    target->sleeps = sleeps;
+}
+
 void firmware_target_hub(struct firmware_target *target, struct firmware_target *hub)
 {
     target->hub = hub;
