@@ -44,6 +44,7 @@ enum device_field {
     DEVICE_LAST_RESULT,
     DEVICE_REASON, /* why it is quarantined */
     DEVICE_RIVAL,  /* who else updates it, as far as the device tells */
+    DEVICE_LOCKED, /* why the gateway may not ask it all: what is wrong with the password that it wants */
     DEVICE_TEXTS,  /* how many texts there are */
 
     DEVICE_ONLINE = DEVICE_TEXTS,
@@ -55,6 +56,7 @@ enum device_field {
     DEVICE_PROGRESS,
     DEVICE_WAITS_FOR,
     DEVICE_BATTERY,
+    DEVICE_SLEEPING,
     DEVICE_ACTIVE_IMAGE,
     DEVICE_REJECTED, /* announced seldom */
     DEVICE_FIELDS,
@@ -94,6 +96,7 @@ struct device {
     int64_t announced_contacted;
     int64_t stored_contacted;
     bool online;
+    bool sleeps; /* by its own account it is awake only for moments: offline says nothing about its health */
     bool quarantined;     /* listed, not updated */
     bool accept_identity; /* released: whatever it says next is what it is */
     char

@@ -32,6 +32,7 @@ static const char *const text_names[DEVICE_TEXTS] = {
     [DEVICE_LAST_RESULT] = "result",
     [DEVICE_REASON] = "reason",
     [DEVICE_RIVAL] = "rival",
+    [DEVICE_LOCKED] = "locked",
 };
 
 void device_record_write(const struct device *device, struct buf *out)
@@ -44,6 +45,8 @@ void device_record_write(const struct device *device, struct buf *out)
         buf_append_str(out, ",\"quarantined\":true");
     if (device->accept_identity)
         buf_append_str(out, ",\"accept\":true");
+    if (device->sleeps)
+        buf_append_str(out, ",\"sleeps\":true");
     for (size_t i = 0; i < DEVICE_TEXTS; i++) {
         if (!device->text[i])
             continue;
@@ -76,6 +79,7 @@ static int read_fields(struct device *device, const cJSON *json)
     device->grade = (enum device_grade)grade;
     device->quarantined = cJSON_IsTrue(json_member(json, "quarantined"));
     device->accept_identity = cJSON_IsTrue(json_member(json, "accept"));
+    device->sleeps = cJSON_IsTrue(json_member(json, "sleeps"));
     for (size_t i = 0; i < DEVICE_TEXTS; i++) {
         const char *text = json_text(json, text_names[i], TEXT_MAX);
 

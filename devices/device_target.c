@@ -15,6 +15,7 @@ void device_target_init(struct device *device)
     device->target.ops = device->dialect->firmware;
     device->target.ctx = device;
     device->target.active = -1;
+    device->target.sleeps = device->sleeps;
     device->target.blocked = device->quarantined;
     device->target.blocked_reason = device->quarantined ? device_text(device, DEVICE_REASON) : NULL;
 }

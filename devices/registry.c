@@ -32,7 +32,8 @@ enum {
 
 /* Fields that a restart must not lose. */
 static const uint64_t stored_fields = (DEVICE_BIT(DEVICE_TEXTS) - 1) | DEVICE_BIT(DEVICE_TRANSPORT) |
-                                      DEVICE_BIT(DEVICE_GRADE) | DEVICE_BIT(DEVICE_QUARANTINED);
+                                      DEVICE_BIT(DEVICE_GRADE) | DEVICE_BIT(DEVICE_QUARANTINED) |
+                                      DEVICE_BIT(DEVICE_SLEEPING);
 
 const char *device_id(const struct device *device)
 {
@@ -419,6 +420,15 @@ void device_set_battery(struct device *device, int percent)
     firmware_target_battery(&device->target, percent);
     if (was != device->target.on_battery || had != device->target.battery)
         device->changed |= DEVICE_BIT(DEVICE_BATTERY);
+}
+
+void device_set_sleeps(struct device *device, bool sleeps)
+{
+    firmware_target_sleeps(&device->target, sleeps);
+    if (device->sleeps == sleeps)
+        return;
+    device->sleeps = sleeps;
+    device->changed |= DEVICE_BIT(DEVICE_SLEEPING);
 }
 
 void device_set_transport(struct device *device, enum device_transport transport)

@@ -89,6 +89,8 @@ void device_set_online(struct device *device, bool online);
 void device_set_grade(struct device *device, enum device_grade grade);
 /* Percent; below 0: it runs on mains. */
 void device_set_battery(struct device *device, int percent);
+/* It is awake only for moments, or always. */
+void device_set_sleeps(struct device *device, bool sleeps);
 void device_set_transport(struct device *device, enum device_transport transport);
 void registry_announce(struct device *device);
 /* Writes the device into the store's open batch. For values that the layer above has set in the struct itself. */

@@ -115,6 +115,7 @@ static const struct dm_param update_params[] = {
     {.name = "LastResult", .type = DM_STRING, .offset = TEXT(DEVICE_LAST_RESULT)},
     {.name = "WaitsFor", .type = DM_STRING, .get = get_waits_for},
     {.name = "BatteryLevel", .type = DM_INT, .get = get_battery},
+    {.name = "Sleeps", .type = DM_BOOLEAN, .offset = DM_OFFSET(struct device, sleeps)},
     {.name = "RivalUpdater", .type = DM_STRING, .offset = TEXT(DEVICE_RIVAL)},
     {.name = "OfferedVersion", .type = DM_STRING, .max = 64, .offset = TEXT(DEVICE_OFFERED_VERSION)},
     DM_END_PARAMS,
@@ -141,6 +142,7 @@ static const struct dm_param identity_params[] = {
     {.name = "Quarantined", .type = DM_BOOLEAN, .offset = DM_OFFSET(struct device, quarantined)},
     {.name = "Reason", .type = DM_STRING, .offset = TEXT(DEVICE_REASON)},
     {.name = "RejectedMessages", .type = DM_UNSIGNED_INT, .offset = DM_OFFSET(struct device, rejected)},
+    {.name = "PasswordProblem", .type = DM_STRING, .offset = TEXT(DEVICE_LOCKED)},
     DM_END_PARAMS,
 };
 
@@ -195,6 +197,8 @@ static const struct shown {
     {DEVICE_QUARANTINED, &model_proxied_identity, "Quarantined"},
     {DEVICE_REASON, &model_proxied_identity, "Reason"},
     {DEVICE_REJECTED, &model_proxied_identity, "RejectedMessages"},
+    {DEVICE_LOCKED, &model_proxied_identity, "PasswordProblem"},
+    {DEVICE_SLEEPING, &model_proxied_update, "Sleeps"},
 };
 
 enum {

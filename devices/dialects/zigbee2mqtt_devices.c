@@ -239,6 +239,7 @@ static void take(struct z2m_bridge *bridge, const struct z2m_entry *entry)
     peer->listed = bridge->lists_read;
     peer->disabled = entry->disabled;
     peer->sleepy = entry->sleepy;
+    device_set_sleeps(peer->device, entry->sleepy);
     peer->has_ota = entry->has_ota;
     name(peer, entry);
     if (identify(peer, entry)) {
