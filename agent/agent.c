@@ -55,6 +55,8 @@ static void on_signal(uv_signal_t *handle, int number)
     if (number == SIGHUP) {
         if (firmware_reload(agent->firmware, &err) < 0)
             log_failure(LOG_LEVEL_ERROR, "the list of withdrawn images stays as it was", &err);
+        if (agent->home && home_reload(agent->home, &err) < 0)
+            log_failure(LOG_LEVEL_ERROR, "the passwords of devices stay as they were", &err);
         return;
     }
     log_info("signal %d: the agent stops", number);
@@ -397,6 +399,8 @@ static struct home_settings home_settings(const struct agent *agent)
         .gateway = agent->gateway ? firmware_gateway_target(agent->gateway) : NULL,
         .homeassistant_prefix = config->lan_homeassistant_prefix,
         .homeassistant_birth = homeassistant_birth(config->lan_homeassistant_birth),
+        .shelly_devices = config->shelly_devices,
+        .shelly_passwords_file = config->shelly_passwords_file,
         .zigbee2mqtt_topics = config->zigbee2mqtt_topics,
         .zigbee2mqtt_hex_topics = config->zigbee2mqtt_hex_topics,
     };

@@ -40,6 +40,8 @@ struct agent_config {
     const char *lan_usp_endpoint_id;
     const char *lan_http_listen;
     const char *lan_http_url;
+    const char *shelly_devices;
+    const char *shelly_passwords_file;
     const char *zigbee2mqtt_topics;
     const char *zigbee2mqtt_hex_topics;
     const char *hook_firmware;

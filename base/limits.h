@@ -53,6 +53,7 @@
 #define LIMIT_LAN_CANDIDATES 4096u    /* peers on the LAN that spoke but did not say yet who they are */
 #define LIMIT_LAN_ADDRESSES 4096u     /* addresses of LAN peers with an allowance of their own */
 #define LIMIT_LAN_SESSIONS 16u        /* WebSockets from one address of the LAN, other than this machine */
+#define LIMIT_LAN_CLIENTS 256u        /* devices on the LAN that the gateway connects to */
 #define LIMIT_DHCP_FILE_BYTES 16384u  /* one file of DHCP options, in hexadecimal */
 #define LIMIT_DHCP_FILES 32u          /* interfaces that DHCP options are read for */
 #define LIMIT_DISCOVERED 4u           /* rows of Device.LocalAgent.Controller that DHCP may have made */

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "devices/dialects/dialect.h"
+#include "devices/lan_client.h"
 #include "devices/lan_mqtt.h"
 #include "devices/lan_websocket.h"
 
@@ -23,6 +24,8 @@ struct home {
     size_t count;
     struct lan_mqtt *mqtt;
     struct lan_websocket *websocket;
+    struct lan_client *clients;
+    char *passwords_file; /* NULL: none */
     char *source;
     char *endpoint_id;
 };
@@ -54,13 +57,17 @@ static int session_send(void *ctx, struct lan_session *session, bool binary, con
                         struct error *err)
 {
     (void)ctx;
-    return lan_websocket_send(session, binary, data, len, err);
+    return session->outbound ? lan_client_send(session, binary, data, len, err)
+                             : lan_websocket_send(session, binary, data, len, err);
 }
 
 static void session_close(void *ctx, struct lan_session *session, const char *reason)
 {
     (void)ctx;
-    lan_websocket_close(session, reason);
+    if (session->outbound)
+        lan_client_close(session, reason);
+    else
+        lan_websocket_close(session, reason);
 }
 
 /* ---- what comes in ---- */
@@ -154,10 +161,12 @@ struct home *home_new(struct loop *loop, struct store *store, struct firmware *f
         home->registry = registry_new(store, &loop->clock, firmware);
         home->mqtt = lan_mqtt_new(loop, &mqtt_ops, home);
         home->websocket = lan_websocket_new(loop, &websocket_ops, home);
+        home->clients = lan_client_new(loop);
     }
     if (home && home->registry)
         home->registry->hub = settings->gateway;
-    if (!home || !home->registry || !home->mqtt || !home->websocket || create_dialects(home, settings) < 0) {
+    if (!home || !home->registry || !home->mqtt || !home->websocket || !home->clients ||
+        create_dialects(home, settings) < 0) {
         home_free(home);
         error_set(err, ERROR_INTERNAL, NULL, "out of memory");
         return NULL;
@@ -246,6 +255,40 @@ static int start_websocket(struct home *home, struct websocket_context *context,
     return lan_websocket_start(home->websocket, context, &websocket, err);
 }
 
+static void *context_of(struct home *home, const struct dialect *dialect)
+{
+    for (size_t i = 0; dialect && i < home->count; i++)
+        if (home->dialects[i] == dialect)
+            return home->contexts[i];
+    return NULL;
+}
+
+static int list_clients(struct home *home, const struct home_settings *settings, struct error *err)
+{
+    const struct dialect *dialect = dialect_find("shelly");
+
+    if (!settings->shelly_devices || !settings->shelly_devices[0])
+        return 0;
+    if (!dialect)
+        return error_set(err, ERROR_INVALID_VALUE, "shelly_devices", "this build has no Shelly dialect");
+    if (lan_client_add(home->clients, dialect, context_of(home, dialect), settings->shelly_devices, err) <
+        0) {
+        if (err)
+            str_copy(err->path, sizeof(err->path), "shelly_devices");
+        return -1;
+    }
+    if (!settings->shelly_passwords_file || !settings->shelly_passwords_file[0])
+        return 0;
+    if (str_replace(&home->passwords_file, settings->shelly_passwords_file) < 0)
+        return error_set(err, ERROR_RESOURCES_EXCEEDED, NULL, "out of memory");
+    return home_reload(home, err);
+}
+
+int home_reload(struct home *home, struct error *err)
+{
+    return home->passwords_file ? lan_client_passwords(home->clients, home->passwords_file, err) : 0;
+}
+
 int home_load(struct home *home, struct error *err)
 {
     if (registry_load(home->registry, dialect_find, err) < 0)
@@ -256,8 +299,10 @@ int home_load(struct home *home, struct error *err)
 int home_start(struct home *home, struct websocket_context *context, const struct home_settings *settings,
                struct error *err)
 {
-    if (registry_resume(home->registry, err) < 0 || start_websocket(home, context, settings, err) < 0)
+    if (registry_resume(home->registry, err) < 0 || list_clients(home, settings, err) < 0 ||
+        start_websocket(home, context, settings, err) < 0)
         return -1;
+    lan_client_start(home->clients, context);
     return start_mqtt(home, settings, err);
 }
 
@@ -268,12 +313,14 @@ void home_free(struct home *home)
     /* Ending the connections makes no device offline for those above; then devices go, then who spoke for them. */
     if (home->registry)
         registry_detach(home->registry);
+    lan_client_free(home->clients);
     lan_websocket_free(home->websocket);
     lan_mqtt_free(home->mqtt);
     home->mqtt = NULL;
     registry_free(home->registry);
     for (size_t i = 0; i < home->count; i++)
         home->dialects[i]->destroy(home->contexts[i]);
+    free(home->passwords_file);
     free(home->source);
     free(home->endpoint_id);
     free(home);

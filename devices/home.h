@@ -32,7 +32,9 @@ struct home_settings {
     bool device_credentials; /* the broker holds each device to its own topics (its ACL): identity grade B */
     const char *homeassistant_prefix; /* of discovery topics; NULL or "": not listened to */
     enum homeassistant_birth homeassistant_birth;
-    const char *zigbee2mqtt_topics; /* these two as in devices/dialects/dialect.h; both outlive the home */
+    const char *shelly_devices;        /* to connect to, see devices/lan_client.h; NULL or "": none */
+    const char *shelly_passwords_file; /* theirs; NULL or "": they have none */
+    const char *zigbee2mqtt_topics;    /* these two as in devices/dialects/dialect.h; both outlive the home */
     const char *zigbee2mqtt_hex_topics;
 };
 
@@ -45,6 +47,8 @@ int home_load(struct home *home, struct error *err);
 /* Jobs of the last life go on, then the network. -1: a setting or the port is unusable. */
 int home_start(struct home *home, struct websocket_context *context, const struct home_settings *settings,
                struct error *err);
+/* Reads again what may change: passwords of devices. -1: nothing has changed. */
+int home_reload(struct home *home, struct error *err);
 /* Before the firmware manager, the WebSocket context and the store. */
 void home_free(struct home *home);
 

@@ -62,7 +62,7 @@ struct lan_websocket {
 
 /* ---- addresses ---- */
 
-static bool is_local(const char *text)
+bool lan_address_is_local(const char *text)
 {
     struct in6_addr v6;
     struct in_addr v4;
@@ -108,7 +108,7 @@ static struct address *address_new(struct lan_websocket *lan, const char *key, c
     address->owner = lan;
     address->dialect = dialect;
     address->dialect_ctx = dialect_ctx;
-    address->local = is_local(address->text);
+    address->local = lan_address_is_local(address->text);
     return address;
 }
 
@@ -327,21 +327,27 @@ uint16_t lan_websocket_port(const struct lan_websocket *lan)
     return lan->server ? websocket_server_port(lan->server) : 0;
 }
 
+int lan_websocket_write(struct websocket *ws, const char *peer, bool binary, const void *data, size_t len,
+                        struct error *err)
+{
+    struct buf message;
+    int rc = -1;
+
+    if (!ws)
+        return error_set(err, ERROR_RESOURCES_EXCEEDED, peer, "the connection is closing");
+    buf_init(&message, LIMIT_LAN_FRAME_BYTES + WEBSOCKET_HEADROOM, WEBSOCKET_HEADROOM);
+    if (buf_append(&message, data, len) == 0)
+        rc = websocket_send(ws, binary, &message);
+    buf_done(&message);
+    return rc < 0 ? error_set(err, ERROR_RESOURCES_EXCEEDED, peer, "the device does not read") : 0;
+}
+
 int lan_websocket_send(struct lan_session *lan_session, bool binary, const void *data, size_t len,
                        struct error *err)
 {
     struct session *session = (struct session *)lan_session;
-    struct buf message;
-    int rc = -1;
 
-    if (!session->ws)
-        return error_set(err, ERROR_RESOURCES_EXCEEDED, lan_session->address, "the connection is closing");
-    buf_init(&message, LIMIT_LAN_FRAME_BYTES + WEBSOCKET_HEADROOM, WEBSOCKET_HEADROOM);
-    if (buf_append(&message, data, len) == 0)
-        rc = websocket_send(session->ws, binary, &message);
-    buf_done(&message);
-    return rc < 0 ? error_set(err, ERROR_RESOURCES_EXCEEDED, lan_session->address, "the device does not read")
-                  : 0;
+    return lan_websocket_write(session->ws, lan_session->address, binary, data, len, err);
 }
 
 void lan_websocket_close(struct lan_session *lan_session, const char *reason)

@@ -31,7 +31,12 @@ int lan_websocket_start(struct lan_websocket *lan, struct websocket_context *con
                         const struct lan_websocket_settings *settings, struct error *err);
 uint16_t lan_websocket_port(const struct lan_websocket *lan); /* 0: not started */
 
-/* For `struct lan`. */
+/* What both ends share: whether an address is of this machine, and a message out (ws NULL: it is closing). */
+bool lan_address_is_local(const char *text);
+int lan_websocket_write(struct websocket *ws, const char *peer, bool binary, const void *data, size_t len,
+                        struct error *err);
+
+/* For `struct lan`: of sessions that devices opened. */
 int lan_websocket_send(struct lan_session *session, bool binary, const void *data, size_t len,
                        struct error *err);
 void lan_websocket_close(struct lan_session *session, const char *reason);

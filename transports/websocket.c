@@ -419,3 +419,8 @@ size_t websocket_queued_bytes(const struct websocket *ws)
 {
     return ws->out.bytes;
 }
+
+void websocket_peer_address(const struct websocket *ws, char *to, size_t size)
+{
+    link_peer_name(&ws->link, to, size);
+}

@@ -111,6 +111,8 @@ int websocket_send(struct websocket *ws, bool binary, struct buf *message);
 void websocket_close(struct websocket *ws, int code, const char *reason);
 /* The peer's verified chain, its own certificate first; borrowed. NULL when there is none. */
 STACK_OF(X509) * websocket_peer_chain(const struct websocket *ws);
+/* The peer's address in text; "" when it cannot be told. */
+void websocket_peer_address(const struct websocket *ws, char *to, size_t size);
 void websocket_set_ctx(struct websocket *ws, void *ctx);
 size_t websocket_queued_bytes(const struct websocket *ws);
 

@@ -120,6 +120,13 @@ size_t websocket_queued_bytes(const struct websocket *ws)
     return 0;
 }
 
+void websocket_peer_address(const struct websocket *ws, char *to, size_t size)
+{
+    (void)ws;
+    if (size)
+        to[0] = '\0';
+}
+
 struct http_server *http_server_new(struct websocket_context *context,
                                     const struct http_server_settings *settings,
                                     const struct http_server_ops *ops, void *ctx, struct error *err)

@@ -16,7 +16,8 @@
 #include "transports/mqtt.h"
 #include "transports/websocket.h"
 
-/* A WebSocket that a device opened to us. Owned by who accepted it; gone after dialect->closed() returns. */
+/* A WebSocket with a device: the device opened it to us, or we to its own server. Owned by who made it; gone after
+ * dialect->closed() returns. */
 struct lan_session {
     const char *address;      /* the peer's, as text */
     const char *path;         /* of the request, without the query */
@@ -24,6 +25,9 @@ struct lan_session {
     X509 *certificate;        /* verified: our CA for devices signed it; NULL: it showed none */
     bool local;               /* the peer is this machine */
     bool certified;           /* it showed a certificate */
+    bool outbound;            /* we opened it, because the gateway's owner named the device */
+    const char *entry;        /* outbound: the device, as its owner named it */
+    const char *password;     /* outbound: what was configured for it; NULL: nothing */
     struct rate *new_devices; /* the address's allowance of new devices */
     void *peer;               /* the dialect's */
 };
@@ -89,8 +93,9 @@ struct dialect {
     /* True when the message was meant for this dialect. */
     bool (*mqtt_message)(void *ctx, const struct mqtt_message *message);
 
-    /* ---- WebSockets that devices open to us ---- */
-    const char *websocket_path;        /* NULL: none */
+    /* ---- WebSockets ---- */
+    const char *websocket_path;        /* where devices open theirs to us; NULL: none */
+    const char *websocket_server_path; /* of the server that a device itself has; NULL: it has none */
     const char *websocket_subprotocol; /* required of whoever comes to that path; NULL: none */
     /* What the handshake says the device is called, malloc'ed; NULL: nothing. May be NULL. */
     char *(*name_of)(const struct websocket_request *request);

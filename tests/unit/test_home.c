@@ -212,6 +212,18 @@ static void bad_settings(void **state)
     }
 }
 
+/* A transfer that says nothing more, and a restart that nobody comes back from, end by the dialect's own measure. */
+static void every_dialect_has_its_patience(void **state)
+{
+    const struct dialect *dialect;
+
+    (void)state;
+    for (size_t i = 0; (dialect = dialect_at(i)); i++) {
+        assert_in_range(dialect->firmware->transfer_stall_s, 60, 3600);
+        assert_in_range(dialect->firmware->reboot_s, 60, 3600);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -220,6 +232,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(garbage_over_the_wire, set_up, tear_down),
         cmocka_unit_test_setup_teardown(stop_is_no_news, set_up, tear_down),
         cmocka_unit_test_setup_teardown(bad_settings, set_up, tear_down),
+        cmocka_unit_test(every_dialect_has_its_patience),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
