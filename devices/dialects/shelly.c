@@ -41,6 +41,7 @@ static struct shelly_peer *peer_new(struct shelly *shelly)
     if (!peer)
         return NULL;
     peer->shelly = shelly;
+    peer->first.battery = -2;
     timer_init(&peer->timer, on_timer, peer);
     return peer;
 }
@@ -54,6 +55,7 @@ static void peer_free(struct shelly_peer *peer)
         map_remove(&peer->shelly->by_prefix, str_of(peer->prefix));
     if (peer->session)
         peer->session->peer = NULL;
+    shelly_forget_requests(peer);
     free(peer->prefix);
     free(peer);
 }
@@ -181,27 +183,39 @@ void shelly_offered(struct shelly_peer *peer, const cJSON *updates)
     firmware_target_offer(&device->target, "stable", version);
 }
 
-/* Of a component devicepower:0: what a battery has left, unless the device is plugged in. */
-static void power_status(struct shelly_peer *peer, const cJSON *power)
+/* Of a component devicepower:0: what a battery has left, unless the device is plugged in. Of sys: whether it sleeps. */
+static struct shelly_first first_of(const cJSON *params)
 {
-    uint64_t percent;
+    const cJSON *power = json_object(params, "devicepower:0"), *sys = json_object(params, "sys");
+    struct shelly_first said = {.battery = -2};
+    uint64_t number;
 
+    said.told = cJSON_IsNumber(json_member(sys, "wakeup_period"));
+    said.sleeps = json_number(sys, "wakeup_period", UINT32_MAX, &number) == 0 && number > 0;
     if (cJSON_IsTrue(json_member(json_object(power, "external"), "present")))
-        device_set_battery(peer->device, -1);
-    else if (json_number(json_object(power, "battery"), "percent", 100, &percent) == 0)
-        device_set_battery(peer->device, (int)percent);
-    registry_announce(peer->device);
+        said.battery = -1;
+    else if (json_number(json_object(power, "battery"), "percent", 100, &number) == 0)
+        said.battery = (int)number;
+    return said;
+}
+
+void shelly_power(struct shelly_peer *peer, const struct shelly_first *said)
+{
+    if (said->battery >= -1)
+        device_set_battery(peer->device, said->battery);
+    if (said->told)
+        device_set_sleeps(peer->device, said->sleeps);
 }
 
 static void notify_status(struct shelly_peer *peer, const cJSON *params)
 {
     const cJSON *updates = json_object(json_object(params, "sys"), "available_updates");
-    const cJSON *power = json_object(params, "devicepower:0");
+    struct shelly_first said = first_of(params);
 
     if (updates)
         shelly_offered(peer, updates);
-    if (power)
-        power_status(peer, power);
+    shelly_power(peer, &said);
+    registry_announce(peer->device);
 }
 
 static void notify_event(struct shelly_peer *peer, const cJSON *params)
@@ -249,8 +263,13 @@ static void frame_in(struct shelly_peer *peer, const cJSON *frame)
         shelly_answer(peer, src, id, frame);
         return;
     }
-    if (!peer->device || json_member(frame, "id"))
-        return; /* not known yet, or a request to us: neither is for us to act on */
+    if (json_member(frame, "id"))
+        return;          /* a request to us */
+    if (!peer->device) { /* not known yet: what it is told once, as it connects, is kept until it is */
+        if (strcmp(method, "NotifyFullStatus") == 0)
+            peer->first = first_of(json_object(frame, "params"));
+        return;
+    }
     if (!peer->device->online)
         shelly_call(peer, SHELLY_GET_DEVICE_INFO, NULL, NULL);
     notification(peer, method, json_object(frame, "params"));
@@ -553,6 +572,7 @@ const struct dialect shelly_dialect = {
     .broker = broker,
     .mqtt_message = mqtt_message,
     .websocket_path = "/shelly",
+    .websocket_server_path = "/rpc",
     .opened = opened,
     .message = websocket_message,
     .closed = closed,

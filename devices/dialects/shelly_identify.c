@@ -17,6 +17,7 @@ enum {
 /* The parts of Shelly.GetDeviceInfo's answer that we use. Borrowed from the answer. */
 struct info {
     const char *id, *mac, *model, *firmware, *version, *app, *batch, *name;
+    bool open; /* it says that it has no password */
     uint64_t generation;
 };
 
@@ -31,6 +32,7 @@ static int read_info(const cJSON *result, const char *src, struct info *ret)
         .app = json_text(result, "app", SHELLY_TEXT_MAX),
         .batch = json_text(result, "batch", SHELLY_TEXT_MAX),
         .name = json_text(result, "name", SHELLY_TEXT_MAX),
+        .open = cJSON_IsFalse(json_member(result, "auth_en")),
     };
     if (json_number(result, "gen", 99, &ret->generation) < 0)
         ret->generation = 2;
@@ -94,6 +96,8 @@ static struct shelly_peer *join(struct shelly_peer *candidate, struct device *de
                                 "the device came back on another connection");
     }
     peer->session = candidate->session;
+    peer->first = candidate->first;
+    shelly_auth_begin(peer);
     candidate->session = NULL;
     if (peer->session)
         peer->session->peer = peer;
@@ -111,6 +115,7 @@ static struct shelly_peer *join(struct shelly_peer *candidate, struct device *de
         }
     }
     timer_cancel(shelly->host.timers, &candidate->timer);
+    shelly_forget_requests(candidate);
     free(candidate);
     return peer;
 }
@@ -167,7 +172,10 @@ static void plan_check(struct shelly_peer *peer)
     uint64_t now = clock_monotonic(peer->shelly->host.clock);
 
     if (!peer->check)
-        peer->check = now + CHECK_FIRST_MIN_MS + peer->device->instance * 997u % CHECK_FIRST_SPREAD_MS;
+        peer->check = now +
+                      (peer->device->sleeps /* and will soon be gone again */
+                           ? 0
+                           : CHECK_FIRST_MIN_MS + peer->device->instance * 997u % CHECK_FIRST_SPREAD_MS);
 }
 
 /* The device is who it was: what it runs, and that it is here. */
@@ -177,11 +185,17 @@ static void welcome(struct shelly_peer *peer, const struct info *info)
     bool changed = strcmp(device_text(device, DEVICE_SOFTWARE_VERSION), info->version) != 0;
     bool came = !device->online;
 
+    if (info->open || !peer->session || !peer->session->outbound) {
+        shelly_auth_begin(peer);
+        shelly_auth_clear(peer);
+    }
     describe(device, info);
     device_set(device, DEVICE_SOFTWARE_VERSION, info->version);
     device_set(device, DEVICE_FIRMWARE_NAME, info->firmware);
     if (strcmp(info->version, device_text(device, DEVICE_OFFERED_VERSION)) == 0)
         device_set(device, DEVICE_OFFERED_VERSION, NULL);
+    shelly_power(peer, &peer->first); /* before it is online: a job that waits may begin then */
+    peer->first = (struct shelly_first){.battery = -2};
     device_set_online(device, true);
     registry_announce(device);
     shelly_update_version(peer, info->firmware, info->version, changed);

@@ -16,6 +16,11 @@ enum {
     SHELLY_POLL_MS = 20000, /* nothing heard for this long during an update: look at the version */
     SHELLY_IGNORE_MS =
         120000, /* a topic prefix of nobody, or of a device that is here otherwise, is left alone */
+    SHELLY_NONCE_BYTES = 65,
+    SHELLY_DIGEST_BYTES = 65,  /* SHA-256 in hexadecimal digits, with the terminator */
+    SHELLY_PASSWORD_MAX = 256, /* bytes */
+    SHELLY_CHALLENGES_MAX = 3, /* answered for one request */
+    SHELLY_ERROR_MAX = 512,    /* text of an error; a challenge is one */
 };
 
 /* Requests that we make; the table in shelly_rpc.c has their names and patience. */
@@ -31,9 +36,33 @@ enum shelly_method {
 
 struct shelly_request {
     uint32_t id;
-    uint8_t method; /* enum shelly_method; SHELLY_NONE: free */
-    uint8_t tries;  /* made so far */
-    uint64_t due;   /* monotonic ms: the time to try again or to give up */
+    uint8_t method;      /* enum shelly_method; SHELLY_NONE: free */
+    uint8_t tries;       /* made so far */
+    uint64_t due;        /* monotonic ms: the time to try again or to give up */
+    char *params;        /* what it was asked with beyond the method's own, or NULL */
+    bool authenticated;  /* the last try had an answer to a challenge */
+    uint8_t challenges;  /* taken for it */
+    uint32_t nonce_turn; /* struct shelly_auth.turn of that answer */
+};
+
+/* Of a device that we connected to and that has a password: shelly_auth.c. */
+struct shelly_auth {
+    char nonce[SHELLY_NONCE_BYTES]; /* of the newest challenge; "": none */
+    bool is_number;                 /* the nonce, in JSON */
+    bool proven;                    /* the device took an answer made with it */
+    bool locked_out;                /* the device said so itself */
+    uint8_t refusals;               /* in a row */
+    uint32_t count;                 /* answers made with the nonce: nc */
+    uint32_t turn;                  /* counts challenges */
+    uint64_t retry; /* monotonic ms: nothing that needs the password is asked until then; 0: may be */
+    char refused[SHELLY_DIGEST_BYTES]; /* digest of the password that was refused; "": none */
+};
+
+/* What a session said before it said who it is. */
+struct shelly_first {
+    bool told;
+    bool sleeps;
+    int battery; /* percent; -1: mains; -2: not told */
 };
 
 enum shelly_update_state {
@@ -73,6 +102,8 @@ struct shelly_peer {
     struct rate messages; /* of a candidate */
     struct rate answers;  /* on the topic that is for answers only */
     struct rate presence; /* coming and going, of which everybody above is told */
+    struct shelly_first first;
+    struct shelly_auth auth;
     struct shelly_update update;
 };
 
@@ -87,6 +118,24 @@ void shelly_offered(struct shelly_peer *peer, const cJSON *updates);
 /* Refuses a candidate: the session is closed, or its topics are not listened to for a while. The peer is gone for
  * the caller. */
 void shelly_drop_candidate(struct shelly_peer *peer, const char *why);
+
+/* Notes what NotifyFullStatus and the like say of power and sleep; to be announced. */
+void shelly_power(struct shelly_peer *peer, const struct shelly_first *said);
+
+/* ---- shelly_auth.c ---- */
+/* Appends the member "auth" when there is a challenge to answer. False: it was not needed, or could not be made. */
+bool shelly_auth_add(struct shelly_peer *peer, struct buf *frame);
+/* The device asks for its password with this error text: 0 when the request is to be sent again. */
+int shelly_auth_challenged(struct shelly_peer *peer, struct shelly_request *request, const char *message);
+/* It took the answer. */
+void shelly_auth_taken(struct shelly_peer *peer);
+/* It wants no password. */
+void shelly_auth_clear(struct shelly_peer *peer);
+void shelly_auth_locked_out(struct shelly_peer *peer);
+/* Another connection: what was agreed before is over. */
+void shelly_auth_begin(struct shelly_peer *peer);
+/* Why nothing is asked now that needs the password, or NULL. Valid until the next change of the device. */
+const char *shelly_auth_obstacle(struct shelly_peer *peer);
 
 /* ---- shelly_identify.c ---- */
 /* The answer to Shelly.GetDeviceInfo. May free the peer (a candidate that is refused or joins a known device). */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Shelly RPC frames out, and answers matched to what was asked. Request ids cannot be guessed. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -9,6 +10,8 @@
 enum {
     FRAME_BYTES = 4096, /* of a request */
     TIMED_OUT = -1,
+    UNAUTHORIZED = 401,
+    TOO_MANY_REQUESTS = 429,
 };
 
 static void got_device_info(struct shelly_peer *peer, const char *src, const cJSON *result)
@@ -126,11 +129,11 @@ static int publish(struct shelly_peer *peer, struct buf *frame, struct error *er
 }
 
 /* Over MQTT the answer comes to <src>/rpc: each peer has a src of its own, so that its topic names it. */
-static int send_request(struct shelly_peer *peer, const struct shelly_request *request, const char *params,
-                        struct error *err)
+static int send_request(struct shelly_peer *peer, struct shelly_request *request, struct error *err)
 {
     const struct dialect_host *host = &peer->shelly->host;
     const struct method *method = &methods[request->method];
+    const char *params = request->params ? request->params : method->params;
     char src[256];
     struct buf frame;
     int rc;
@@ -143,10 +146,12 @@ static int send_request(struct shelly_peer *peer, const struct shelly_request *r
     buf_printf(&frame, "{\"id\":%u,\"src\":", request->id);
     json_quote(&frame, src);
     buf_printf(&frame, ",\"method\":\"%s\"", method->name);
-    if (params || method->params) {
+    if (params) {
         buf_append_str(&frame, ",\"params\":");
-        buf_append_str(&frame, params ? params : method->params);
+        buf_append_str(&frame, params);
     }
+    request->authenticated = request->method != SHELLY_GET_DEVICE_INFO && shelly_auth_add(peer, &frame);
+    request->nonce_turn = peer->auth.turn;
     buf_append_byte(&frame, '}');
     if (frame.failed)
         rc = error_set(err, ERROR_RESOURCES_EXCEEDED, NULL, "the request is too long or memory is out");
@@ -166,62 +171,119 @@ static uint32_t next_id(struct shelly *shelly)
     return id ? id : 1;
 }
 
+static void forget_request(struct shelly_request *request)
+{
+    free(request->params);
+    *request = (struct shelly_request){.method = SHELLY_NONE};
+}
+
+/* A place for a request of this method: NULL and 0 when one of it waits already, NULL and -1 when there is no room. */
+static int find_room(struct shelly_peer *peer, enum shelly_method method, struct shelly_request **ret)
+{
+    *ret = NULL;
+    for (size_t i = 0; i < SHELLY_PENDING; i++) {
+        if (peer->pending[i].method == method && method != SHELLY_UPDATE) {
+            *ret = NULL;
+            return 0;
+        }
+        if (peer->pending[i].method == SHELLY_NONE ||
+            (method == SHELLY_UPDATE && peer->pending[i].method == method))
+            *ret = &peer->pending[i];
+    }
+    return *ret ? 0 : -1;
+}
+
+static int make_request(struct shelly_peer *peer, struct shelly_request *request, enum shelly_method method,
+                        const char *params)
+{
+    forget_request(request);
+    if (str_replace(&request->params, params) < 0)
+        return -1;
+    request->id = next_id(peer->shelly);
+    request->method = (uint8_t)method;
+    request->tries = 1;
+    request->due = clock_monotonic(peer->shelly->host.clock) + methods[method].timeout_ms;
+    return 0;
+}
+
 int shelly_call(struct shelly_peer *peer, enum shelly_method method, const char *params, struct error *err)
 {
-    struct shelly_request *request = NULL;
+    const char *obstacle = method == SHELLY_GET_DEVICE_INFO ? NULL : shelly_auth_obstacle(peer);
+    struct shelly_request *request;
     int rc;
 
     if (!shelly_reachable(peer))
         return error_set(err, ERROR_RESOURCES_EXCEEDED, NULL, "the device is offline");
-    for (size_t i = 0; i < SHELLY_PENDING; i++) {
-        if (peer->pending[i].method == method && method != SHELLY_UPDATE)
-            return 0;
-        if (peer->pending[i].method == SHELLY_NONE ||
-            (method == SHELLY_UPDATE && peer->pending[i].method == method))
-            request = &peer->pending[i];
-    }
-    if (!request)
+    if (obstacle)
+        return error_set(err, ERROR_REQUEST_DENIED, peer->device->key, "%s", obstacle);
+    if (find_room(peer, method, &request) < 0)
         return error_set(err, ERROR_RESOURCES_EXCEEDED, NULL,
                          "too many requests to the device wait for answers");
-    *request = (struct shelly_request){
-        .id = next_id(peer->shelly),
-        .method = (uint8_t)method,
-        .tries = 1,
-        .due = clock_monotonic(peer->shelly->host.clock) + methods[method].timeout_ms,
-    };
-    rc = send_request(peer, request, params, err);
+    if (!request)
+        return 0;
+    if (make_request(peer, request, method, params) < 0)
+        return error_set(err, ERROR_RESOURCES_EXCEEDED, NULL, "out of memory");
+    rc = send_request(peer, request, err);
     /* What is tried more than once may go out with the next try. */
     if (rc < 0 && methods[method].tries == 1)
-        request->method = SHELLY_NONE;
+        forget_request(request);
     else
         rc = 0;
     shelly_schedule(peer);
     return rc;
 }
 
+/* The device refuses for want of a password. True: the request went out again. */
+static bool ask_again(struct shelly_peer *peer, struct shelly_request *request, const char *message)
+{
+    if (request->method == SHELLY_GET_DEVICE_INFO || shelly_auth_challenged(peer, request, message) < 0)
+        return false;
+    request->due = clock_monotonic(peer->shelly->host.clock) + methods[request->method].timeout_ms;
+    return send_request(peer, request, NULL) == 0;
+}
+
+static void answer_error(struct shelly_peer *peer, struct shelly_request *request, const cJSON *error)
+{
+    const struct method *method = &methods[request->method];
+    const cJSON *number = json_member(error, "code");
+    const char *message = json_text(error, "message", SHELLY_ERROR_MAX), *obstacle;
+    int code = cJSON_IsNumber(number) ? number->valueint : 500;
+
+    if (code == UNAUTHORIZED && ask_again(peer, request, message))
+        return;
+    forget_request(request);
+    if (code == TOO_MANY_REQUESTS && peer->device && peer->session && peer->session->outbound)
+        shelly_auth_locked_out(peer);
+    obstacle = code == UNAUTHORIZED && peer->device ? peer->device->text[DEVICE_LOCKED] : NULL;
+    if (obstacle)
+        message = obstacle;
+    if (method->failed)
+        method->failed(peer, code != TIMED_OUT ? code : 500, message ? message : "no reason given");
+}
+
 void shelly_answer(struct shelly_peer *peer, const char *src, uint64_t id, const cJSON *frame)
 {
-    const cJSON *error = json_object(frame, "error"), *code = json_member(error, "code");
-    const struct method *method = NULL;
+    const cJSON *error = json_object(frame, "error");
+    struct shelly_request *request = NULL;
+    const struct method *method;
 
-    for (size_t i = 0; i < SHELLY_PENDING && !method; i++) {
-        if (peer->pending[i].method != SHELLY_NONE && peer->pending[i].id == id) {
-            method = &methods[peer->pending[i].method];
-            peer->pending[i].method = SHELLY_NONE;
-        }
-    }
-    if (!method)
+    for (size_t i = 0; i < SHELLY_PENDING && !request; i++)
+        if (peer->pending[i].method != SHELLY_NONE && peer->pending[i].id == id)
+            request = &peer->pending[i];
+    if (!request)
         return; /* late, or asked by somebody else: neither is worth a word */
     if (error) {
-        const char *message = json_text(error, "message", 200);
-
-        /* -1 is ours, for "timed out". */
-        if (method->failed)
-            method->failed(peer, cJSON_IsNumber(code) && code->valueint != TIMED_OUT ? code->valueint : 500,
-                           message ? message : "no reason given");
-    } else if (method->result) {
-        method->result(peer, src, json_member(frame, "result"));
+        answer_error(peer, request, error);
+        return;
     }
+    method = &methods[request->method];
+    if (request->authenticated)
+        shelly_auth_taken(peer);
+    else if (request->method != SHELLY_GET_DEVICE_INFO)
+        shelly_auth_clear(peer);
+    forget_request(request);
+    if (method->result)
+        method->result(peer, src, json_member(frame, "result"));
 }
 
 int shelly_expire(struct shelly_peer *peer, uint64_t now)
@@ -237,10 +299,10 @@ int shelly_expire(struct shelly_peer *peer, uint64_t now)
         if (request->tries < method->tries) {
             request->tries++;
             request->due = now + method->timeout_ms;
-            send_request(peer, request, NULL, NULL);
+            send_request(peer, request, NULL);
             continue;
         }
-        request->method = SHELLY_NONE;
+        forget_request(request);
         if (method->failed)
             method->failed(peer, TIMED_OUT, "the device does not answer");
         if (candidate)
@@ -251,7 +313,8 @@ int shelly_expire(struct shelly_peer *peer, uint64_t now)
 
 void shelly_forget_requests(struct shelly_peer *peer)
 {
-    memset(peer->pending, 0, sizeof(peer->pending));
+    for (size_t i = 0; i < SHELLY_PENDING; i++)
+        forget_request(&peer->pending[i]);
 }
 
 uint64_t shelly_next_due(const struct shelly_peer *peer)

@@ -13,6 +13,7 @@ enum {
     TRANSFER_STALL_S = 120,
     REBOOT_S = 180,
     URL_BYTES = 2048,
+    SURE_S = 10, /* after that, a device that restarted has an uptime that says so */
 };
 
 static struct shelly_peer *peer_of(const struct firmware_target *target)
@@ -220,12 +221,17 @@ void shelly_update_version(struct shelly_peer *peer, const char *name, const cha
 void shelly_update_uptime(struct shelly_peer *peer, uint64_t uptime_s)
 {
     struct shelly_update *update = &peer->update;
-    uint64_t elapsed = clock_monotonic(peer->shelly->host.clock) - update->started;
+    uint64_t elapsed_s = (clock_monotonic(peer->shelly->host.clock) - update->started) / 1000;
 
     if (update->state != SHELLY_UPDATE_TRANSFERRING && update->state != SHELLY_UPDATE_REBOOTING)
         return;
-    if (uptime_s == UINT64_MAX ? update->away : uptime_s * 1000 <= elapsed)
+    /* Whole seconds are rounded down: what may be older than the update is no proof of a restart. */
+    if (uptime_s == UINT64_MAX ? update->away : uptime_s < elapsed_s) {
         conclude(peer, false);
-    else
+    } else if (uptime_s == elapsed_s && update->away && elapsed_s < SURE_S) {
+        update->poll = update->started + (elapsed_s + 1) * 1000; /* the moment that tells the two apart */
+        shelly_schedule(peer);
+    } else {
         update->away = false; /* it was only out of reach for a while */
+    }
 }

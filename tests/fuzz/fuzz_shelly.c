@@ -5,6 +5,7 @@
  *   o  retained, O  live message on PREFIX/online        e  message on PREFIX/events/rpc
  *   a  answer on our topic                               w  message on the WebSocket session
  *   c  the session closes, and a new one opens           t  10 s pass
+ *   C  the same, opened by us, with a password           S  the password that is configured
  *   u  the firmware manager asks for an update           r  a stored row of the registry
  * In messages, a byte 0x01 stands for the id of the newest request. Whatever comes, nothing crashes, and the second
  * device, which has done nothing, stays as it is.
@@ -28,6 +29,7 @@ struct table {
     struct fake_home home;
     struct lan_session session;
     struct rate address;
+    char password[64];
     bool open;
 };
 
@@ -71,12 +73,17 @@ static void on_topic(struct table *table, const char *topic, const struct buf *p
     shelly_dialect.mqtt_message(table->home.ctx, &message);
 }
 
-static void reopen(struct table *table)
+static void reopen(struct table *table, bool outbound)
 {
     if (table->open)
         shelly_dialect.closed(table->home.ctx, &table->session);
     table->session = (struct lan_session){
-        .address = "192.168.1.9", .path = "/shelly", .new_devices = &table->address};
+        .address = "192.168.1.9", .path = outbound ? "/rpc" : "/shelly", .new_devices = &table->address};
+    if (outbound) {
+        table->session.outbound = true;
+        table->session.entry = "192.168.1.9";
+        table->session.password = table->password[0] ? table->password : NULL;
+    }
     table->open = shelly_dialect.opened(table->home.ctx, &table->session) == 0;
 }
 
@@ -120,7 +127,16 @@ static void play(struct table *table, uint8_t what, const struct buf *text)
             shelly_dialect.message(table->home.ctx, &table->session, false, buf_data(text), text->len);
         break;
     case 'c':
-        reopen(table);
+        reopen(table, false);
+        break;
+    case 'C':
+        reopen(table, true);
+        break;
+    case 'S':
+        snprintf(table->password, sizeof(table->password), "%.*s", (int)(text->len > 60 ? 60 : text->len),
+                 (const char *)buf_data(text));
+        if (table->session.outbound)
+            table->session.password = table->password[0] ? table->password : NULL;
         break;
     case 't':
         fake_home_advance(&table->home, 10000);
@@ -157,7 +173,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     fake_home_init(&table->home, &shelly_dialect, NULL);
     other = bystander(table);
-    reopen(table);
+    reopen(table, false);
     while (size > 0) {
         const uint8_t *end = memchr(data, '\n', size);
         size_t len = end ? (size_t)(end - data) : size;

@@ -364,5 +364,5 @@ int main(void)
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
 
-    return failed + test_shelly_hostile() + test_shelly_update();
+    return failed + test_shelly_hostile() + test_shelly_update() + test_shelly_auth() + test_shelly_sleep();
 }

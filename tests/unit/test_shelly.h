@@ -8,5 +8,7 @@
 /* Each runs its group; the number of tests that failed. */
 int test_shelly_update(void);
 int test_shelly_hostile(void);
+int test_shelly_auth(void);
+int test_shelly_sleep(void);
 
 #endif

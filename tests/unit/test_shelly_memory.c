@@ -10,10 +10,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
 #include "devices/dialects/shelly.h"
+#include "devices/lan_client.h"
 #include "tests/unit/failing_alloc.h"
 #include "tests/unit/fake_home.h"
 
@@ -91,6 +93,48 @@ static void over_websocket(struct fake_home *home)
     home->dialect->closed(home->ctx, &session);
 }
 
+/* The body of an answer to whatever was asked last on the session. */
+static void say(struct fake_home *home, struct lan_session *session, const char *body)
+{
+    char frame[2048];
+
+    if (strncmp(home->frame, "{\"id\":", 6) != 0)
+        return;
+    snprintf(frame, sizeof(frame), "{\"id\":%lu,\"src\":\"" ID "\",%s}", strtoul(home->frame + 6, NULL, 10),
+             body);
+    home->frame[0] = '\0';
+    home->dialect->message(home->ctx, session, false, (const uint8_t *)frame, strlen(frame));
+}
+
+/* We connected to it: it asks for the password, takes it, then refuses it. */
+static void with_password(struct fake_home *home)
+{
+    static const char challenge[] =
+        "\"error\":{\"code\":401,\"message\":\"{\\\"auth_type\\\":\\\"digest\\\",\\\"nonce\\\":7,\\\"realm\\\":\\\"" ID
+        "\\\",\\\"algorithm\\\":\\\"SHA-256\\\"}\"}";
+    struct firmware_install install = {.url = "http://192.168.1.1/x", .path = "/x", .version = "1.5.0"};
+    struct rate address = {0};
+    struct lan_session session = {.address = "192.168.1.9",
+                                  .path = "/rpc",
+                                  .outbound = true,
+                                  .entry = "192.168.1.9",
+                                  .password = "secret",
+                                  .new_devices = &address};
+    struct device *device;
+
+    if (home->dialect->opened(home->ctx, &session) < 0)
+        return;
+    say(home, &session, "\"result\":" INFO("1.4.4"));
+    say(home, &session, challenge);
+    say(home, &session, "\"result\":{\"uptime\":100}");
+    device = registry_find(home->registry, "shelly:" ID);
+    if (device && device->target.ops->install(&device->target, &install, NULL) == 0) {
+        say(home, &session, challenge);
+        say(home, &session, challenge);
+    }
+    home->dialect->closed(home->ctx, &session);
+}
+
 /* Plays with each allocation failing in turn; the number of rounds. */
 static unsigned long fail_each(void (*conversation)(struct fake_home *home))
 {
@@ -128,6 +172,12 @@ static void websocket(void **state)
     assert_true(fail_each(over_websocket) > 20);
 }
 
+static void password(void **state)
+{
+    (void)state;
+    assert_true(fail_each(with_password) > 30);
+}
+
 /* Rows that cannot be read for want of memory are counted, or the start fails; no half row comes up. */
 static void restore(void **state)
 {
@@ -153,12 +203,43 @@ static void restore(void **state)
     }
 }
 
+/* The list of devices to connect to, and their passwords: there as a whole, or refused. */
+static void list(void **state)
+{
+    char file[] = "/tmp/homepatch-test-XXXXXX";
+    int fd = mkstemp(file);
+    static const char lines[] = "192.168.1.20 = one\nname.local:81 = two\n";
+    bool hit = true;
+
+    (void)state;
+    assert_int_equal(write(fd, lines, sizeof(lines) - 1), sizeof(lines) - 1);
+    close(fd);
+    for (unsigned long n = 1; hit && n < ROUNDS_MAX; n++) {
+        struct loop loop;
+        struct lan_client *lan;
+        bool listed, known;
+
+        assert_int_equal(loop_init(&loop, NULL), 0);
+        failing_alloc_arm(n);
+        lan = lan_client_new(&loop);
+        listed = lan && lan_client_add(lan, &shelly_dialect, NULL, "192.168.1.20, name.local:81", NULL) == 0;
+        known = listed && lan_client_passwords(lan, file, NULL) == 0;
+        hit = failing_alloc_hit();
+        failing_alloc_arm(0);
+        assert_true(hit || known);
+        if (listed)
+            assert_int_equal(lan_client_passwords(lan, file, NULL), 0);
+        lan_client_free(lan);
+        loop_done(&loop);
+    }
+    unlink(file);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(mqtt),
-        cmocka_unit_test(websocket),
-        cmocka_unit_test(restore),
+        cmocka_unit_test(mqtt),    cmocka_unit_test(websocket), cmocka_unit_test(password),
+        cmocka_unit_test(restore), cmocka_unit_test(list),
     };
 
     failing_alloc_cjson();
