@@ -235,6 +235,7 @@ const char *control_help(void)
            "  set DEVICE NAME VALUE        what its owner may change: see the family in homepatch-simhome(1)\n"
            "  version DEVICE VERSION       somebody else updates it: it reboots with that version\n"
            "  wake DEVICE, sleep DEVICE    a zigbee device asks for an image now; or does no more by itself\n"
+           "  wake DEVICE                  a shelly-sleepy wakes for a moment\n"
            "  rename DEVICE NAME, leave DEVICE, join DEVICE, bridge DEVICE on|off|restart\n"
            "                               zigbee: what becomes of it, or of its bridge\n"
            "  quit\n"

@@ -8,8 +8,8 @@
 #include "tools/simhome/zigbee/zigbee.h"
 
 static const struct family *const families[] = {
-    &shelly_family,        &esphome_family, &openmqttgateway_family,
-    &homeassistant_family, &tasmota_family, &zigbee_family,
+    &shelly_family,  &esphome_family, &openmqttgateway_family, &homeassistant_family,
+    &tasmota_family, &zigbee_family,  &shelly_server_family,   &shelly_sleepy_family,
 };
 
 const struct family *family_at(size_t index)

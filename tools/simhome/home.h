@@ -41,6 +41,8 @@ struct options {
     char mqtt_host[256];
     int mqtt_port;
     const char *mqtt_username, *mqtt_password;
+    char listen_host[256]; /* of devices with a server of their own */
+    int listen_port;       /* the first one's, the others follow; 0: any */
     char ws_host[256];
     char ws_path[256];
     int ws_port;

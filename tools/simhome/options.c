@@ -32,6 +32,7 @@ static const char usage[] =
     "  --mqtt-username NAME, --mqtt-password PASSWORD\n"
     "  --websocket ws://HOST:PORT/PATH\n"
     "                               gateway that the other devices connect to\n"
+    "  --listen ADDRESS[:PORT]      where the first \"shelly-server\" listens, the others on the ports after it; any ports\n"
     "  --devices N                  how many Shelly devices, on both transports in turn [4; 0 beside --with]\n"
     "  --mqtt-devices N, --websocket-devices N\n"
     "                               how many on each, in place of --devices\n"
@@ -49,27 +50,17 @@ static const char usage[] =
     "  --help, --program-version\n";
 
 static const struct option long_options[] = {
-    {"mqtt", required_argument, NULL, 'm'},
-    {"mqtt-username", required_argument, NULL, 'u'},
-    {"mqtt-password", required_argument, NULL, 'p'},
-    {"websocket", required_argument, NULL, 'w'},
-    {"devices", required_argument, NULL, 'n'},
-    {"mqtt-devices", required_argument, NULL, 'M'},
-    {"websocket-devices", required_argument, NULL, 'W'},
-    {"models", required_argument, NULL, 'l'},
-    {"with", required_argument, NULL, 't'},
-    {"version", required_argument, NULL, 'v'},
-    {"offer", required_argument, NULL, 'o'},
-    {"seed", required_argument, NULL, 's'},
-    {"fault", required_argument, NULL, 'f'},
-    {"reboot-time", required_argument, NULL, 'r'},
-    {"fetch-rate", required_argument, NULL, 'R'},
-    {"flood-rate", required_argument, NULL, 'F'},
-    {"control", required_argument, NULL, 'c'},
-    {"print-ready", no_argument, NULL, 'y'},
-    {"help", no_argument, NULL, 'h'},
-    {"program-version", no_argument, NULL, 'V'},
-    {NULL, 0, NULL, 0},
+    {"mqtt", required_argument, NULL, 'm'},          {"mqtt-username", required_argument, NULL, 'u'},
+    {"mqtt-password", required_argument, NULL, 'p'}, {"websocket", required_argument, NULL, 'w'},
+    {"listen", required_argument, NULL, 'L'},        {"devices", required_argument, NULL, 'n'},
+    {"mqtt-devices", required_argument, NULL, 'M'},  {"websocket-devices", required_argument, NULL, 'W'},
+    {"models", required_argument, NULL, 'l'},        {"with", required_argument, NULL, 't'},
+    {"version", required_argument, NULL, 'v'},       {"offer", required_argument, NULL, 'o'},
+    {"seed", required_argument, NULL, 's'},          {"fault", required_argument, NULL, 'f'},
+    {"reboot-time", required_argument, NULL, 'r'},   {"fetch-rate", required_argument, NULL, 'R'},
+    {"flood-rate", required_argument, NULL, 'F'},    {"control", required_argument, NULL, 'c'},
+    {"print-ready", no_argument, NULL, 'y'},         {"help", no_argument, NULL, 'h'},
+    {"program-version", no_argument, NULL, 'V'},     {NULL, 0, NULL, 0},
 };
 
 static int print_usage(void)
@@ -122,6 +113,14 @@ static int address(const char *text, size_t len, const char *option, char host[2
     host[colon - text] = '\0';
     *ret_port = (int)port;
     return 0;
+}
+
+static int listen_address(const char *text, struct options *options, struct error *err)
+{
+    if (strchr(text, ':'))
+        return address(text, strlen(text), "--listen", options->listen_host, &options->listen_port, err);
+    return str_copy(options->listen_host, sizeof(options->listen_host), text) ? 0
+                                                                              : bad(err, "--listen", text);
 }
 
 static int websocket_url(const char *text, struct options *options, struct error *err)
@@ -212,6 +211,8 @@ static int one_option(int letter, char *arg, struct options *options, struct err
         return set_text(arg, "--mqtt-password", 256, &options->mqtt_password, err);
     case 'w':
         return websocket_url(arg, options, err);
+    case 'L':
+        return listen_address(arg, options, err);
     case 'n':
         return count(arg, "--devices", &options->devices, err);
     case 'M':
@@ -251,8 +252,9 @@ static int settle(struct options *options, struct error *err)
 {
     bool mqtt = options->mqtt_port != 0, websocket = options->ws_port != 0;
 
-    if (!mqtt && !websocket)
-        return error_set(err, ERROR_INVALID_VALUE, NULL, "name at least one of --mqtt and --websocket");
+    if (!mqtt && !websocket && !options->listen_host[0])
+        return error_set(err, ERROR_INVALID_VALUE, NULL,
+                         "name at least one of --mqtt, --websocket and --listen");
     if (options->devices == DEVICES_DEFAULT)
         options->devices = options->family_count ? 0 : DEFAULT_DEVICES;
     if (!options->mqtt_devices && !options->ws_devices) {

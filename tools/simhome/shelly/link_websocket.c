@@ -162,7 +162,7 @@ static const struct lws_protocols protocols[] = {
     {.name = NULL},
 };
 
-int link_websocket_setup(struct home *home, struct error *err)
+int link_websocket_context(struct home *home, struct error *err)
 {
     void *loops[] = {&home->loop.uv};
     struct lws_context_creation_info info = {
@@ -174,13 +174,18 @@ int link_websocket_setup(struct home *home, struct error *err)
         .uid = (uid_t)-1,
     };
 
-    lws_set_log_level(LLL_ERR, NULL);
-    if (!home->options->ws_devices)
+    if (home->websockets)
         return 0;
+    lws_set_log_level(LLL_ERR, NULL);
     home->websockets = lws_create_context(&info);
     if (!home->websockets)
         return error_set(err, ERROR_INTERNAL, NULL, "cannot set up libwebsockets");
     return 0;
+}
+
+int link_websocket_setup(struct home *home, struct error *err)
+{
+    return home->options->ws_devices ? link_websocket_context(home, err) : 0;
 }
 
 void link_websocket_cleanup(struct home *home)

@@ -48,9 +48,39 @@ static const struct model models[] = {
      .switches = 4},
 };
 
+static const struct model sleepy[] = {
+    {.code = "S3SN-0U12A",
+     .app = "HTG3",
+     .id_prefix = "shellyhtg3",
+     .platform = "esp32c3",
+     .generation = 3,
+     .battery = true},
+    {.code = "SNSN-0013A",
+     .app = "PlusHT",
+     .id_prefix = "shellyplusht",
+     .platform = "esp32",
+     .generation = 2,
+     .battery = true},
+};
+
+enum {
+    MODELS = sizeof(models) / sizeof(models[0]),
+    SLEEPY = sizeof(sleepy) / sizeof(sleepy[0]),
+};
+
 size_t model_count(void)
 {
-    return sizeof(models) / sizeof(models[0]);
+    return MODELS;
+}
+
+const struct model *model_sleepy_at(size_t index)
+{
+    return &sleepy[index % SLEEPY];
+}
+
+static bool is_called(const struct model *model, const char *name)
+{
+    return !strcasecmp(model->code, name) || !strcasecmp(model->app, name);
 }
 
 const struct model *model_at(size_t index)
@@ -60,14 +90,17 @@ const struct model *model_at(size_t index)
 
 const struct model *model_find(const char *name)
 {
-    for (size_t i = 0; i < model_count(); i++) {
-        if (!strcasecmp(models[i].code, name) || !strcasecmp(models[i].app, name))
+    for (size_t i = 0; i < MODELS; i++)
+        if (is_called(&models[i], name))
             return &models[i];
-    }
+    for (size_t i = 0; i < SLEEPY; i++)
+        if (is_called(&sleepy[i], name))
+            return &sleepy[i];
     return NULL;
 }
 
 const struct model *model_other(const struct model *model)
 {
-    return model_at((size_t)(model - models) + 1);
+    return model->battery ? model_sleepy_at((size_t)(model - sleepy) + 1)
+                          : model_at((size_t)(model - models) + 1);
 }

@@ -74,6 +74,13 @@ cJSON *rpc_sys_status(const struct shelly *device)
     cJSON_AddNumberToObject(sys, "fs_size", 393216);
     cJSON_AddNumberToObject(sys, "fs_free", 106496);
     cJSON_AddNumberToObject(sys, "cfg_rev", 10);
+    if (device->model->battery) {
+        cJSON *reason = cJSON_AddObjectToObject(sys, "wakeup_reason");
+
+        cJSON_AddStringToObject(reason, "boot", device->count.boots > 1 ? "deepsleep_wake" : "poweron");
+        cJSON_AddStringToObject(reason, "cause", device->count.boots > 1 ? "periodic" : "undefined");
+        cJSON_AddNumberToObject(sys, "wakeup_period", SHELLY_WAKEUP_S);
+    }
     cJSON_AddNumberToObject(sys, "reset_reason", device->count.boots > 1 ? 3 : 1);
     cJSON_AddItemToObject(sys, "available_updates", offered(device));
     return sys;
@@ -112,7 +119,7 @@ cJSON *rpc_status(const struct shelly *device)
         cJSON_AddStringToObject(part, "source", "init");
         cJSON_AddBoolToObject(part, "output", false);
     }
-    if (device->base.faults & FAULT_LOW_BATTERY)
+    if (device->model->battery || device->base.faults & FAULT_LOW_BATTERY)
         cJSON_AddItemToObject(all, "devicepower:0", rpc_power_status(device));
     cJSON_AddItemToObject(all, "sys", rpc_sys_status(device));
     part = cJSON_AddObjectToObject(all, "wifi");
@@ -158,8 +165,9 @@ static cJSON *on_get_device_info(struct call *call)
     cJSON_AddStringToObject(info, "fw_id", device->fw_id);
     cJSON_AddStringToObject(info, "ver", device->version);
     cJSON_AddStringToObject(info, "app", device->model->app);
-    cJSON_AddBoolToObject(info, "auth_en", false);
-    cJSON_AddNullToObject(info, "auth_domain");
+    cJSON_AddBoolToObject(info, "auth_en", *device->auth.password != '\0');
+    cJSON_AddItemToObject(info, "auth_domain",
+                          *device->auth.password ? cJSON_CreateString(device->base.id) : cJSON_CreateNull());
     if (device->model->generation >= 4)
         cJSON_AddBoolToObject(info, "matter", false);
     return info;

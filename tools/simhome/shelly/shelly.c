@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/str.h"
 #include "tools/simhome/fault.h"
@@ -15,6 +16,7 @@
 enum {
     NOISE_MS = 20,    /* how often the flood is topped up */
     GARBAGE_TURN = 3, /* every so many noise ticks one piece of garbage */
+    AWAKE_MS = 1500,  /* after it woke, or was last asked something */
 };
 
 static struct timers *timers_of(const struct shelly *device)
@@ -26,6 +28,7 @@ static struct timers *timers_of(const struct shelly *device)
 
 static void on_life(struct timer *timer, void *ctx);
 static void on_noise(struct timer *timer, void *ctx);
+static void on_nap(struct timer *timer, void *ctx);
 
 static void set_mac(struct shelly *device, uint64_t number)
 {
@@ -59,18 +62,19 @@ static const struct shelly_link_ops *transport_of(size_t nth, size_t mqtt, size_
     return mqtt > websocket ? &link_mqtt : &link_websocket;
 }
 
-static struct device *create(struct home *home, size_t index, size_t nth, uint64_t *seed)
+static struct shelly *make(struct home *home, size_t index, const struct family *family,
+                           const struct shelly_link_ops *ops, const struct model *model, uint64_t *seed)
 {
     const struct options *options = home->options;
-    const char *version = options->version ? options->version : shelly_family.version;
+    const char *version = options->version ? options->version : family->version;
     struct shelly *device = calloc(1, sizeof(*device));
 
     if (!device)
         return NULL;
-    device->ops = transport_of(nth, options->mqtt_devices, options->ws_devices);
+    device->ops = ops;
     device->base = (struct device){
-        .home = home, .family = &shelly_family, .transport = device->ops->name, .index = index};
-    device->model = options->model_count ? options->models[nth % options->model_count] : model_at(nth);
+        .home = home, .family = family, .transport = device->ops->name, .index = index};
+    device->model = model;
     set_mac(device, home_random(seed));
     set_key(device, seed);
     set_id(device);
@@ -80,7 +84,47 @@ static struct device *create(struct home *home, size_t index, size_t nth, uint64
         str_copy(device->offer.version, sizeof(device->offer.version), options->offer);
     timer_init(&device->life, on_life, device);
     timer_init(&device->noise, on_noise, device);
-    return &device->base;
+    timer_init(&device->nap, on_nap, device);
+    return device;
+}
+
+static const struct model *model_of(const struct options *options, size_t nth)
+{
+    return options->model_count ? options->models[nth % options->model_count] : model_at(nth);
+}
+
+static struct device *create(struct home *home, size_t index, size_t nth, uint64_t *seed)
+{
+    const struct options *options = home->options;
+    struct shelly *device = make(home, index, &shelly_family,
+                                 transport_of(nth, options->mqtt_devices, options->ws_devices),
+                                 model_of(options, nth), seed);
+
+    return device ? &device->base : NULL;
+}
+
+static struct device *create_server(struct home *home, size_t index, size_t nth, uint64_t *seed)
+{
+    struct error err = {0};
+    struct shelly *device = make(home, index, &shelly_server_family, &link_server,
+                                 model_of(home->options, nth), seed);
+
+    if (device &&
+        link_server_listen(device, home->options->listen_port ? home->options->listen_port + (int)nth : 0,
+                           &err) < 0) {
+        fprintf(stderr, "%s\n", err.message);
+        free(device);
+        return NULL;
+    }
+    return device ? &device->base : NULL;
+}
+
+static struct device *create_sleepy(struct home *home, size_t index, size_t nth, uint64_t *seed)
+{
+    struct shelly *device = make(home, index, &shelly_sleepy_family, &link_websocket, model_sleepy_at(nth),
+                                 seed);
+
+    return device ? &device->base : NULL;
 }
 
 /* ---- power ------------------------------------------------------------------------------------------------ */
@@ -94,6 +138,12 @@ static void disconnect(struct shelly *device)
     device->linked = false;
 }
 
+static void stay_awake(struct shelly *device)
+{
+    if (device->model->battery)
+        timer_arm(timers_of(device), &device->nap, AWAKE_MS);
+}
+
 static void boot(struct shelly *device)
 {
     device->count.boots++;
@@ -101,16 +151,19 @@ static void boot(struct shelly *device)
     update_boot(device);
     device->state = SHELLY_RUNNING;
     device->link = device->ops->open(device);
+    device->linked = device->link && device->ops->listens;
+    stay_awake(device);
 }
 
 static void power(struct device *base, bool on)
 {
     struct shelly *device = (struct shelly *)base;
 
-    if (on && device->state == SHELLY_OFF) {
+    if (on && device->state == SHELLY_OFF && !device->asleep) {
         boot(device);
     } else if (!on && device->state != SHELLY_OFF) {
         timer_cancel(timers_of(device), &device->life);
+        timer_cancel(timers_of(device), &device->nap);
         update_abort(device);
         disconnect(device);
         device->flashed = false;
@@ -118,8 +171,49 @@ static void power(struct device *base, bool on)
     }
 }
 
+static void wake(struct shelly *device)
+{
+    device->asleep = false;
+    power(&device->base, true);
+}
+
+/* Asleep it is as good as off, but for the clock that wakes it. */
+static void on_nap(struct timer *timer, void *ctx)
+{
+    struct shelly *device = ctx;
+
+    (void)timer;
+    if (device->asleep) {
+        wake(device);
+    } else if (device->state == SHELLY_RUNNING && !timer_armed(&device->life)) {
+        power(&device->base, false);
+        device->asleep = true;
+        timer_arm(timers_of(device), &device->nap, SHELLY_WAKEUP_S * 1000ull);
+    } else {
+        stay_awake(device);
+    }
+}
+
+static const char *command(struct device *base, const char *name, const char *argument)
+{
+    struct shelly *device = (struct shelly *)base;
+
+    (void)argument;
+    if (!device->model->battery || strcmp(name, "wake") != 0)
+        return "no such command";
+    wake(device);
+    stay_awake(device);
+    return NULL;
+}
+
+static int set(struct device *base, const char *name, const char *value)
+{
+    return auth_set(&((struct shelly *)base)->auth, name, value);
+}
+
 static void destroy(struct device *base)
 {
+    timer_cancel(timers_of((struct shelly *)base), &((struct shelly *)base)->nap);
     power(base, false);
     free(base);
 }
@@ -267,9 +361,17 @@ void shelly_link_down(struct shelly *device)
 static void answer(struct shelly *device, const cJSON *request, const char *method, const cJSON *id,
                    const char *peer)
 {
-    struct rpc_error error;
-    cJSON *result = rpc_call(device, method, cJSON_GetObjectItemCaseSensitive(request, "params"), &error);
-    cJSON *frame = cJSON_CreateObject();
+    const cJSON *params = cJSON_GetObjectItemCaseSensitive(request, "params");
+    struct rpc_error error = {0};
+    cJSON *result = NULL, *frame = cJSON_CreateObject();
+
+    /* The password guards the device's own server only. */
+    if (!device->ops->listens || auth_admits(device, request, method, &error)) {
+        if (device->ops->admitted && (!*device->auth.password || strcasecmp(method, "Shelly.GetDeviceInfo")))
+            device->ops->admitted(device->link);
+        result = rpc_call(device, method, params, &error);
+    }
+    stay_awake(device);
 
     cJSON_AddItemToObject(frame, "id", cJSON_Duplicate(id, false));
     cJSON_AddStringToObject(frame, "src", device->base.id);
@@ -327,9 +429,12 @@ static void describe(const struct device *base, cJSON *json)
     cJSON_AddStringToObject(json, "fw_id", device->fw_id);
     cJSON_AddStringToObject(json, "offer", device->offer.version);
     cJSON_AddStringToObject(json, "last_url", device->last_url);
-    cJSON_AddStringToObject(json, "state", states[device->state]);
+    cJSON_AddStringToObject(json, "state", device->asleep ? "asleep" : states[device->state]);
     cJSON_AddBoolToObject(json, "online", device->linked);
     cJSON_AddNumberToObject(json, "progress", device->progress);
+    if (device->port)
+        cJSON_AddNumberToObject(json, "port", device->port);
+    auth_describe(&device->auth, json);
     cJSON_AddItemToObject(json, "count", counters_json(&device->count));
 }
 
@@ -347,5 +452,41 @@ const struct family shelly_family = {
     .set_version = shelly_set_version,
     .set_offer = shelly_set_offer,
     .describe = describe,
+    .make_image = image_write,
+};
+
+const struct family shelly_server_family = {
+    .name = "shelly-server",
+    .version = "1.4.4",
+    .text = "Shelly Gen2+ to whose own WebSocket the gateway connects (see --listen)",
+    .setup = link_websocket_context,
+    .cleanup = link_websocket_cleanup,
+    .create = create_server,
+    .free = destroy,
+    .power = power,
+    .reboot = reboot,
+    .faults_changed = faults_changed,
+    .set_version = shelly_set_version,
+    .set_offer = shelly_set_offer,
+    .set = set,
+    .describe = describe,
+    .make_image = image_write,
+};
+
+const struct family shelly_sleepy_family = {
+    .name = "shelly-sleepy",
+    .version = "1.4.4",
+    .text = "Shelly Gen2+ on batteries, which connect with outbound WebSockets when they wake",
+    .setup = link_websocket_context,
+    .cleanup = link_websocket_cleanup,
+    .create = create_sleepy,
+    .free = destroy,
+    .power = power,
+    .reboot = reboot,
+    .faults_changed = faults_changed,
+    .set_version = shelly_set_version,
+    .set_offer = shelly_set_offer,
+    .describe = describe,
+    .command = command,
     .make_image = image_write,
 };

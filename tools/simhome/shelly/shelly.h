@@ -13,11 +13,16 @@
 
 #include "base/timer.h"
 #include "tools/simhome/device.h"
+#include "tools/simhome/shelly/auth.h"
 #include "tools/simhome/shelly/image.h"
 #include "tools/simhome/shelly/link.h"
 #include "tools/simhome/shelly/models.h"
 
 struct fetch;
+
+enum {
+    SHELLY_WAKEUP_S = 7200, /* a device on a battery wakes so often */
+};
 
 enum shelly_state {
     SHELLY_OFF,      /* taken away, or never came back */
@@ -46,7 +51,11 @@ struct shelly {
     const struct shelly_link_ops *ops;
     struct shelly_link *link; /* NULL while off or rebooting */
     unsigned told_faults;     /* of the battery, in a NotifyStatus */
-    bool linked;              /* the transport is up */
+    struct shelly_auth auth;
+    struct timer nap; /* of a device that sleeps: until it falls asleep, or wakes */
+    bool asleep;
+    int port;    /* of its own server; 0: it has none */
+    bool linked; /* the transport is up */
     enum shelly_state state;
     struct timer life;  /* the next step of an update or reboot */
     struct timer noise; /* flood and garbage */
@@ -65,7 +74,7 @@ struct shelly {
     struct shelly_counters count;
 };
 
-extern const struct family shelly_family;
+extern const struct family shelly_family, shelly_server_family, shelly_sleepy_family;
 
 /* After that long: down, and up again. */
 void shelly_reboot(struct shelly *device, uint64_t delay_ms);
