@@ -175,9 +175,9 @@ class Home:
             table.setdefault(row + ".", {})[name] = value
         return table
 
-    def free_slot(self, device):
+    def free_slot(self, device, ctl=None):
         """A row to download into: an empty one, else any that is not active."""
-        slots = self.slots(device)
+        slots = self.slots(device, ctl)
         for wanted in ("NoImage", None):
             for path, row in slots.items():
                 if row["Status"] == wanted or (wanted is None and row["Status"] != "Active"):

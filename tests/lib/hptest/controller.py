@@ -78,6 +78,11 @@ class Controller:
             raise UspError(answer.body.error)
         return getattr(answer.body.response, answer.body.response.WhichOneof("resp_type"))
 
+    def answer(self, msg_id):
+        """The answer, or None while there is none. Does not take it away."""
+        with self._changed:
+            return self._answers.get(msg_id)
+
     # -- the common requests, answered as plain Python values ----------------------------------------------------
 
     def get(self, *paths, max_depth=0, timeout=10):

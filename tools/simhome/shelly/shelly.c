@@ -414,6 +414,7 @@ static cJSON *counters_json(const struct shelly_counters *count)
     cJSON_AddNumberToObject(json, "updates_begun", count->updates_begun);
     cJSON_AddNumberToObject(json, "updates_done", count->updates_done);
     cJSON_AddNumberToObject(json, "updates_failed", count->updates_failed);
+    cJSON_AddNumberToObject(json, "images_damaged", count->images_damaged);
     return json;
 }
 

@@ -39,6 +39,7 @@ struct shelly_offer {
 struct shelly_counters {
     unsigned connects, boots, requests, unknown_methods;
     unsigned update_requests, updates_begun, updates_done, updates_failed;
+    unsigned images_damaged; /* came whole, and were not right */
 };
 
 struct shelly {

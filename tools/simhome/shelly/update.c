@@ -80,8 +80,10 @@ static int on_data(void *ctx, const void *data, size_t len, uint64_t got, uint64
 {
     struct shelly *device = ctx;
 
-    if (image_reader_feed(&device->reader, data, len, err))
+    if (image_reader_feed(&device->reader, data, len, err)) {
+        device->count.images_damaged++;
         return -1;
+    }
     return total ? advance(device, (int)(got * 100 / total), err) : 0;
 }
 
@@ -93,8 +95,10 @@ static void on_done(void *ctx, const struct error *failure)
     device->fetch = NULL;
     if (failure && timer_armed(&device->life))
         return; /* the power is gone, or a reboot was asked for: nobody tells */
-    if (!failure && image_reader_end(&device->reader, &err))
+    if (!failure && image_reader_end(&device->reader, &err)) {
+        device->count.images_damaged++;
         failure = &err;
+    }
     if (failure) {
         failed(device, failure->message);
         return;
