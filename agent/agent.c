@@ -345,7 +345,10 @@ static int make_firmware(struct agent *agent, struct error *err)
 
 static int serve_images(struct agent *agent, struct error *err)
 {
-    struct http_server_settings settings = {.max_connections = 1024};
+    struct http_server_settings settings = {
+        .max_connections = 1024,
+        .per_peer = {.connections = LIMIT_LAN_SESSIONS, .burst = 64, .interval_ms = 250},
+    };
     char address[256];
 
     if (!agent->config->lan_http_listen)

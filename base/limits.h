@@ -51,8 +51,8 @@
 #define LIMIT_BULK_REPORTS 1024u      /* reports of one profile that were not delivered yet */
 #define LIMIT_TRACEROUTES 4u          /* commands TraceRoute() that run */
 #define LIMIT_LAN_CANDIDATES 4096u    /* peers on the LAN that spoke but did not say yet who they are */
-#define LIMIT_LAN_ADDRESSES 4096u     /* addresses of LAN peers with an allowance of their own */
-#define LIMIT_LAN_SESSIONS 16u        /* WebSockets from one address of the LAN, other than this machine */
+#define LIMIT_LAN_ADDRESSES 16384u    /* addresses of LAN peers with an allowance of their own */
+#define LIMIT_LAN_SESSIONS 16u        /* to one server, from one address of the LAN other than this machine */
 #define LIMIT_LAN_CLIENTS 256u        /* devices on the LAN that the gateway connects to */
 #define LIMIT_DHCP_FILE_BYTES 16384u  /* one file of DHCP options, in hexadecimal */
 #define LIMIT_DHCP_FILES 32u          /* interfaces that DHCP options are read for */

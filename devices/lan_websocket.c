@@ -18,22 +18,20 @@ enum {
     KEY_BYTES = 128,
     HTTP_BAD_REQUEST = 400,
     HTTP_NOT_FOUND = 404,
-    HTTP_TOO_MANY_REQUESTS = 429,
     HTTP_UNAVAILABLE = 503,
     CLOSE_POLICY = 1008, /* RFC 6455, 7.4.1 */
     CLOSE_TRY_LATER = 1013,
 };
 
-/* What one address is allowed at one dialect's path. Kept while it has sessions or its allowances have not recovered. */
+/* One address at one dialect's path. Kept while it has sessions or its allowance of new devices has not recovered. */
 struct address {
     char *key;        /* "<path> <address>" */
     const char *text; /* the address, in key */
     struct lan_websocket *owner;
     const struct dialect *dialect;
     void *dialect_ctx;
-    struct rate opens;
     struct rate new_devices;
-    uint32_t sessions; /* open, or in their handshake */
+    uint32_t sessions; /* open, or about to be */
     bool local;
 };
 
@@ -86,8 +84,7 @@ static void sweep_addresses(struct lan_websocket *lan)
     size_t at = 0;
 
     while ((address = map_next(&lan->addresses, &at)))
-        if (address->sessions == 0 && rate_idle(&address->opens, now) &&
-            rate_idle(&address->new_devices, now))
+        if (address->sessions == 0 && rate_idle(&address->new_devices, now))
             address_free(lan, address);
 }
 
@@ -204,7 +201,6 @@ static bool right_subprotocol(const struct dialect *dialect, const struct websoc
 static int on_accept(void *server_ctx, const struct websocket_request *request, void **ret_ctx)
 {
     struct lan_websocket *lan = server_ctx;
-    uint64_t now = clock_monotonic(&lan->loop->clock);
     void *dialect_ctx = NULL;
     const struct dialect *dialect = lan->ops->find(lan->ctx, request->path, &dialect_ctx);
     struct address *address;
@@ -218,9 +214,6 @@ static int on_accept(void *server_ctx, const struct websocket_request *request, 
     address = address_of(lan, request->peer, dialect, dialect_ctx);
     if (!address || lan->accepted_count >= LIMIT_LAN_CANDIDATES)
         return HTTP_UNAVAILABLE;
-    if (!address->local && (address->sessions >= LIMIT_LAN_SESSIONS ||
-                            !rate_take(&address->opens, now, OPEN_INTERVAL_MS, OPEN_BURST)))
-        return HTTP_TOO_MANY_REQUESTS;
     session = session_new(address, request);
     if (!session)
         return HTTP_UNAVAILABLE;
@@ -316,6 +309,7 @@ int lan_websocket_start(struct lan_websocket *lan, struct websocket_context *con
         .tls_settings = settings->tls_settings,
         .max_message = LIMIT_LAN_FRAME_BYTES,
         .max_connections = LIMIT_CONNECTIONS,
+        .per_peer = {.connections = LIMIT_LAN_SESSIONS, .burst = OPEN_BURST, .interval_ms = OPEN_INTERVAL_MS},
     };
 
     lan->server = websocket_server_new(context, &server, &websocket_ops, lan, err);

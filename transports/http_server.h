@@ -39,6 +39,7 @@ struct http_server_settings {
     bool tls;
     struct tls_settings tls_settings;
     uint32_t max_connections;
+    struct peer_limits per_peer;
 };
 
 struct http_server *http_server_new(struct websocket_context *context,

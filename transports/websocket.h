@@ -55,6 +55,14 @@ struct websocket_ops {
     void (*closed)(void *ctx, struct websocket *ws, int code, const struct error *err);
 };
 
+/* What one address may take of a server; no connections: not limited, as this machine itself never is (a proxy may stand
+ * there). Whatever is beyond is closed at once. */
+struct peer_limits {
+    uint32_t connections; /* at a time */
+    uint32_t burst;       /* new ones at once ... */
+    uint32_t interval_ms; /* ... and after that one in so long */
+};
+
 struct websocket_server_settings {
     const char *address; /* NULL or "": all */
     uint16_t port;
@@ -67,6 +75,7 @@ struct websocket_server_settings {
     struct tls_settings tls_settings;
     size_t max_message; /* bytes; a longer message closes with 1009 */
     size_t max_connections;
+    struct peer_limits per_peer;
 };
 
 struct websocket_server *websocket_server_new(struct websocket_context *context,

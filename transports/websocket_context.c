@@ -41,16 +41,15 @@ static int set_up_server_tls(SSL_CTX *ctx, struct lws_vhost *host)
 static int on_destroyed(struct lws *wsi)
 {
     struct link *link = link_of(wsi);
+    struct websocket_context *context = lws_context_user(lws_get_context(wsi));
 
     if (!link)
         return 0;
     lws_set_opaque_user_data(wsi, NULL);
     link->wsi = NULL;
-    if (link->counted) {
-        struct websocket_context *context = lws_context_user(lws_get_context(wsi));
-
+    if (link->counted)
         context->links--;
-    }
+    listener_peer_leave(context, link->peer);
     link->destroyed(link);
     return 0;
 }
@@ -301,6 +300,7 @@ struct websocket_context *websocket_context_new(struct loop *loop, struct error 
         return NULL;
     }
     context->loop = loop;
+    map_init(&context->peers);
     context->lws = create(context);
     if (!context->lws) {
         error_set(err, ERROR_INTERNAL, NULL,
@@ -324,6 +324,7 @@ static void on_closing_closed(uv_handle_t *handle)
     struct websocket_context *context = handle->data;
 
     output_chunk_free(context->spare);
+    listener_peers_done(context);
     free(context);
 }
 

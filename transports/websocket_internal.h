@@ -15,6 +15,7 @@
 #include <libwebsockets.h>
 #include <sys/socket.h>
 
+#include "base/map.h"
 #include "base/str.h"
 #include "transports/output.h"
 #include "transports/websocket.h"
@@ -27,13 +28,16 @@ enum {
     WEBSOCKET_PATH_BYTES = 2048,
 };
 
+struct listener_peer;
+
 struct link {
     struct lws *wsi; /* NULL before lws made it and after it destroyed it */
     /* An lws callback; returns what lws expects. */
     int (*handle)(struct link *link, enum lws_callback_reasons reason, void *in, size_t len);
     /* lws is through with it: free the struct. */
     void (*destroyed)(struct link *link);
-    bool counted; /* in context->links */
+    bool counted;               /* in context->links */
+    struct listener_peer *peer; /* whose address it counts for; NULL: nobody's */
 };
 
 struct websocket_context {
@@ -44,6 +48,8 @@ struct websocket_context {
     struct output_chunk *spare;
     size_t links;     /* connections that lws has */
     size_t max_links; /* what its tables hold */
+    struct map peers; /* address and port -> struct listener_peer */
+    size_t sweep_peers;
     uv_idle_t closing;
     int closing_turns;
     char names[WEBSOCKET_SUBPROTOCOLS][WEBSOCKET_SUBPROTOCOL_BYTES]; /* of lws protocols; "" is free */
@@ -79,6 +85,9 @@ struct listener {
     struct timer pause; /* when there are no file descriptors left */
     int fd;
     uint16_t port;
+    struct peer_limits per_peer;
+    /* No more for now: whoever comes waits in the kernel's queue. NULL: never. */
+    bool (*full)(void *ctx);
     /* A new connection: makes a link for it, or NULL to refuse it. */
     struct link *(*accepted)(void *ctx);
     /* The listener's memory is free to go. */
@@ -92,6 +101,15 @@ int listener_open(struct listener *listener, struct websocket_context *context, 
                   const char *address, uint16_t port, struct error *err);
 /* Stops listening at once; the port is free when this returns. `closed` is called later. */
 void listener_close(struct listener *listener);
+
+/* ---- what one address takes ---- */
+
+/* false: it has all that it may. *ret_peer: whom the connection counts for, or NULL. */
+bool listener_peer_enter(struct listener *listener, const struct sockaddr_storage *address,
+                         struct listener_peer **ret_peer);
+/* The connection is gone; peer may be NULL. */
+void listener_peer_leave(struct websocket_context *context, struct listener_peer *peer);
+void listener_peers_done(struct websocket_context *context);
 
 /* ---- connections ---- */
 
@@ -113,8 +131,9 @@ struct websocket {
     struct websocket_context *context;
     struct websocket_end *end; /* NULL when ended */
     void *ctx;
-    struct websocket *next; /* in the server's list */
+    struct websocket *next; /* in one of the server's lists */
     struct websocket **self;
+    uint64_t since; /* monotonic ms: its handshake began (servers) */
     struct output out;
     struct buf in; /* a message that comes in parts */
     struct deferred flush;

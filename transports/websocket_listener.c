@@ -13,9 +13,19 @@ enum {
     BACKLOG = 512,
     ACCEPTS_PER_TURN = 64, /* then others get their turn */
     PAUSE_MS = 1000,
+    FULL_PAUSE_MS = 20,
+    SPARE_LINKS = 64, /* left to controllers, whatever devices do */
 };
 
-static void adopt(struct listener *listener, int fd)
+static bool has_room(const struct listener *listener)
+{
+    const struct websocket_context *context = listener->context;
+    size_t spare = listener->per_peer.connections ? SPARE_LINKS : 0;
+
+    return context->links + spare < context->max_links;
+}
+
+static void adopt(struct listener *listener, int fd, const struct sockaddr_storage *from)
 {
     struct websocket_context *context = listener->context;
     lws_adopt_desc_t adoption = {
@@ -23,13 +33,21 @@ static void adopt(struct listener *listener, int fd)
         .type = LWS_ADOPT_SOCKET | LWS_ADOPT_HTTP | LWS_ADOPT_ALLOW_SSL,
         .fd = {.sockfd = fd},
     };
-    struct link *link = context->links < context->max_links ? listener->accepted(listener->ctx) : NULL;
+    struct listener_peer *peer;
+    struct link *link;
     int one = 1;
 
-    if (!link) {
+    if (!has_room(listener) || !listener_peer_enter(listener, from, &peer)) {
         close(fd);
         return;
     }
+    link = listener->accepted(listener->ctx);
+    if (!link) {
+        listener_peer_leave(context, peer);
+        close(fd);
+        return;
+    }
+    link->peer = peer;
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
     /* lws makes its object (WSI_CREATE) or closes the socket; once it has one, the link ends with that. */
     adoption.opaque = link;
@@ -37,8 +55,16 @@ static void adopt(struct listener *listener, int fd)
     lws_adopt_descriptor_vhost_via_info(&adoption);
     if (context->adopting) {
         context->adopting = NULL;
+        listener_peer_leave(context, peer);
         link->destroyed(link);
     }
+}
+
+/* The connection stays in the kernel's queue and the socket readable: look again later, not at once. */
+static void pause_listening(struct listener *listener, uint64_t ms)
+{
+    uv_poll_stop(&listener->poll);
+    timer_arm(&listener->context->loop->timers, &listener->pause, ms);
 }
 
 static void on_readable(uv_poll_t *poll, int status, int events)
@@ -48,17 +74,21 @@ static void on_readable(uv_poll_t *poll, int status, int events)
     (void)status;
     (void)events;
     for (int i = 0; i < ACCEPTS_PER_TURN && listener->fd >= 0; i++) {
-        int fd = accept4(listener->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+        struct sockaddr_storage from = {0};
+        socklen_t len = sizeof(from);
+        int fd;
 
+        if (listener->full && listener->full(listener->ctx)) {
+            pause_listening(listener, FULL_PAUSE_MS);
+            return;
+        }
+        fd = accept4(listener->fd, (struct sockaddr *)&from, &len, SOCK_CLOEXEC | SOCK_NONBLOCK);
         if (fd >= 0) {
-            adopt(listener, fd);
+            adopt(listener, fd, &from);
             continue;
         }
-        if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-            /* The connection stays in the backlog and the socket readable: look again later, not at once. */
-            uv_poll_stop(&listener->poll);
-            timer_arm(&listener->context->loop->timers, &listener->pause, PAUSE_MS);
-        }
+        if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
+            pause_listening(listener, PAUSE_MS);
         return;
     }
 }

@@ -7,13 +7,21 @@
 #include "base/limits.h"
 #include "transports/websocket_internal.h"
 
+enum {
+    HANDSHAKES_MAX = 512,      /* not open yet: lws has 5 KB for each */
+    HANDSHAKE_SPARE_MS = 5000, /* after that, one gives way to who comes next, when all places are taken */
+};
+
 struct websocket_server {
     struct websocket_end end; /* first */
     struct listener listener;
     struct lws_vhost *host; /* its own, when it has TLS */
     struct deferred destroy_host;
-    struct websocket *first;
-    size_t count;
+    struct websocket *first;   /* open */
+    struct websocket *shaking; /* in their handshake, oldest first */
+    struct websocket **last;   /* where the next one of those goes */
+    size_t shaking_count;
+    size_t count; /* of all */
     size_t max_connections;
     char *subprotocol; /* or NULL */
     char *extension;   /* or NULL */
@@ -160,6 +168,28 @@ static int confirm(struct websocket *ws)
     return status ? refuse(ws, status) : 0;
 }
 
+static void take_out(struct websocket_server *server, struct websocket *ws)
+{
+    if (!ws->opened) {
+        server->shaking_count--;
+        if (server->last == &ws->next)
+            server->last = ws->self;
+    }
+    *ws->self = ws->next;
+    if (ws->next)
+        ws->next->self = ws->self;
+}
+
+static void move_to_open(struct websocket_server *server, struct websocket *ws)
+{
+    take_out(server, ws);
+    ws->next = server->first;
+    if (ws->next)
+        ws->next->self = &ws->next;
+    ws->self = &server->first;
+    server->first = ws;
+}
+
 static int on_link(struct link *link, enum lws_callback_reasons reason, void *in, size_t len)
 {
     struct websocket *ws = (struct websocket *)link;
@@ -176,6 +206,7 @@ static int on_link(struct link *link, enum lws_callback_reasons reason, void *in
     case LWS_CALLBACK_ESTABLISHED:
         if (!ws->end)
             return -1;
+        move_to_open((struct websocket_server *)ws->end, ws);
         websocket_connection_open(ws);
         return 0;
     case LWS_CALLBACK_CLOSED_HTTP:
@@ -197,22 +228,35 @@ static struct link *accepted(void *ctx)
     if (!ws)
         return NULL;
     ws->link.handle = on_link;
-    ws->next = server->first;
-    if (ws->next)
-        ws->next->self = &ws->next;
-    ws->self = &server->first;
-    server->first = ws;
+    ws->since = clock_monotonic(&server->end.context->loop->clock);
+    ws->self = server->last;
+    *server->last = ws;
+    server->last = &ws->next;
+    server->shaking_count++;
     server->count++;
     return &ws->link;
+}
+
+/* Those who come faster than they are dealt with wait in the kernel's queue. */
+static bool is_full(void *ctx)
+{
+    struct websocket_server *server = ctx;
+    struct websocket *oldest = server->shaking;
+    uint64_t now = clock_monotonic(&server->end.context->loop->clock);
+
+    if (server->shaking_count < HANDSHAKES_MAX)
+        return false;
+    if (now - oldest->since < HANDSHAKE_SPARE_MS)
+        return true;
+    websocket_connection_drop(oldest);
+    return false;
 }
 
 static void ended(struct websocket_end *end, struct websocket *ws)
 {
     struct websocket_server *server = (struct websocket_server *)end;
 
-    *ws->self = ws->next;
-    if (ws->next)
-        ws->next->self = ws->self;
+    take_out(server, ws);
     server->count--;
 }
 
@@ -278,8 +322,11 @@ struct websocket_server *websocket_server_new(struct websocket_context *context,
     server->listener.accepted = accepted;
     server->listener.closed = on_listener_closed;
     server->listener.ctx = server;
+    server->listener.full = is_full;
+    server->listener.per_peer = settings->per_peer;
     server->destroy_host = (struct deferred){.fn = on_destroy_host, .ctx = server};
     server->max_connections = settings->max_connections;
+    server->last = &server->shaking;
     server->require_subprotocol = settings->require_subprotocol;
     server->ctx = ctx;
     if (set_up(server, settings, err) < 0) {
@@ -300,6 +347,8 @@ void websocket_server_free(struct websocket_server *server)
         websocket_connection_leave(server->first);
         websocket_connection_end(server->first, LWS_CLOSE_STATUS_ABNORMAL_CLOSE, &err);
     }
+    while (server->shaking)
+        websocket_connection_drop(server->shaking);
     websocket_context_unuse(server->end.context, server->subprotocol);
     if (server->host)
         loop_defer(server->end.context->loop, &server->destroy_host); /* maybe inside a callback of lws */

@@ -30,15 +30,17 @@ def median(values):
 
 
 class Rig:
-    """An agent with every transport on and one controller on each; `ctl` is a convenient one for preparations."""
+    """An agent with every transport on and one controller on each; `ctl` is a convenient one for preparations. `home`: the
+    simulated home's options beside the ports; `conf`: the agent's."""
 
-    def __init__(self, directory, devices=0):
+    def __init__(self, directory, devices=0, home=(), **conf):
         self.dir = pathlib.Path(directory)
         self.dir.mkdir(parents=True, exist_ok=True)
         self.cleanup = Cleanup()
         self.broker = self.cleanup.add(Broker(self.dir).start())
         self.agent = Agent(self.dir, log_level="info")
         self.agent.lan(self.broker.port)
+        self.agent.conf.update(conf)
         self.where = {
             "uds": self.agent.uds("self::load-uds"),
             "websocket": self.agent.ws_server("self::load-ws"),
@@ -49,11 +51,10 @@ class Rig:
         self.ctl = self.cleanup.add(Controller(UdsTransport(self.where["uds"]["path"], "self::prepare"), "self::prepare"))
         self.ctl.connect()
         self.sim = None
-        if devices:
+        if devices or home:
             self.sim = SimHome(
                 self.dir,
-                "--devices",
-                devices,
+                *(home or ("--devices", devices)),
                 mqtt_port=self.broker.port,
                 websocket_port=self.agent.lan_websocket_port,
             )
