@@ -64,6 +64,6 @@
 #define LIMIT_BRIDGE_DEVICES 2048u            /* devices behind one bridge */
 #define LIMIT_BRIDGE_IMAGE_BYTES (2u << 20)   /* an image that is sent inside a message */
 #define LIMIT_LAN_BRIDGES 16u                 /* bridges of one kind at the LAN's broker */
-#define LIMIT_LAN_TOPICS 16384u               /* topics that dialects subscribe at the LAN's broker */
+#define LIMIT_LAN_TOPICS 16384u               /* topics subscribed at one broker */
 
 #endif

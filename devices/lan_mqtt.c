@@ -15,6 +15,7 @@ enum {
     RETRY_S = 2,
     RETRY_MULTIPLIER = 2000,
     RETRY_MAX_S = 30,
+    SUBSCRIBE_BATCH = 256, /* filters in one packet */
     HICCUP_MS = 15000, /* a broker that is back by then was never away, as far as devices are concerned */
 };
 
@@ -31,19 +32,35 @@ struct lan_mqtt {
     char client_id[32];
 };
 
+static void subscribe_all(struct lan_mqtt *lan)
+{
+    struct mqtt_filter filters[SUBSCRIBE_BATCH];
+    struct error err = {0};
+    const char *topic;
+    size_t at = 0;
+
+    do {
+        size_t count = 0;
+
+        while (count < SUBSCRIBE_BATCH && (topic = map_next(&lan->topics, &at)))
+            filters[count++] = (struct mqtt_filter){.topic = topic, .qos = 1};
+        if (count && mqtt_client_subscribe_all(lan->client, filters, count, &err) < 0) {
+            log_failure(LOG_LEVEL_ERROR, "not all devices at the LAN's broker will be heard", &err);
+            return;
+        }
+    } while (topic);
+}
+
 static void connected(void *ctx, const struct mqtt_connack *connack)
 {
     struct lan_mqtt *lan = ctx;
-    const char *topic;
-    size_t at = 0;
 
     (void)connack;
     lan->connected = true;
     lan->complained = false;
     timer_cancel(&lan->loop->timers, &lan->away);
     log_info("connected to the LAN's broker");
-    while ((topic = map_next(&lan->topics, &at)))
-        mqtt_client_subscribe(lan->client, topic, 1, NULL);
+    subscribe_all(lan);
     lan->told = true;
     lan->ops->broker(lan->ctx, true);
 }

@@ -3,11 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/limits.h"
 #include "transports/mqtt_internal.h"
-
-enum {
-    SUBSCRIPTIONS_MAX = 4096,
-};
 
 void mqtt_session_drop_subscriptions(struct mqtt_session *session)
 {
@@ -52,7 +49,7 @@ int mqtt_session_subscribe(struct mqtt_session *session, const char *const *topi
     int mid;
     int rc;
 
-    if (count > SUBSCRIPTIONS_MAX - session->subscriptions_count)
+    if (count > LIMIT_LAN_TOPICS - session->subscriptions_count)
         return MOSQ_ERR_OVERSIZE_PACKET;
     for (size_t i = 0; i < count; i++) {
         if (!remember(session, topics[i], i)) {

@@ -143,6 +143,7 @@ static void attempt(struct websocket_client *client, const struct addrinfo *addr
         .address = numeric,
         .port = client->port,
         .path = client->path,
+        .retry_and_idle_policy = &websocket_no_pings,
         .host = client->host_header,
         .protocol = client->subprotocol,
         .local_protocol_name = "",

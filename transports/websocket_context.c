@@ -19,6 +19,8 @@ enum {
     CLOSING_TURNS = 4,
 };
 
+const lws_retry_bo_t websocket_no_pings = {0};
+
 static int on_lws(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, size_t len);
 
 static struct link *link_of(struct lws *wsi)
@@ -123,6 +125,7 @@ static struct lws_vhost *host_new(struct websocket_context *context, SSL_CTX *cl
         .port = server ? CONTEXT_PORT_NO_LISTEN_SERVER : CONTEXT_PORT_NO_LISTEN,
         .protocols = protocols,
         .extensions = context->extensions,
+        .retry_and_idle_policy = &websocket_no_pings,
         .vhost_name = "homepatch",
         .user = (void *)server,
         .provided_client_ssl_ctx = client_ctx,
@@ -259,7 +262,6 @@ void link_peer_name(const struct link *link, char *to, size_t size)
 
 static struct lws_context *create(struct websocket_context *context)
 {
-    static const lws_retry_bo_t no_pings = {0}; /* pings are ours: their interval is a setting */
     void *loops[] = {&context->loop->uv};
     struct lws_context_creation_info info = {
         .port = CONTEXT_PORT_NO_LISTEN,
@@ -269,7 +271,6 @@ static struct lws_context *create(struct websocket_context *context)
         .uid = (uid_t)-1,
         .pt_serv_buf_size = SERVICE_BYTES,
         .timeout_secs = HANDSHAKE_S,
-        .retry_and_idle_policy = &no_pings,
         .options = LWS_SERVER_OPTION_EXPLICIT_VHOSTS | LWS_SERVER_OPTION_LIBUV |
                    LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT | LWS_SERVER_OPTION_VALIDATE_UTF8 |
                    LWS_SERVER_OPTION_SKIP_SERVER_CANONICAL_NAME | LWS_SERVER_OPTION_DISABLE_OS_CA_CERTS,

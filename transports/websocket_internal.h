@@ -59,6 +59,12 @@ struct websocket_context {
     struct lws_extension extensions[WEBSOCKET_EXTENSIONS + 1];
 };
 
+/*
+ * For hosts and clients (of the context lws does not take it): pings are ours, at an interval that is a setting. With pings of
+ * its own lws keeps a sorted list of all connections, and walks it at each pong.
+ */
+extern const lws_retry_bo_t websocket_no_pings;
+
 /* Lets lws accept and ask for this subprotocol; NULL and "" are always there. */
 int websocket_context_use(struct websocket_context *context, const char *subprotocol, struct error *err);
 void websocket_context_unuse(struct websocket_context *context, const char *subprotocol);

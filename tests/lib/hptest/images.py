@@ -16,6 +16,12 @@ MODELS = {
     "S3SW-001X8EU": "Mini1G3",
     "S4SW-001X16EU": "S1G4",
     "S4PL-00416EU": "PowerStrip",
+    "SPSW-201XE16EU": "Pro1",
+    "SPSW-201PE16EU": "Pro1PM",
+    "SPSW-202XE16EU": "Pro2",
+    "SPSW-202PE16EU": "Pro2PM",
+    "SPSW-003XE16EU": "Pro3",
+    "SPSW-104PE16EU": "Pro4PM",
 }
 
 
