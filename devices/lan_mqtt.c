@@ -16,7 +16,7 @@ enum {
     RETRY_MULTIPLIER = 2000,
     RETRY_MAX_S = 30,
     SUBSCRIBE_BATCH = 256, /* filters in one packet */
-    HICCUP_MS = 15000, /* a broker that is back by then was never away, as far as devices are concerned */
+    HICCUP_MS = 15000,     /* a broker that is back by then was never away, as far as devices are concerned */
 };
 
 struct lan_mqtt {

@@ -139,7 +139,7 @@ def mixed(directory, options):
 
     def heard():
         values = rig.ctl.get(PROXIED + "*.LastTimeContacted", timeout=60).values()
-        return sum(time.strptime(v[:19], "%Y-%m-%dT%H:%M:%S") > time.gmtime(at) for v in values) >= count * percent // 100
+        return sum(time.strptime(v[:19], "%Y-%m-%dT%H:%M:%S") > time.gmtime(at) for v in values) >= count * 50 // 100
 
     # The others only speak when there is something to say.
     wait_until(heard, 120, "Shelly and Tasmota at the broker heard again", interval=0.1)
