@@ -40,6 +40,8 @@ class Flooded:
         self.home = home = Home(directory, mqtt=1, websocket=1)
         home.uds_controller()
         port, conf = home.agent.lan_websocket_port, home.agent.conf
+        # A flood of the whole link makes an honest device slow to come back.
+        conf.update(transfer_timeout=30, reboot_timeout=30)
         conf["lan_websocket_listen"] = f"{GATEWAY}:{port}"
         conf["lan_http_listen"] = conf["lan_http_listen"].replace("127.0.0.1", GATEWAY)
         conf["lan_http_url"] = conf["lan_http_url"].replace("127.0.0.1", GATEWAY)
