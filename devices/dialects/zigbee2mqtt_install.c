@@ -121,7 +121,7 @@ static int install(struct firmware_target *target, const struct firmware_install
         return -1;
     z2m_update_end(peer);
     peer->withdraw = false; /* a new order takes the place of the old one */
-    peer->update.has_from = peer->has_installed;
+    peer->update.has_from = peer->update.was_told = peer->has_installed;
     peer->update.from = peer->installed;
     if (begin(peer, how, err) < 0) {
         z2m_update_end(peer);

@@ -58,6 +58,7 @@ struct z2m_update {
     bool interviewed;   /* the device was interviewed anew since the end */
     bool has_expected;  /* expected: what the image says of itself */
     bool has_from;      /* from: what the device ran before */
+    bool was_told;      /* and the job knows it, too */
     uint8_t failures;   /* of a scheduled update */
     uint8_t unanswered; /* questions for the version that could not be answered */
     uint32_t expected;

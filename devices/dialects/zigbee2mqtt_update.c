@@ -80,8 +80,9 @@ void z2m_conclude(struct z2m_peer *peer)
                      update.expected);
             firmware_target_failed(target, false, reason);
         }
-    } else {
-        /* It did restart, though nobody saw it go. */
+    }
+    if (!changed || !update.was_told) {
+        /* It did restart, though nobody saw it go: that counts where versions do not tell. */
         firmware_target_online(target, false);
         firmware_target_online(target, true);
     }

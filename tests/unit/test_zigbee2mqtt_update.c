@@ -69,6 +69,25 @@ static void came_back_old(void **state)
     assert_string_equal(device_text(device, DEVICE_SOFTWARE_VERSION), OLD);
 }
 
+/* What it ran before was never told: that it restarted is what makes the version its outcome. */
+static void version_was_not_known(void **state)
+{
+    struct z2m_bench *bench = *state;
+    struct device *device;
+
+    bridge_comes(bench);
+    device = device_called(bench, LAMP_ID);
+    assert_int_equal(install_on(bench, device, URL, NULL), 0);
+    assert_true(asked(bench, "update"));
+    answer(bench, "update", OK_DATA, NULL);
+    assert_true(asked(bench, "check"));
+    fake_home_forget_logs(&bench->home);
+    update_says(bench, LAMP, "idle", NEW_VERSION, "");
+    answer(bench, "check", "{}", NULL);
+    assert_string_equal(bench->home.firmware_log,
+                        "offer latest -; online false; online true; version - " NEW "; ");
+}
+
 static void came_back_other(void **state)
 {
     struct z2m_bench *bench = *state;
@@ -370,6 +389,7 @@ int test_zigbee2mqtt_update(void)
     const struct CMUnitTest tests[] = {
         Z2M_TEST(from_the_gateway),
         Z2M_TEST(came_back_old),
+        Z2M_TEST(version_was_not_known),
         Z2M_TEST(came_back_other),
         Z2M_TEST(confirmed_by_interview),
         Z2M_TEST(never_confirmed),
