@@ -13,7 +13,7 @@ enum {
     CHUNK_BYTES = 16 << 10,
     BYTES_PER_TURN = 256 << 10, /* to one peer before others get their turn */
     STALL_S = 30,               /* a peer that takes nothing for so long is hung up on */
-    NOT_ALLOWED = 405,          /* not in lws's enum */
+    FIELD_BYTES = 512,          /* of a request's header that the owner is told */
 };
 
 struct http_server {
@@ -26,6 +26,7 @@ struct http_server {
     struct http_peer *first;
     size_t count;
     size_t max_connections;
+    size_t max_body;
 };
 
 /* A connection, and the request that it is busy with. */
@@ -36,9 +37,20 @@ struct http_peer {
     struct http_peer *next;
     struct http_peer **self;
     struct deferred kill;
-    struct http_answer answer; /* fd is -1 when there is none */
+    struct http_answer answer;
+    bool answering; /* `answer` is on its way */
     uint64_t position;
     uint64_t end;
+    struct posting *posting; /* what comes in; NULL: nothing does */
+};
+
+/* A request with a body, until that is complete. Its header's memory is lws's, which may need it before. */
+struct posting {
+    struct buf body;
+    uint64_t length; /* as announced */
+    char path[WEBSOCKET_PATH_BYTES];
+    char content_type[FIELD_BYTES];
+    char authorization[FIELD_BYTES];
 };
 
 struct range {
@@ -50,12 +62,24 @@ struct range {
 
 static void end_request(struct http_peer *peer, bool complete)
 {
-    if (peer->answer.fd < 0)
+    if (!peer->answering)
         return;
-    close(peer->answer.fd);
-    peer->answer.fd = -1;
-    if (peer->server)
+    peer->answering = false;
+    if (peer->answer.fd >= 0)
+        close(peer->answer.fd);
+    free(peer->answer.content);
+    if (peer->server && peer->server->ops->end)
         peer->server->ops->end(peer->server->ctx, peer->answer.request_ctx, complete);
+}
+
+static void end_posting(struct http_peer *peer)
+{
+    if (!peer->posting)
+        return;
+    buf_done(&peer->posting->body);
+    explicit_bzero(peer->posting, sizeof(*peer->posting)); /* a password may be in it */
+    free(peer->posting);
+    peer->posting = NULL;
 }
 
 static void unlink_peer(struct http_peer *peer)
@@ -74,6 +98,7 @@ static void on_destroyed(struct link *link)
     struct http_peer *peer = (struct http_peer *)link;
 
     end_request(peer, false);
+    end_posting(peer);
     unlink_peer(peer);
     loop_undefer(peer->context->loop, &peer->kill);
     free(peer);
@@ -143,8 +168,10 @@ static const char *phrase(int status)
         return "OK";
     case HTTP_STATUS_PARTIAL_CONTENT:
         return "Partial Content";
-    default:
+    case HTTP_STATUS_REQ_RANGE_NOT_SATISFIABLE:
         return "Range Not Satisfiable";
+    default:
+        return status < HTTP_STATUS_INTERNAL_SERVER_ERROR ? "Refused" : "Not Possible";
     }
 }
 
@@ -153,7 +180,7 @@ static int send_head(struct http_peer *peer, int status)
     const struct http_answer *answer = &peer->answer;
     unsigned long long size = answer->size;
     char range[96] = "";
-    char head[512];
+    char head[1024];
     int len;
 
     if (status == HTTP_STATUS_PARTIAL_CONTENT)
@@ -163,10 +190,11 @@ static int send_head(struct http_peer *peer, int status)
         snprintf(range, sizeof(range), "Content-Range: bytes */%llu\r\n", size);
     len = snprintf(
         head, sizeof(head),
-        "HTTP/1.1 %d %s\r\nContent-Type: %.100s\r\nContent-Length: %llu\r\nAccept-Ranges: bytes\r\n"
-        "Cache-Control: no-store\r\n%s\r\n",
+        "HTTP/1.1 %d %s\r\nContent-Type: %.100s\r\nContent-Length: %llu\r\n%s"
+        "Cache-Control: no-store\r\n%s%.400s%s\r\n",
         status, phrase(status), answer->content_type ? answer->content_type : "application/octet-stream",
-        (unsigned long long)(peer->end - peer->position), range);
+        (unsigned long long)(peer->end - peer->position), answer->fd >= 0 ? "Accept-Ranges: bytes\r\n" : "",
+        range, answer->header ? answer->header : "", answer->header ? "\r\n" : "");
     return lws_write(peer->link.wsi, (unsigned char *)head, (size_t)len, LWS_WRITE_HTTP_HEADERS) < 0 ? -1 : 0;
 }
 
@@ -209,6 +237,103 @@ static bool is_gone(const struct http_peer *peer)
     return peer->server == NULL;
 }
 
+/* Sends the answer that the owner gave: all of it, or the part that was asked for. */
+static int begin_answer(struct http_peer *peer, const struct http_answer *answer, int status, bool is_head)
+{
+    peer->answer = *answer;
+    peer->answering = true;
+    if (is_gone(peer)) {
+        end_request(peer, false);
+        return -1;
+    }
+    if (answer->fd >= 0) {
+        status = choose_range(peer);
+    } else {
+        peer->position = 0;
+        peer->end = answer->size;
+    }
+    if (send_head(peer, status) < 0)
+        return -1;
+    if (is_head)
+        peer->end = peer->position;
+    lws_set_timeout(peer->link.wsi, PENDING_TIMEOUT_HTTP_CONTENT, STALL_S);
+    lws_callback_on_writable(peer->link.wsi);
+    return 0;
+}
+
+/* ---- what is posted ---- */
+
+static void copy_header(struct lws *wsi, enum lws_token_indexes token, char to[FIELD_BYTES])
+{
+    if (lws_hdr_copy(wsi, to, FIELD_BYTES, token) < 0)
+        to[0] = '\0'; /* not there, or longer than anything that would be taken */
+}
+
+/* Refused before its body was read, which is then no request of this connection: it ends. */
+static int refuse_posting(struct http_peer *peer, int status)
+{
+    lws_return_http_status(peer->link.wsi, (unsigned)status, NULL);
+    return -1;
+}
+
+static int on_posting(struct http_peer *peer, const char *path)
+{
+    const struct http_server *server = peer->server;
+    struct lws *wsi = peer->link.wsi;
+    char length[24];
+    uint64_t size;
+
+    if (!server->ops->post)
+        return answer_status(peer, HTTP_STATUS_METHOD_NOT_ALLOWED);
+    if (lws_hdr_copy(wsi, length, sizeof(length), WSI_TOKEN_HTTP_CONTENT_LENGTH) <= 0 ||
+        str_to_u64(str_of(length), &size) < 0)
+        return refuse_posting(peer, HTTP_STATUS_LENGTH_REQUIRED);
+    if (!size)
+        return refuse_posting(peer, HTTP_STATUS_BAD_REQUEST);
+    if (size > server->max_body)
+        return refuse_posting(peer, HTTP_STATUS_REQ_ENTITY_TOO_LARGE);
+    end_posting(peer);
+    peer->posting = calloc(1, sizeof(*peer->posting));
+    if (!peer->posting)
+        return refuse_posting(peer, HTTP_STATUS_SERVICE_UNAVAILABLE);
+    buf_init(&peer->posting->body, size, 0);
+    peer->posting->length = size;
+    str_copy(peer->posting->path, sizeof(peer->posting->path), path);
+    copy_header(wsi, WSI_TOKEN_HTTP_CONTENT_TYPE, peer->posting->content_type);
+    copy_header(wsi, WSI_TOKEN_HTTP_AUTHORIZATION, peer->posting->authorization);
+    lws_set_timeout(wsi, PENDING_TIMEOUT_HTTP_CONTENT, STALL_S);
+    return 0;
+}
+
+static int on_body(struct http_peer *peer, const void *data, size_t len)
+{
+    return peer->posting && buf_append(&peer->posting->body, data, len) == 0 ? 0 : -1;
+}
+
+static int on_posted(struct http_peer *peer)
+{
+    struct http_server *server = peer->server;
+    struct posting *posting = peer->posting;
+    struct http_answer answer = {.fd = -1};
+    char name[INET6_ADDRSTRLEN] = "";
+    struct http_posted posted = {.peer = name};
+    int status;
+
+    if (!posting || posting->body.len != posting->length)
+        return -1;
+    link_peer_name(&peer->link, name, sizeof(name));
+    posted.path = posting->path;
+    posted.content_type = posting->content_type;
+    posted.authorization = posting->authorization;
+    posted.body = (struct str){(const char *)buf_data(&posting->body), posting->body.len};
+    posted.chain = tls_peer_chain(lws_get_ssl(peer->link.wsi));
+    status = server->ops->post(server->ctx, &posted, &answer);
+    end_posting(peer);
+    return begin_answer(peer, &answer, status, false);
+}
+
+/* ---- requests ---- */
+
 static int on_request(struct http_peer *peer, const char *path)
 {
     struct http_server *server = peer->server;
@@ -218,25 +343,26 @@ static int on_request(struct http_peer *peer, const char *path)
     char name[INET6_ADDRSTRLEN] = "";
     int status;
 
+    if (lws_hdr_total_length(wsi, WSI_TOKEN_POST_URI))
+        return on_posting(peer, path);
     if (!is_head && !lws_hdr_total_length(wsi, WSI_TOKEN_GET_URI))
-        return answer_status(peer, NOT_ALLOWED);
+        return answer_status(peer, HTTP_STATUS_METHOD_NOT_ALLOWED);
     link_peer_name(&peer->link, name, sizeof(name));
     status = server->ops->request(server->ctx, path, name, &answer);
-    if (status != HTTP_STATUS_OK)
-        return answer_status(peer, status);
-    peer->answer = answer;
-    if (is_gone(peer)) {
-        end_request(peer, false);
-        return -1;
-    }
-    status = choose_range(peer);
-    if (send_head(peer, status) < 0)
-        return -1;
-    if (is_head)
-        peer->end = peer->position;
-    lws_set_timeout(wsi, PENDING_TIMEOUT_HTTP_CONTENT, STALL_S);
-    lws_callback_on_writable(wsi);
-    return 0;
+    return status == HTTP_STATUS_OK ? begin_answer(peer, &answer, status, is_head)
+                                    : answer_status(peer, status);
+}
+
+/* At most so many bytes from where it is; returns how many there are, or -1. */
+static ssize_t read_chunk(const struct http_peer *peer, uint8_t chunk[CHUNK_BYTES])
+{
+    uint64_t left = peer->end - peer->position;
+    size_t size = left < CHUNK_BYTES ? (size_t)left : CHUNK_BYTES;
+
+    if (peer->answer.fd >= 0)
+        return pread(peer->answer.fd, chunk, size, (off_t)peer->position);
+    memcpy(chunk, peer->answer.content + peer->position, size);
+    return (ssize_t)size;
 }
 
 /* The socket takes more. */
@@ -246,13 +372,11 @@ static int on_writable(struct http_peer *peer)
     uint8_t chunk[CHUNK_BYTES];
     uint64_t begin = peer->position;
 
-    if (peer->answer.fd < 0)
+    if (!peer->answering)
         return 0;
     while (peer->position < peer->end && peer->position - begin < BYTES_PER_TURN &&
            !lws_partial_buffered(wsi)) {
-        uint64_t left = peer->end - peer->position;
-        ssize_t n = pread(peer->answer.fd, chunk, left < sizeof(chunk) ? (size_t)left : sizeof(chunk),
-                          (off_t)peer->position);
+        ssize_t n = read_chunk(peer, chunk);
 
         if (n <= 0 || lws_write(wsi, chunk, (size_t)n, LWS_WRITE_HTTP) < 0)
             return -1; /* the file is shorter than was said: the peer must not take it for whole */
@@ -260,7 +384,8 @@ static int on_writable(struct http_peer *peer)
     }
     if (peer->position > begin) {
         lws_set_timeout(wsi, PENDING_TIMEOUT_HTTP_CONTENT, STALL_S);
-        peer->server->ops->progress(peer->server->ctx, peer->answer.request_ctx, peer->position);
+        if (peer->server->ops->progress)
+            peer->server->ops->progress(peer->server->ctx, peer->answer.request_ctx, peer->position);
         if (is_gone(peer))
             return -1;
     }
@@ -274,10 +399,13 @@ static int on_link(struct link *link, enum lws_callback_reasons reason, void *in
 {
     struct http_peer *peer = (struct http_peer *)link;
 
-    (void)len;
     switch (reason) {
     case LWS_CALLBACK_HTTP:
         return peer->server ? on_request(peer, in) : -1;
+    case LWS_CALLBACK_HTTP_BODY:
+        return peer->server ? on_body(peer, in, len) : -1;
+    case LWS_CALLBACK_HTTP_BODY_COMPLETION:
+        return peer->server ? on_posted(peer) : -1;
     case LWS_CALLBACK_HTTP_WRITEABLE:
         return peer->server ? on_writable(peer) : -1;
     case LWS_CALLBACK_HTTP_CONFIRM_UPGRADE:
@@ -342,6 +470,7 @@ struct http_server *http_server_new(struct websocket_context *context,
     server->ops = ops;
     server->ctx = ctx;
     server->max_connections = settings->max_connections;
+    server->max_body = settings->max_body;
     server->listener.accepted = accepted;
     server->listener.closed = on_listener_closed;
     server->listener.ctx = server;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * A small HTTP server for files: GET and HEAD with ranges, on the event loop. Which file answers a path, and for whom,
- * is the owner's decision per request.
+ * is the owner's decision per request. An owner may also take what is posted, and answer from memory.
  */
 #ifndef TRANSPORTS_HTTP_SERVER_H
 #define TRANSPORTS_HTTP_SERVER_H
@@ -11,6 +11,7 @@
 
 #include "base/error.h"
 #include "base/loop.h"
+#include "base/str.h"
 #include "transports/tls.h"
 #include "transports/websocket.h"
 
@@ -18,16 +19,30 @@ struct http_server;
 
 struct http_answer {
     int fd;        /* open for reading; the server closes it */
+    char *content; /* with fd -1: the answer itself, malloc'ed; the server frees it. NULL: there is none */
     uint64_t size; /* bytes to serve from offset 0 */
     const char *content_type;
-    void *request_ctx; /* handed to `progress` */
+    const char *header; /* one more line, without its end; NULL: none. Lives as long as the program */
+    void *request_ctx;  /* handed to `progress` */
+};
+
+/* What was posted; lives during the callback. */
+struct http_posted {
+    const char *path;
+    const char *peer;          /* its address in text */
+    const char *content_type;  /* "" when it does not say */
+    const char *authorization; /* the header; "" when there is none */
+    struct str body;
+    STACK_OF(X509) * chain; /* of the peer's certificate, verified, its own first; NULL: it showed none */
 };
 
 struct http_server_ops {
     /* 200 and *ret_answer filled, or the status to answer with (404, 403, ...). path: decoded, without query, "." and
      * ".." are resolved. peer: its address in text. */
     int (*request)(void *ctx, const char *path, const char *peer, struct http_answer *ret_answer);
-    /* Bytes up to this position were handed to the peer. `end` once for each answer, when it is over: complete when the
+    /* The same for POST: the status, and any answer with it. NULL: nothing may be posted. */
+    int (*post)(void *ctx, const struct http_posted *posted, struct http_answer *ret_answer);
+    /* NULL: nobody wants to know. Bytes up to this position were handed to the peer. `end` once for each answer, when it is over: complete when the
      * last byte of the file was handed over. */
     void (*progress)(void *ctx, void *request_ctx, uint64_t position);
     void (*end)(void *ctx, void *request_ctx, bool complete);
@@ -40,6 +55,7 @@ struct http_server_settings {
     struct tls_settings tls_settings;
     uint32_t max_connections;
     struct peer_limits per_peer;
+    size_t max_body; /* of what is posted */
 };
 
 struct http_server *http_server_new(struct websocket_context *context,

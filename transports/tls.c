@@ -27,6 +27,13 @@ const char *tls_last_error(void)
     return reason ? reason : "unknown reason";
 }
 
+STACK_OF(X509) * tls_peer_chain(SSL *ssl)
+{
+    if (!ssl || !SSL_get0_peer_certificate(ssl) || SSL_get_verify_result(ssl) != X509_V_OK)
+        return NULL;
+    return SSL_get0_verified_chain(ssl);
+}
+
 const char *tls_verify_error(const SSL *ssl)
 {
     long result = ssl ? SSL_get_verify_result(ssl) : X509_V_OK;
@@ -52,7 +59,8 @@ static int load_authorities(SSL_CTX *ctx, const struct tls_settings *settings, e
     }
     if (SSL_CTX_load_verify_file(ctx, settings->ca_file) != 1)
         return fail(err, settings->ca_file, "cannot load the certificate authorities");
-    if (side == TLS_SERVER) {
+    /* With ask_peer others are trusted as well, who are not in the file and may change: clients are given no list. */
+    if (side == TLS_SERVER && !settings->ask_peer) {
         names = SSL_load_client_CA_file(settings->ca_file);
         if (!names)
             return fail(err, settings->ca_file, "cannot load the certificate authorities");
@@ -102,6 +110,8 @@ struct tls_trust {
     bool first_use;
     tls_dated_fn *dated;
     void *dated_ctx;
+    tls_refused_fn *refused;
+    void *refused_ctx;
 };
 
 struct tls_trust *tls_trust_new(void)
@@ -214,6 +224,22 @@ void tls_trust_set_dated(struct tls_trust *trust, tls_dated_fn *dated, void *ctx
     trust->dated_ctx = ctx;
 }
 
+void tls_trust_set_refused(struct tls_trust *trust, tls_refused_fn *refused, void *ctx)
+{
+    trust->refused = refused;
+    trust->refused_ctx = ctx;
+}
+
+static bool has_refused(X509_STORE_CTX *ctx, const struct tls_trust *trust)
+{
+    const STACK_OF(X509) *chain = X509_STORE_CTX_get0_chain(ctx);
+
+    for (int i = 0; trust->refused && i < sk_X509_num(chain); i++)
+        if (trust->refused(trust->refused_ctx, sk_X509_value(chain, i)))
+            return true;
+    return false;
+}
+
 /* R-MTP.4: dates, a trusted CA, and in the caller the name (host or Endpoint ID). */
 static bool verify_chain(X509_STORE_CTX *ctx, const struct tls_trust *trust, bool first_use)
 {
@@ -222,9 +248,12 @@ static bool verify_chain(X509_STORE_CTX *ctx, const struct tls_trust *trust, boo
     if (!(trust && trust->count && verify_with(ctx, trust->store)) && X509_verify_cert(ctx) != 1 &&
         !(first_use && verify_first_use(ctx)))
         return false;
-    if (!trust || !has_disabled(ctx, trust))
+    if (trust && has_disabled(ctx, trust))
+        X509_STORE_CTX_set_error(ctx, X509_V_ERR_CERT_REJECTED);
+    else if (trust && has_refused(ctx, trust))
+        X509_STORE_CTX_set_error(ctx, X509_V_ERR_CERT_REVOKED);
+    else
         return true;
-    X509_STORE_CTX_set_error(ctx, X509_V_ERR_CERT_REJECTED);
     return false;
 }
 
@@ -257,7 +286,7 @@ int tls_context_configure(SSL_CTX *ctx, const struct tls_settings *settings, enu
         if (settings->require_peer && !settings->ca_file)
             return error_set(err, ERROR_INVALID_CONFIGURATION, NULL,
                              "client certificates are required, but there is no file of trusted authorities");
-        if (!settings->ca_file)
+        if (!settings->ca_file && !settings->ask_peer)
             mode = SSL_VERIFY_NONE;
         else if (settings->require_peer)
             mode |= SSL_VERIFY_FAIL_IF_NO_PEER_CERT;

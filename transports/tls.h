@@ -16,6 +16,7 @@ struct tls_settings {
     const char *certificate_file; /* own chain, PEM; NULL for none */
     const char *key_file;         /* own key, PEM */
     bool require_peer;            /* server: refuse clients without a certificate */
+    bool ask_peer; /* server without a ca_file: ask clients for a certificate, `trust` says whose is taken */
     const struct tls_trust
         *trust; /* more that is trusted; must live as long as what is made with it; NULL: none */
 };
@@ -44,6 +45,12 @@ void tls_trust_first_use(struct tls_trust *trust, bool allowed);
  */
 typedef bool tls_dated_fn(void *ctx);
 void tls_trust_set_dated(struct tls_trust *trust, tls_dated_fn *dated, void *ctx);
+/*
+ * Whether a certificate of a chain that is otherwise good is no longer to be taken: revoked, or unknown to who issued it.
+ * Asked anew for each handshake.
+ */
+typedef bool tls_refused_fn(void *ctx, const X509 *certificate);
+void tls_trust_set_refused(struct tls_trust *trust, tls_refused_fn *refused, void *ctx);
 /* Verifies the chain in ctx with its own store or what is trusted besides (NULL: nothing is). */
 bool tls_trust_verify(X509_STORE_CTX *ctx, const struct tls_trust *trust);
 
@@ -55,7 +62,7 @@ enum tls_side {
 /*
  * A context to be freed with SSL_CTX_free(), or NULL. host: the name or address that the peer's certificate must carry
  * (client side); NULL to leave that to the caller. A server verifies a client that shows a certificate when there is a
- * ca_file; require_peer refuses those that show none.
+ * ca_file or ask_peer; require_peer refuses those that show none.
  */
 SSL_CTX *tls_context_new(const struct tls_settings *settings, enum tls_side side, const char *host,
                          struct error *err);
@@ -66,6 +73,10 @@ int tls_context_configure(SSL_CTX *ctx, const struct tls_settings *settings, enu
 
 /* The newest reason in OpenSSL's error queue, as text for an error message; clears the queue. */
 const char *tls_last_error(void);
+
+/* The chain that the peer's certificate was verified with, its own first; borrowed. NULL: it showed none, or nobody
+ * vouches for it. */
+STACK_OF(X509) * tls_peer_chain(SSL *ssl);
 
 /* Why the peer's certificate was refused in the handshake of this connection, or NULL when it was not. */
 const char *tls_verify_error(const SSL *ssl);

@@ -411,9 +411,7 @@ void websocket_connection_open(struct websocket *ws)
 
 STACK_OF(X509) * websocket_peer_chain(const struct websocket *ws)
 {
-    SSL *ssl = ws->link.wsi ? lws_get_ssl(ws->link.wsi) : NULL;
-
-    return ssl && SSL_get_verify_result(ssl) == X509_V_OK ? SSL_get0_verified_chain(ssl) : NULL;
+    return tls_peer_chain(ws->link.wsi ? lws_get_ssl(ws->link.wsi) : NULL);
 }
 
 void websocket_set_ctx(struct websocket *ws, void *ctx)

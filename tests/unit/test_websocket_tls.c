@@ -45,10 +45,12 @@ static void run_tls_case(struct ws_fixture *f, const struct pki *pki, const stru
     f->server_side.echo = true;
     f->server_settings.tls = f->client_settings.tls = true;
     f->server_settings.tls_settings = (struct tls_settings){
-        file_of(pki, c->ca, paths[0]), file_of(pki, c->certificate, paths[1]), NULL, c->require_peer, NULL};
-    f->client_settings.tls_settings = (struct tls_settings){file_of(pki, c->client_ca, paths[2]),
-                                                            file_of(pki, c->client_certificate, paths[3]),
-                                                            NULL, false, NULL};
+        .ca_file = file_of(pki, c->ca, paths[0]),
+        .certificate_file = file_of(pki, c->certificate, paths[1]),
+        .require_peer = c->require_peer};
+    f->client_settings.tls_settings = (struct tls_settings){
+        .ca_file = file_of(pki, c->client_ca, paths[2]),
+        .certificate_file = file_of(pki, c->client_certificate, paths[3])};
     f->client_settings.host = c->host;
     f->server_settings.address = "127.0.0.1";
     ws_serve(f);
