@@ -361,6 +361,18 @@ static int serve_images(struct agent *agent, struct error *err)
     return agent->images ? 0 : -1;
 }
 
+static int listen_for_enrolment(struct agent *agent, const struct tls_settings *tls, struct error *err)
+{
+    char address[256];
+    uint16_t port;
+
+    if (!agent->enrolment.authority)
+        return 0;
+    if (split_listen(agent->config->lan_enrol_listen, address, &port, "lan_enrol_listen", err) < 0)
+        return -1;
+    return enrolment_listen(&agent->enrolment, agent->websockets, address, port, tls, err);
+}
+
 static enum homeassistant_birth homeassistant_birth(const char *word)
 {
     return strcmp(word, "always") == 0  ? HOMEASSISTANT_BIRTH_ALWAYS
@@ -369,8 +381,10 @@ static enum homeassistant_birth homeassistant_birth(const char *word)
 }
 
 /* A certificate for the LAN, or else the one that controllers see. */
-static struct tls_settings lan_tls(const struct agent_config *config)
+static struct tls_settings lan_tls(const struct agent *agent)
 {
+    const struct agent_config *config = agent->config;
+    const struct authority *authority = agent->enrolment.authority;
     bool own = config->lan_websocket_tls_certificate_file != NULL;
 
     /* Not the CA of controllers: who may manage the gateway is no device for that. */
@@ -378,6 +392,8 @@ static struct tls_settings lan_tls(const struct agent_config *config)
         .ca_file = config->lan_device_ca_file,
         .certificate_file = own ? config->lan_websocket_tls_certificate_file : config->tls_certificate_file,
         .key_file = own ? config->lan_websocket_tls_key_file : config->tls_key_file,
+        .ask_peer = authority != NULL,
+        .trust = authority ? authority_trust(authority, false) : NULL,
     };
 }
 
@@ -396,8 +412,9 @@ static struct home_settings home_settings(const struct agent *agent)
                               .key_file = config->lan_mqtt_tls_key_file},
         .websocket_listen = config->lan_websocket_listen,
         .websocket_tls = config->lan_websocket_tls,
-        .websocket_tls_settings = lan_tls(config),
+        .websocket_tls_settings = lan_tls(agent),
         .endpoint_id = agent->lan_endpoint_id,
+        .authority = agent->enrolment.authority,
         .device_credentials = config->lan_device_credentials,
         .gateway = agent->gateway ? firmware_gateway_target(agent->gateway) : NULL,
         .homeassistant_prefix = config->lan_homeassistant_prefix,
@@ -412,8 +429,12 @@ static struct home_settings home_settings(const struct agent *agent)
 /* The rows that the last life knew come back: that is no news, so nobody listens yet. */
 static int restore_home(struct agent *agent, struct error *err)
 {
-    struct home_settings settings = home_settings(agent);
+    struct home_settings settings;
 
+    if (enrolment_open(&agent->enrolment, &agent->model, agent->config, &agent->security,
+                       agent->lan_endpoint_id, err) < 0)
+        return -1;
+    settings = home_settings(agent);
     agent->home = home_new(&agent->loop, agent->store, agent->firmware, &settings, err);
     if (!agent->home)
         return -1;
@@ -434,7 +455,8 @@ static int open_home(struct agent *agent, struct error *err)
 
     if (agent->gateway && firmware_gateway_start(agent->gateway, agent->firmware, err) < 0)
         return -1;
-    if (serve_images(agent, err) < 0)
+    if (serve_images(agent, err) < 0 ||
+        listen_for_enrolment(agent, &settings.websocket_tls_settings, err) < 0)
         return -1;
     return home_start(agent->home, agent->websockets, &settings, err);
 }
@@ -554,7 +576,10 @@ void agent_done(struct agent *agent)
         model_firmware_stop(&agent->model);
     }
     http_server_free(agent->images);
+    enrolment_close(&agent->enrolment);
     home_free(agent->home);
+    agent->model.home = NULL;
+    enrolment_done(&agent->enrolment, agent->factory_reset);
     firmware_gateway_free(agent->gateway);
     firmware_free(agent->firmware);
     websocket_context_free(agent->websockets);

@@ -8,6 +8,7 @@
 #include "agent/agent_config.h"
 #include "agent/bulk.h"
 #include "agent/discovery.h"
+#include "agent/enrolment.h"
 #include "agent/mtp.h"
 #include "agent/payload_security.h"
 #include "devices/home.h"
@@ -23,6 +24,7 @@ struct agent {
     struct usp *usp;
     struct firmware *firmware;
     struct firmware_gateway *gateway;
+    struct enrolment enrolment;
     struct home *home;
     struct websocket_context *websockets;
     struct http_server *images;

@@ -61,6 +61,11 @@ static const struct key keys[] = {
     KEY(lan_websocket_tls_certificate_file, KEY_TEXT, NULL, .min = 0),
     KEY(lan_websocket_tls_key_file, KEY_TEXT, NULL, .min = 0),
     KEY(lan_device_ca_file, KEY_TEXT, NULL, .min = 0),
+    KEY(lan_enrol_listen, KEY_TEXT, NULL, .min = 0),
+    KEY(lan_enrol_manufacturers_file, KEY_TEXT, NULL, .min = 0),
+    KEY(lan_enrol_public_dir, KEY_TEXT, NULL, .min = 0),
+    KEY(lan_enrol_certificate_days, KEY_NUMBER, "365", .min = 1, .max = 3650),
+    KEY(lan_enrol_authority_days, KEY_NUMBER, "7300", .min = 30, .max = 36500),
     KEY(lan_usp_endpoint_id, KEY_TEXT, NULL, .min = 0),
     KEY(lan_http_listen, KEY_TEXT, NULL, .min = 0),
     KEY(lan_http_url, KEY_TEXT, NULL, .min = 0),
@@ -219,11 +224,12 @@ static int check_tls(const struct agent_config *config, const char *file, struct
             return error_set(err, ERROR_INVALID_CONFIGURATION, file,
                              "%s_certificate_file and %s_key_file go together: only one is set",
                              pairs[i].name, pairs[i].name);
-    if (config->lan_websocket_tls && !config->lan_websocket_tls_certificate_file &&
-        !config->tls_certificate_file)
+    if ((config->lan_websocket_tls || config->lan_enrol_listen) &&
+        !config->lan_websocket_tls_certificate_file && !config->tls_certificate_file)
         return error_set(err, ERROR_INVALID_CONFIGURATION, file,
-                         "lan_websocket_tls needs a certificate: set lan_websocket_tls_certificate_file and "
-                         "lan_websocket_tls_key_file");
+                         "%s needs a certificate: set lan_websocket_tls_certificate_file and "
+                         "lan_websocket_tls_key_file",
+                         config->lan_websocket_tls ? "lan_websocket_tls" : "lan_enrol_listen");
     return 0;
 }
 

@@ -37,6 +37,12 @@ struct agent_config {
     const char *lan_websocket_tls_certificate_file;
     const char *lan_websocket_tls_key_file;
     const char *lan_device_ca_file; /* who signs the certificates of devices */
+    const char
+        *lan_enrol_listen; /* where devices get their certificates; NULL: the gateway is no authority */
+    const char *lan_enrol_manufacturers_file;
+    const char *lan_enrol_public_dir;
+    uint64_t lan_enrol_certificate_days;
+    uint64_t lan_enrol_authority_days;
     const char *lan_usp_endpoint_id;
     const char *lan_http_listen;
     const char *lan_http_url;

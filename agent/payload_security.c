@@ -23,7 +23,7 @@ struct usp_security {
 };
 
 /* R-SEC.19: a gateway without a battery for its clock begins in the past, until something sets it. */
-static bool is_dated(void *ctx)
+bool payload_security_dated(void *ctx)
 {
     const struct payload_security *security = ctx;
 
@@ -174,7 +174,7 @@ void payload_security_init(struct payload_security *security, struct model *mode
         .model = model, .loop = dm_loop(model->dm), .time_file = config->time_file};
     if (settings.certificate_file && !(security->identity = tls_identity_new(&settings, &err)))
         log_failure(LOG_LEVEL_WARNING, "no payload security", &err);
-    tls_trust_set_dated(model->trust, is_dated, security);
+    tls_trust_set_dated(model->trust, payload_security_dated, security);
     usp_set_security(model->usp, &ops, security);
 }
 

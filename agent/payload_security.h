@@ -20,6 +20,8 @@ struct payload_security {
 /* Gives it to the model's usp. Without a certificate sessions stay without TLS, which is logged if one was configured. */
 void payload_security_init(struct payload_security *security, struct model *model,
                            const struct agent_config *config);
+/* Whether the clock is right, as far as can be told; ctx is the payload_security. A tls_dated_fn. */
+bool payload_security_dated(void *ctx);
 void payload_security_done(struct payload_security *security);
 
 #endif

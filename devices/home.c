@@ -132,6 +132,7 @@ static int create_dialects(struct home *home, const struct home_settings *settin
         .source = home->source,
         .endpoint_id = home->endpoint_id,
         .device_credentials = settings->device_credentials,
+        .authority = settings->authority,
         .homeassistant_prefix = settings->homeassistant_prefix && settings->homeassistant_prefix[0]
                                     ? settings->homeassistant_prefix
                                     : NULL,
@@ -324,6 +325,11 @@ void home_free(struct home *home)
     free(home->source);
     free(home->endpoint_id);
     free(home);
+}
+
+void home_end_refused(struct home *home, tls_refused_fn *refused, void *ctx)
+{
+    lan_websocket_end_refused(home->websocket, refused, ctx);
 }
 
 uint16_t home_websocket_port(const struct home *home)

@@ -15,6 +15,7 @@
 #include "devices/registry.h"
 #include "transports/websocket.h"
 
+struct authority;
 struct home;
 
 struct home_settings {
@@ -32,6 +33,7 @@ struct home_settings {
     bool device_credentials; /* the broker holds each device to its own topics (its ACL): identity grade B */
     const char *homeassistant_prefix; /* of discovery topics; NULL or "": not listened to */
     enum homeassistant_birth homeassistant_birth;
+    const struct authority *authority; /* gives devices certificates, outlives the home; NULL: none does */
     const char *shelly_devices;        /* to connect to, see devices/lan_client.h; NULL or "": none */
     const char *shelly_passwords_file; /* theirs; NULL or "": they have none */
     const char *zigbee2mqtt_topics;    /* these two as in devices/dialects/dialect.h; both outlive the home */
@@ -51,6 +53,9 @@ int home_start(struct home *home, struct websocket_context *context, const struc
 int home_reload(struct home *home, struct error *err);
 /* Before the firmware manager, the WebSocket context and the store. */
 void home_free(struct home *home);
+
+/* Certificates were revoked: the sessions of those that are refused now end. */
+void home_end_refused(struct home *home, tls_refused_fn *refused, void *ctx);
 
 uint16_t home_websocket_port(const struct home *home); /* 0: not used */
 bool home_broker_connected(const struct home *home);

@@ -43,7 +43,7 @@ struct session {
     struct lan_session lan; /* first: dialects hand it back to us */
     struct websocket *ws;   /* NULL: not open yet, or closed */
     struct address *address;
-    struct session *next; /* of those that are not open yet, newest first */
+    struct session *next; /* of those that are not open yet, or of those with a certificate; newest first */
     uint64_t accepted;    /* monotonic ms */
     char *name;           /* lan.name */
 };
@@ -56,6 +56,7 @@ struct lan_websocket {
     struct map addresses;     /* key -> struct address */
     struct session *accepted; /* in their handshake */
     uint32_t accepted_count;
+    struct session *certified; /* open, with a certificate */
 };
 
 /* ---- addresses ---- */
@@ -156,17 +157,22 @@ static void forget_accepted(struct lan_websocket *lan, uint64_t max_age_ms)
     }
 }
 
+static bool take_from(struct session **list, const struct session *session)
+{
+    for (struct session **at = list; *at; at = &(*at)->next) {
+        if (*at == session) {
+            *at = session->next;
+            return true;
+        }
+    }
+    return false;
+}
+
 static void take_accepted(struct session *session)
 {
     struct lan_websocket *lan = session->address->owner;
 
-    for (struct session **at = &lan->accepted; *at; at = &(*at)->next) {
-        if (*at == session) {
-            *at = session->next;
-            lan->accepted_count--;
-            return;
-        }
-    }
+    lan->accepted_count -= take_from(&lan->accepted, session);
 }
 
 static struct session *session_new(struct address *address, const struct websocket_request *request)
@@ -231,8 +237,13 @@ static void on_opened(void *ctx, struct websocket *ws, X509 *peer_certificate)
     if (peer_certificate && X509_up_ref(peer_certificate) == 1)
         session->lan.certificate = peer_certificate;
     session->lan.certified = session->lan.certificate != NULL;
+    if (session->lan.certified) {
+        session->next = address->owner->certified;
+        address->owner->certified = session;
+    }
     if (address->dialect->opened(address->dialect_ctx, &session->lan) == 0)
         return;
+    take_from(&address->owner->certified, session);
     session_free(session);
     websocket_set_ctx(ws, NULL);
     websocket_close(ws, CLOSE_TRY_LATER, "out of memory");
@@ -247,6 +258,14 @@ static void on_message(void *ctx, struct websocket *ws, bool binary, const uint8
         session->address->dialect->message(session->address->dialect_ctx, &session->lan, binary, data, len);
 }
 
+static void session_end(struct session *session)
+{
+    take_from(&session->address->owner->certified, session);
+    session->ws = NULL;
+    session->address->dialect->closed(session->address->dialect_ctx, &session->lan);
+    session_free(session);
+}
+
 static void on_closed(void *ctx, struct websocket *ws, int code, const struct error *err)
 {
     struct session *session = ctx;
@@ -254,11 +273,24 @@ static void on_closed(void *ctx, struct websocket *ws, int code, const struct er
     (void)ws;
     (void)code;
     (void)err; /* devices come and go; whether one is online says it all */
-    if (!session)
-        return;
-    session->ws = NULL;
-    session->address->dialect->closed(session->address->dialect_ctx, &session->lan);
-    session_free(session);
+    if (session)
+        session_end(session);
+}
+
+void lan_websocket_end_refused(struct lan_websocket *lan, tls_refused_fn *refused, void *ctx)
+{
+    struct session *next;
+
+    for (struct session *session = lan->certified; session; session = next) {
+        struct websocket *ws = session->ws;
+
+        next = session->next;
+        if (!refused(ctx, session->lan.certificate))
+            continue;
+        websocket_set_ctx(ws, NULL); /* whatever still comes is nobody's */
+        session_end(session);
+        websocket_close(ws, CLOSE_POLICY, "the certificate was revoked");
+    }
 }
 
 static const struct websocket_ops websocket_ops = {

@@ -31,6 +31,9 @@ int lan_websocket_start(struct lan_websocket *lan, struct websocket_context *con
                         const struct lan_websocket_settings *settings, struct error *err);
 uint16_t lan_websocket_port(const struct lan_websocket *lan); /* 0: not started */
 
+/* Ends the sessions of those whose certificate is refused now; dialects hear of it before this returns. */
+void lan_websocket_end_refused(struct lan_websocket *lan, tls_refused_fn *refused, void *ctx);
+
 /* What both ends share: whether an address is of this machine, and a message out (ws NULL: it is closing). */
 bool lan_address_is_local(const char *text);
 int lan_websocket_write(struct websocket *ws, const char *peer, bool binary, const void *data, size_t len,

@@ -9,6 +9,7 @@
 #include "datamodel/dm.h"
 #include "datamodel/path.h"
 
+struct authority;
 struct bulk;
 struct firmware;
 struct home;
@@ -34,6 +35,7 @@ struct model {
     struct usp *usp;
     struct firmware *firmware;    /* may be NULL (tests) */
     struct home *home;            /* may be NULL (tests) */
+    struct authority *authority;  /* of the home's devices; NULL: the gateway is none */
     struct bulk *bulk;            /* may be NULL (tests, and until the agent begins) */
     struct observers mtp;         /* struct model_mtp_event: who carries records listens */
     const char *software_version; /* of the agent */

@@ -2,6 +2,7 @@
 /* The tree: where each declared object stands. Parents come before their children. */
 #include "config.h"
 
+#include "datamodel/device/device_authority.h"
 #include "datamodel/device/firmware_image.h"
 #include "datamodel/device/model.h"
 #include "datamodel/device/proxied_device.h"
@@ -53,6 +54,8 @@ const struct dm_mount model_mounts[] = {
     {"Device.ProxiedDevice.{i}.DeviceInfo.FirmwareImage.{i}.", &model_firmware_image},
     {"Device.ProxiedDevice.{i}." VENDOR_PREFIX "Update.", &model_proxied_update},
     {"Device.ProxiedDevice.{i}." VENDOR_PREFIX "Identity.", &model_proxied_identity},
+    {"Device." VENDOR_PREFIX "DeviceAuthority.", &model_device_authority},
+    {"Device." VENDOR_PREFIX "DeviceAuthority.Certificate.{i}.", &model_issued_certificate},
 };
 
 const size_t model_mounts_count = sizeof(model_mounts) / sizeof(model_mounts[0]);

@@ -16,6 +16,8 @@
 #include "transports/mqtt.h"
 #include "transports/websocket.h"
 
+struct authority;
+
 /* A WebSocket with a device: the device opened it to us, or we to its own server. Owned by who made it; gone after
  * dialect->closed() returns. */
 struct lan_session {
@@ -66,6 +68,7 @@ struct dialect_host {
     enum homeassistant_birth homeassistant_birth;
     const char *zigbee2mqtt_topics;     /* base topics, comma-separated; NULL: none */
     const char *zigbee2mqtt_hex_topics; /* those that get images inside messages; "*": all; NULL: none */
+    const struct authority *authority;  /* that knows what a certificate proves; NULL: there is none */
 };
 
 struct dialect {
