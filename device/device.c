@@ -25,6 +25,7 @@ static void on_grace(struct timer *timer, void *ctx)
         return;
     }
     device->stopping = true;
+    enrol_stop(device);
     link_stop(device);
     timer_arm(&device->loop.timers, timer, GRACE_MS);
 }
@@ -171,7 +172,7 @@ static int begin(struct device_agent *device, struct error *err)
     if (config->sleep_time)
         timer_arm(&device->loop.timers, &device->sleep, config->awake_time * 1000);
     if (!is_trial || device->image.behaviour != IMAGE_MUTE)
-        link_start(device);
+        enrol_start(device);
     log_info("ready endpoint=%s version=%s", config->endpoint_id, device->image.version);
     return 0;
 }
@@ -217,6 +218,7 @@ void device_agent_done(struct device_agent *device)
         return;
     usp_stop(device->usp);
     device_firmware_stop(device);
+    enrol_stop(device);
     if (device->dm)
         link_done(device);
     if (device->dm)

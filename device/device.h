@@ -6,6 +6,7 @@
  *   image.c         what an image is
  *   device_model.c  the declarations: the few objects that a device needs
  *   firmware.c      Download() and Activate() of FirmwareImage.{i}.
+ *   enrol.c         the device's certificate: got from the gateway, renewed
  *   link.c          the one way to the controller: WebSocket or MQTT
  *   device.c        the start, the trial of a new image, sleep
  */
@@ -43,6 +44,17 @@ struct link {
     bool stopped; /* asleep, or the program ends */
 };
 
+/* How the device comes by its certificate (est_url). */
+struct device_enrol {
+    struct http_fetch *post; /* the request that is on its way, or NULL */
+    EVP_PKEY *key;           /* that it is for */
+    struct buf answer;
+    struct timer timer; /* the next request: to try again, or to renew */
+    uint32_t retries;
+    bool renews;  /* the request shows the certificate that the device has */
+    bool waiting; /* there is none yet: the controller would not take us */
+};
+
 struct device_agent {
     struct model model; /* first: the engine's context, which the hooks of USP's own rows know */
     struct local_agent local;
@@ -56,6 +68,7 @@ struct device_agent {
     struct image image; /* that runs */
     enum bank_start start;
     struct boot boot;
+    struct device_enrol enrol;
     struct link link;
     struct http_fetcher *fetcher;
     struct download *download; /* the one that runs, or NULL */
@@ -97,12 +110,21 @@ void device_firmware_resume(struct device_agent *device);
 void device_firmware_conclude(struct device_agent *device, const char *why);
 void device_firmware_stop(struct device_agent *device);
 
+/* ---- enrol.c ---- */
+/* Sees to a certificate, and begins the link: at once, or when there is one. */
+void enrol_start(struct device_agent *device);
+/* The controller does not let us in, for the n-th time: maybe it does not know the certificate any more. */
+void enrol_refused(struct device_agent *device, uint32_t retries);
+void enrol_stop(struct device_agent *device);
+
 /* ---- link.c ---- */
 extern const struct usp_ops device_usp_ops;
 int link_init(struct device_agent *device, struct error *err);
 void link_start(struct device_agent *device);
 /* With a Disconnect record (R-MTP.7). */
 void link_stop(struct device_agent *device);
+/* There is another one in the file. */
+void link_certificate_changed(struct device_agent *device);
 void link_done(struct device_agent *device);
 
 #endif

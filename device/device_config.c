@@ -48,6 +48,11 @@ static const struct key {
     KEY(ca_file, KEY_TEXT, NULL, false),
     KEY(certificate_file, KEY_TEXT, NULL, false),
     KEY(key_file, KEY_TEXT, NULL, false),
+    KEY(est_url, KEY_TEXT, NULL, false),
+    KEY(enrol_code, KEY_TEXT, NULL, false),
+    KEY(idevid_file, KEY_TEXT, NULL, false),
+    KEY(idevid_key_file, KEY_TEXT, NULL, false),
+    KEY(renew, KEY_NUMBER, "0", false),
     KEY(retry, KEY_NUMBER, "5", false),
     KEY(confirm_time, KEY_NUMBER, "120", false),
     KEY(sleep_time, KEY_NUMBER, "0", false),
@@ -121,6 +126,35 @@ static int apply_line(struct device_config *config, const char *file, const stru
                       (int)(line->key.len > 60 ? 60 : line->key.len), line->key.data);
 }
 
+static int check_enrolment(const struct device_config *config, const char *file, struct error *err)
+{
+    if (!config->idevid_file != !config->idevid_key_file)
+        return error_set(err, ERROR_INVALID_CONFIGURATION, file,
+                         "idevid_file and idevid_key_file go together");
+    if (!config->est_url && (config->idevid_file || config->enrol_code))
+        return error_set(err, ERROR_INVALID_CONFIGURATION, file,
+                         "enrol_code and idevid_file are for the gateway at est_url, which is missing");
+    if (config->est_url && strncmp(config->est_url, "https://", 8) != 0)
+        return error_set(err, ERROR_INVALID_CONFIGURATION, file, "est_url begins with https://");
+    if (config->est_url && config->certificate_file)
+        return error_set(
+            err, ERROR_INVALID_CONFIGURATION, file,
+            "with est_url the device keeps its certificate itself: certificate_file is one too many");
+    return 0;
+}
+
+/* The certificate and its key in one file, which is replaced as a whole. */
+static int derive_certificate(struct device_config *config, const char *file, struct error *err)
+{
+    int len = snprintf(config->ldevid_file, sizeof(config->ldevid_file), "%s/ldevid.pem", config->state_dir);
+
+    if (len >= (int)sizeof(config->ldevid_file))
+        return error_set(err, ERROR_INVALID_CONFIGURATION, file, "state_dir is too long");
+    if (config->est_url)
+        config->certificate_file = config->key_file = config->ldevid_file;
+    return 0;
+}
+
 /* Topics as the gateway expects them when nobody says otherwise. */
 static void derive_topics(struct device_config *config)
 {
@@ -168,7 +202,8 @@ int device_config_read(struct device_config *config, const char *file, struct er
     for (; lines; lines = lines->next)
         if (apply_line(config, file, lines, err) < 0)
             return -1;
-    if (check(config, file, err) < 0)
+    if (check(config, file, err) < 0 || check_enrolment(config, file, err) < 0 ||
+        derive_certificate(config, file, err) < 0)
         return -1;
     derive_topics(config);
     return 0;

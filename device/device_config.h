@@ -11,6 +11,7 @@
 
 enum {
     TOPIC_BYTES = 256,
+    FILE_BYTES = 4096,
 };
 
 /* Faults, for tests: bits. */
@@ -47,8 +48,13 @@ struct device_config {
     const char *password;
     bool tls;
     const char *ca_file;
-    const char *certificate_file;
+    const char *certificate_file; /* with est_url: what enrol.c keeps */
     const char *key_file;
+    const char *est_url;     /* where the device gets its certificate; NULL: it is given one */
+    const char *enrol_code;  /* one-time */
+    const char *idevid_file; /* the manufacturer's certificate with its chain, IEEE 802.1AR */
+    const char *idevid_key_file;
+    uint64_t renew;        /* s after a certificate was issued; 0: after two thirds of its time */
     uint64_t retry;        /* s, before the first new attempt to connect */
     uint64_t confirm_time; /* s that an image on trial has to reach the controller */
     uint64_t sleep_time;   /* s asleep; 0: never */
@@ -56,6 +62,7 @@ struct device_config {
     const char *log_level;
     unsigned faults;
     char topics[2][TOPIC_BYTES];
+    char ldevid_file[FILE_BYTES];
 };
 
 /* -1: err->path is "file:line". device_config_done() is due in any case. */

@@ -131,10 +131,11 @@ static void retry_later(struct device_agent *device)
 {
     struct link *link = &device->link;
 
-    if (!link->stopped)
-        timer_arm(
-            &device->loop.timers, &link->retry,
-            timer_backoff((uint32_t)device->config->retry, RETRY_MULTIPLIER, ++link->retries, RETRY_MAX_S));
+    if (link->stopped)
+        return;
+    timer_arm(&device->loop.timers, &link->retry,
+              timer_backoff((uint32_t)device->config->retry, RETRY_MULTIPLIER, ++link->retries, RETRY_MAX_S));
+    enrol_refused(device, link->retries);
 }
 
 static void on_opened(void *ctx, struct websocket *ws, X509 *certificate)
@@ -317,10 +318,21 @@ int link_init(struct device_agent *device, struct error *err)
 void link_start(struct device_agent *device)
 {
     device->link.stopped = false;
+    if (device->enrol.waiting)
+        return;
     if (is_mqtt(device))
         connect_mqtt(device);
     else
         connect_websocket(device);
+}
+
+/* A WebSocket reads the file when it connects, the client of a broker when it is started. */
+void link_certificate_changed(struct device_agent *device)
+{
+    if (!is_mqtt(device))
+        return;
+    link_stop(device);
+    link_start(device);
 }
 
 void link_stop(struct device_agent *device)

@@ -299,7 +299,8 @@ enum authority_verdict authority_enrol(struct authority *authority, const struct
 
     error_clear(&why);
     verdict = enrol(authority, request, ret, &why);
-    if (verdict != AUTHORITY_GRANTED)
+    /* Without a code a client of HTTP only asks whether it needs one. */
+    if (verdict != AUTHORITY_GRANTED && (verdict != AUTHORITY_UNAUTHENTICATED || request->code.len))
         authority_refused(authority, request->peer, why.message);
     if (err)
         *err = why;

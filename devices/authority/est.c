@@ -100,7 +100,8 @@ static int on_get(void *ctx, const char *path, const char *peer, struct http_ans
 
 /* ---- enrolment ---- */
 
-/* RFC 7617. The code is the password; who gives it, the request says. Returns its length. */
+/* RFC 7617. The code is the password; who gives it, the request says. A name before it may have colons (an Endpoint ID),
+ * against the rules; a code has none. Returns its length. */
 static size_t read_code(const char *header, char to[CREDENTIAL_BYTES])
 {
     unsigned char text[CREDENTIAL_BYTES];
@@ -119,7 +120,7 @@ static size_t read_code(const char *header, char to[CREDENTIAL_BYTES])
         return 0;
     while (n && !text[n - 1]) /* its padding */
         n--;
-    colon = memchr(text, ':', (size_t)n);
+    colon = memrchr(text, ':', (size_t)n);
     len = colon ? (size_t)n - (size_t)(colon + 1 - (const char *)text) : 0;
     if (len)
         memcpy(to, colon + 1, len);

@@ -27,6 +27,7 @@ command_fn command_set, command_add, command_del;
 command_fn command_operate;
 command_fn command_download, command_activate;
 command_fn command_watch, command_events;
+command_fn command_enrol;
 command_fn command_doctor;
 command_fn command_version;
 

@@ -44,6 +44,7 @@ static const struct command commands[] = {
      false},
     {"instances", "[OBJECT...]", "the rows there are", command_instances, 0, -1, false},
     {"supported", "[OBJECT...]", "the data model that the agent supports", command_supported, 0, -1, false},
+    {"enrol", "[NAME]", "a one-time code by which a device gets its certificate", command_enrol, 0, 1, false},
     {"doctor", "[controller ENDPOINT | device NAME | update NAME]", "find out what is wrong", command_doctor,
      0, 2, true},
     {"version", "", "versions of this program and of the agent", command_version, 0, 0, true},
