@@ -251,8 +251,10 @@ static enum authority_verdict issue(struct authority *authority, const struct cs
     struct issued *issued;
     X509 *certificate;
 
-    if (why)
-        return forbid(err, csr->name, why);
+    if (why) {
+        forbid(err, csr->name, why);
+        return grant->code || grant->present ? AUTHORITY_FORBIDDEN : AUTHORITY_UNAUTHENTICATED;
+    }
     if (authority->count >= LIMIT_ISSUED_CERTIFICATES ||
         (!grant->code && certificates_of(authority, csr->name) >= LIMIT_ISSUED_PER_DEVICE)) {
         error_set(err, ERROR_RESOURCES_EXCEEDED, csr->name, "too many certificates were issued");
@@ -300,7 +302,8 @@ enum authority_verdict authority_enrol(struct authority *authority, const struct
     error_clear(&why);
     verdict = enrol(authority, request, ret, &why);
     /* Without a code a client of HTTP only asks whether it needs one. */
-    if (verdict != AUTHORITY_GRANTED && (verdict != AUTHORITY_UNAUTHENTICATED || request->code.len))
+    if (verdict != AUTHORITY_GRANTED &&
+        (verdict != AUTHORITY_UNAUTHENTICATED || request->code.len || request->chain))
         authority_refused(authority, request->peer, why.message);
     if (err)
         *err = why;
