@@ -191,16 +191,24 @@ struct issued *authority_at(const struct authority *authority, uint32_t index)
 
 /* ---- what others see of it ---- */
 
-static X509_CRL *list_of(const struct authority *authority)
+/* Those whose certificate could still be used. */
+static bool is_listed(const struct issued *issued, int64_t now)
+{
+    return issued->ended && issued->not_after >= now;
+}
+
+static X509_CRL *list_of(struct authority *authority)
 {
     int64_t now = clock_wall(authority->clock);
     X509_CRL *list = ca_list_new(&authority->ca, now, authority->list_number);
 
+    authority->listed = 0;
     for (uint32_t i = 0; list && i < authority->count; i++) {
         const struct issued *issued = authority->list[i];
 
-        if (!issued->ended || issued->not_after < now)
+        if (!is_listed(issued, now))
             continue;
+        authority->listed++;
         if (ca_list_add(list, issued->serial, issued->ended, issued->status == ISSUED_SUPERSEDED) < 0) {
             X509_CRL_free(list);
             return NULL;
@@ -317,21 +325,20 @@ int authority_revoke(struct issued *issued, struct error *err)
 static void expire(struct authority *authority)
 {
     int64_t now = clock_wall(authority->clock);
-    bool changed = false;
+    uint32_t listed = 0;
 
     for (uint32_t i = authority->count; i-- > 0;) {
         struct issued *issued = authority->list[i];
 
+        listed += is_listed(issued, now);
         if (issued->not_after >= now)
             continue;
-        changed |= issued->ended &&
-                   issued->not_after + TICK_MS / 1000 >= now; /* the list had it at the last tick */
         if (issued->status == ISSUED_VALID)
             authority_end(issued, ISSUED_EXPIRED, NULL);
         else if (issued->not_after + KEPT_S < now && (issued->status != ISSUED_REVOKED || issued->pardoned))
             forget(issued);
     }
-    if (changed)
+    if (listed != authority->listed)
         authority_write_list(authority, NULL);
 }
 

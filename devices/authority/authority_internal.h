@@ -30,6 +30,7 @@ struct authority {
     struct rate told; /* of refusals that observers hear of */
     uint32_t refusals;
     uint64_t list_number;
+    uint32_t listed; /* entries of the newest list */
     uint32_t certificate_days;
     uint32_t authority_days;
     char *owner;
