@@ -26,7 +26,7 @@ struct fixture {
     struct http_server_settings settings;
     char file[64];
     char path[200], peer[64];
-    int requests, progresses, ends, complete;
+    int posts, requests, progresses, ends, complete;
     int status;        /* to answer with */
     uint64_t claim;    /* size to claim; 0 for the file's */
     uint64_t position; /* of the last progress */
@@ -81,12 +81,36 @@ static void on_end(void *ctx, void *request_ctx, bool complete)
 {
     struct fixture *f = ctx;
 
-    assert_ptr_equal(request_ctx, f->file);
+    assert_true(!request_ctx || request_ctx == f->file); /* there is none of what was posted */
     f->ends++;
     f->complete += complete;
     f->position = 0;
 }
 
+/* Says what it was told: "path type authorization body". */
+static int on_post(void *ctx, const struct http_posted *posted, struct http_answer *ret_answer)
+{
+    struct fixture *f = ctx;
+    int len;
+
+    assert_string_equal(posted->peer, "127.0.0.1");
+    assert_null(posted->chain);
+    f->posts++;
+    if (f->free_server) {
+        http_server_free(f->server);
+        f->server = NULL;
+        f->free_server = false;
+    }
+    ret_answer->content = malloc(400);
+    len = snprintf(ret_answer->content, 400, "%s|%s|%s|%.*s", posted->path, posted->content_type,
+                   posted->authorization, (int)posted->body.len, posted->body.data);
+    ret_answer->size = (uint64_t)len;
+    ret_answer->content_type = "text/plain";
+    ret_answer->header = "Retry-After: 60";
+    return f->status;
+}
+
+static const struct http_server_ops posting_ops = {.request = on_request, .end = on_end, .post = on_post};
 static const struct http_server_ops ops = {.request = on_request, .progress = on_progress, .end = on_end};
 
 static int setup(void **state)
@@ -349,6 +373,56 @@ static void test_connection_limit(void **state)
     }));
 }
 
+/* What is posted comes in whole, however it was cut, and the answer comes from memory. */
+static void test_post(void **state)
+{
+    struct fixture *f = *state;
+    const char *body;
+
+    f->settings.max_body = 100;
+    f->server = http_server_new(f->context, &f->settings, &posting_ops, f, NULL);
+    assert_non_null(f->server);
+    f->requests = f->ends = 0;
+    connect_raw(f);
+    for (int i = 0; i < 3; i++) { /* on one connection */
+        f->status = i == 1 ? 403 : 200;
+        assert_int_equal(
+            ask(f, "POST", "/a/../b?x=1",
+                "Content-Type: text/x\r\nAuthorization: Basic eDp5\r\nContent-Length: 7\r\n\r\nhello"),
+            f->status);
+        assert_int_equal(f->body_len, 28);
+        assert_memory_equal(f->body, "/b|text/x|Basic eDp5|hello\r\n", 28);
+        assert_non_null(strstr(f->head, "Retry-After: 60\r\n"));
+        assert_null(strstr(f->head, "Accept-Ranges"));
+    }
+    assert_int_equal(f->posts, 3);
+    /* In pieces. */
+    body = "POST /c HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n01234";
+    connect_raw(f);
+    assert_int_equal(write(f->fd, body, strlen(body)), strlen(body));
+    for (int i = 0; i < 5; i++)
+        wait_turn(&f->loop);
+    assert_int_equal(f->posts, 3);
+    assert_int_equal(write(f->fd, "56789", 5), 5);
+    WAIT_FOR(&f->loop, f->posts == 4);
+    /* Too long, of no length, empty. */
+    connect_raw(f);
+    assert_int_equal(ask(f, "POST", "/", "Content-Length: 101\r\n"), 413);
+    connect_raw(f);
+    assert_int_equal(ask(f, "POST", "/", ""), 411);
+    connect_raw(f);
+    assert_int_equal(ask(f, "POST", "/", "Content-Length: 0\r\n"), 400);
+    connect_raw(f);
+    assert_int_equal(ask(f, "PUT", "/", "Content-Length: 0\r\n"), 405);
+    assert_int_equal(f->posts, 4);
+    /* The server goes while it is asked. */
+    connect_raw(f);
+    f->free_server = true;
+    assert_int_equal(ask(f, "POST", "/", "Content-Length: 3\r\n\r\na"), 0);
+    assert_null(f->server);
+    f->requests = f->ends;
+}
+
 /* ---- with TLS, by the fetcher ---- */
 
 static int on_body(void *ctx, const uint8_t *data, size_t len)
@@ -415,6 +489,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_short_file, setup, teardown),
         cmocka_unit_test_setup_teardown(test_server_goes, setup, teardown),
         cmocka_unit_test_setup_teardown(test_connection_limit, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_post, setup, teardown),
         cmocka_unit_test_setup_teardown(test_tls, setup, teardown),
     };
 
