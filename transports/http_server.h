@@ -42,8 +42,8 @@ struct http_server_ops {
     int (*request)(void *ctx, const char *path, const char *peer, struct http_answer *ret_answer);
     /* The same for POST: the status, and any answer with it. NULL: nothing may be posted. */
     int (*post)(void *ctx, const struct http_posted *posted, struct http_answer *ret_answer);
-    /* NULL: nobody wants to know. Bytes up to this position were handed to the peer. `end` once for each answer, when it is over: complete when the
-     * last byte of the file was handed over. */
+    /* Both NULL: nobody wants to know. Bytes up to this position were handed to the peer. `end` once for each answer, when it
+     * is over: complete when the last byte of the file was handed over. */
     void (*progress)(void *ctx, void *request_ctx, uint64_t position);
     void (*end)(void *ctx, void *request_ctx, bool complete);
 };

@@ -3,6 +3,7 @@
 
 import base64
 import json
+import signal
 import ssl
 import stat
 import subprocess
@@ -14,7 +15,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import pkcs7
 from cryptography.x509.oid import NameOID
-from hptest import Pki, free_port, program, scenario, wait_until
+from hptest import Broker, Pki, free_port, program, scenario, wait_until
 from usp_home import GATEWAY, NEEDS, URN, UspHome
 
 AUTHORITY = "Device.X_HOMEPATCH_DeviceAuthority."
@@ -399,6 +400,31 @@ def waits_for_the_clock(directory):
     right.touch()
     assert home.ask("simpleenroll", _csr(S1)[0], home.code())[0] == 200
     assert home.ctl.value(AUTHORITY + "Status") == "Ready"
+    home.stop()
+
+
+@scenario(timeout=60, needs=NEEDS)
+def broker_follows_the_list(directory):
+    """mosquitto with ca.pem and crl.pem: the certificate is the device's account there, until it was revoked."""
+    home = EnrolHome(directory, lan_enrol_public_dir=directory / "public").start(devices=False)
+    status, (leaf,), key = *home.ask("simpleenroll", (csr := _csr(S1))[0], home.code()), csr[1]
+    assert status == 200
+    files = _files(home.dir, "client", [leaf], key)
+    public = directory / "public"
+    extra = ("use_identity_as_username true", f"crlfile {public / 'crl.pem'}")
+    server = home.pki.issue("broker")
+    broker = home.cleanup.add(Broker(directory, "devices", tls=(public / "ca.pem", *server), extra=extra).start())
+
+    def connects():
+        where = ["-h", "127.0.0.1", "-p", str(broker.port), "--cafile", home.pki.ca_file]
+        what = ["--cert", files[0], "--key", files[1], "-t", "x", "-m", "y"]
+        return subprocess.run(["mosquitto_pub", *where, *what], capture_output=True, timeout=20).returncode == 0
+
+    assert connects()
+    assert f"u'{S1}'" in broker.output(), broker.output()
+    home.operate("Certificate.1.Revoke()")
+    broker.signal(signal.SIGHUP)
+    wait_until(lambda: not connects(), 10, "refused")
     home.stop()
 
 
