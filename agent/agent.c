@@ -551,7 +551,7 @@ int agent_check(struct agent_config *config, struct error *err)
     if (loop_init(&agent.loop, err) == 0) {
         agent.store = store_open(":memory:", &agent.loop, err);
         if (agent.store && make_model(&agent, err) == 0)
-            rc = set_identity(&agent, err);
+            rc = set_identity(&agent, err) < 0 ? -1 : enrolment_check(config, err);
     }
     agent_done(&agent);
     return rc;

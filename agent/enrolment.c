@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "datamodel/device/device_authority.h"
 #include "devices/authority/est.h"
+#include "devices/authority/manufacturers.h"
 #include "devices/home.h"
 #include "usp/usp.h"
 
@@ -77,6 +78,15 @@ static void on_event(void *ctx, const void *data)
     case AUTHORITY_FORGOTTEN:
         break;
     }
+}
+
+int enrolment_check(const struct agent_config *config, struct error *err)
+{
+    struct manufacturers manufacturers;
+    int rc = manufacturers_read(&manufacturers, config->lan_enrol_manufacturers_file, err);
+
+    manufacturers_done(&manufacturers);
+    return rc;
 }
 
 int enrolment_open(struct enrolment *enrolment, struct model *model, const struct agent_config *config,

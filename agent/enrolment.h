@@ -21,6 +21,8 @@ struct enrolment {
     struct observer observer;
 };
 
+/* Whether the files that the configuration names can be used. */
+int enrolment_check(const struct agent_config *config, struct error *err);
 /* Key, register and rows, before the home is made. *enrolment is zeroed or as the last call left it. */
 int enrolment_open(struct enrolment *enrolment, struct model *model, const struct agent_config *config,
                    struct payload_security *security, const char *lan_endpoint_id, struct error *err);
