@@ -52,6 +52,16 @@ static void on_revoked(struct enrolment *enrolment, const struct issued *issued)
         registry_quarantine(device, "its certificate was revoked");
 }
 
+/* Of all sessions; signatures are looked at for the one only. */
+static bool is_ended(void *ctx, const X509 *certificate)
+{
+    const struct issued *issued = ctx;
+    char serial[CA_SERIAL_TEXT];
+
+    return ca_serial(certificate, serial) == 0 && strcmp(serial, issued->serial) == 0 &&
+           authority_refuses(issued->authority, certificate);
+}
+
 static void on_event(void *ctx, const void *data)
 {
     const struct authority_event *event = data;
@@ -63,7 +73,7 @@ static void on_event(void *ctx, const void *data)
         break;
     case AUTHORITY_CHANGED:
         if (event->issued->ended && enrolment->model->home)
-            home_end_refused(enrolment->model->home, authority_refuses, enrolment->authority);
+            home_end_refused(enrolment->model->home, is_ended, event->issued);
         break;
     case AUTHORITY_REVOKED:
         log_warning("certificate %s of %s revoked", event->issued->serial, event->issued->name);

@@ -43,9 +43,10 @@ struct session {
     struct lan_session lan; /* first: dialects hand it back to us */
     struct websocket *ws;   /* NULL: not open yet, or closed */
     struct address *address;
-    struct session *next; /* of those that are not open yet, or of those with a certificate; newest first */
-    uint64_t accepted;    /* monotonic ms */
-    char *name;           /* lan.name */
+    struct session *next;  /* of those that are not open yet, or of those with a certificate; newest first */
+    struct session **self; /* with a certificate: what points here */
+    uint64_t accepted;     /* monotonic ms */
+    char *name;            /* lan.name */
 };
 
 struct lan_websocket {
@@ -157,22 +158,38 @@ static void forget_accepted(struct lan_websocket *lan, uint64_t max_age_ms)
     }
 }
 
-static bool take_from(struct session **list, const struct session *session)
-{
-    for (struct session **at = list; *at; at = &(*at)->next) {
-        if (*at == session) {
-            *at = session->next;
-            return true;
-        }
-    }
-    return false;
-}
-
 static void take_accepted(struct session *session)
 {
     struct lan_websocket *lan = session->address->owner;
 
-    lan->accepted_count -= take_from(&lan->accepted, session);
+    for (struct session **at = &lan->accepted; *at; at = &(*at)->next) {
+        if (*at == session) {
+            *at = session->next;
+            lan->accepted_count--;
+            return;
+        }
+    }
+}
+
+static void link_certified(struct session *session)
+{
+    struct session **first = &session->address->owner->certified;
+
+    session->next = *first;
+    session->self = first;
+    if (session->next)
+        session->next->self = &session->next;
+    *first = session;
+}
+
+static void unlink_certified(struct session *session)
+{
+    if (!session->self)
+        return;
+    *session->self = session->next;
+    if (session->next)
+        session->next->self = session->self;
+    session->self = NULL;
 }
 
 static struct session *session_new(struct address *address, const struct websocket_request *request)
@@ -237,13 +254,11 @@ static void on_opened(void *ctx, struct websocket *ws, X509 *peer_certificate)
     if (peer_certificate && X509_up_ref(peer_certificate) == 1)
         session->lan.certificate = peer_certificate;
     session->lan.certified = session->lan.certificate != NULL;
-    if (session->lan.certified) {
-        session->next = address->owner->certified;
-        address->owner->certified = session;
-    }
+    if (session->lan.certified)
+        link_certified(session);
     if (address->dialect->opened(address->dialect_ctx, &session->lan) == 0)
         return;
-    take_from(&address->owner->certified, session);
+    unlink_certified(session);
     session_free(session);
     websocket_set_ctx(ws, NULL);
     websocket_close(ws, CLOSE_TRY_LATER, "out of memory");
@@ -260,7 +275,7 @@ static void on_message(void *ctx, struct websocket *ws, bool binary, const uint8
 
 static void session_end(struct session *session)
 {
-    take_from(&session->address->owner->certified, session);
+    unlink_certified(session);
     session->ws = NULL;
     session->address->dialect->closed(session->address->dialect_ctx, &session->lan);
     session_free(session);

@@ -305,15 +305,20 @@ static void test_idevid(void **state)
     X509 *stranger = pki_certificate(key, "Another root", NULL, NULL, NULL, -1, 30);
     X509 *idevid = authority_bench_idevid(key, root, root_key, "S1");
     X509 *nameless = authority_bench_idevid(key, root, root_key, NULL);
+    X509 *factory = pki_certificate(key, "Example factory", NULL, root, root_key, -1, 30);
     X509 *certificate;
     char code[CODE_BYTES];
     const struct issued *issued;
 
+    /* The authority of one of his factories is no device, whatever it calls itself. */
+    X509_NAME_add_entry_by_NID(X509_get_subject_name(factory), NID_serialNumber, MBSTRING_UTF8,
+                               (const unsigned char *)"S1", -1, -1, 0);
+    assert_true(X509_sign(factory, root_key, EVP_sha256()) > 0);
     trust_maker(bench, root);
     assert_int_equal(authority_bench_open(bench, NULL), 0);
     assert_int_equal(ASK(.name = S1, .certificate = idevid, .root = stranger), AUTHORITY_FORBIDDEN);
     assert_int_equal(ASK(.name = S1, .certificate = nameless, .root = root), AUTHORITY_FORBIDDEN);
-    assert_int_equal(ASK(.name = S1, .certificate = root, .root = root), AUTHORITY_FORBIDDEN);
+    assert_int_equal(ASK(.name = S1, .certificate = factory, .root = root), AUTHORITY_FORBIDDEN);
     assert_int_equal(ASK(.name = S2, .certificate = idevid, .root = root), AUTHORITY_UNAUTHENTICATED);
     assert_int_equal(ASK(.name = S1, .certificate = idevid, .root = root), AUTHORITY_GRANTED);
     /* The same device, which has lost what it had. */
@@ -342,6 +347,7 @@ static void test_idevid(void **state)
     X509_free(certificate);
     X509_free(idevid);
     X509_free(nameless);
+    X509_free(factory);
     X509_free(stranger);
     X509_free(root);
     EVP_PKEY_free(key);
@@ -360,6 +366,7 @@ static void test_covers(void **state)
         {"S1", "os::0a0b0c-S1", false},
         {"S1", "os::0A0B0D-S1", false},
         {"S1", "os::0A0B0C-S12", false},
+        {"S1", "os::0A0B0C.S1", false},
         {"S1", "os::0A0B0C-X-S1", false},
         {"S1", "ops::0A0B0C-Lamp-S1", true},
         {"S1", "ops::0A0B0C-S1", false},

@@ -120,6 +120,7 @@ static void test_bodies(void **state)
     char *body = authority_bench_csr(key, "lamp", NULL, NULL);
     char *wrapped = calloc(2, strlen(body) + 10), *large = malloc(LIMIT_CSR_BYTES + 1);
     size_t at = 0;
+    int der_len;
     struct csr csr;
 
     (void)state;
@@ -132,6 +133,16 @@ static void test_bodies(void **state)
     }
     assert_int_equal(csr_read(str_of(wrapped), &csr, NULL), 0);
     csr_done(&csr);
+    /* Something behind it. */
+    at = strlen(body);
+    der_len = EVP_DecodeBlock((unsigned char *)wrapped, (const unsigned char *)body, (int)at);
+    der_len -= (body[at - 1] == '=') + (body[at - 2] == '=');
+    EVP_EncodeBlock((unsigned char *)large, (unsigned char *)wrapped, der_len);
+    assert_int_equal(csr_read(str_of(large), &csr, NULL), 0);
+    csr_done(&csr);
+    wrapped[der_len] = 0;
+    EVP_EncodeBlock((unsigned char *)large, (unsigned char *)wrapped, der_len + 1);
+    assert_int_equal(csr_read(str_of(large), &csr, NULL), -1);
     memset(large, 'A', LIMIT_CSR_BYTES + 1);
     assert_int_equal(csr_read((struct str){large, LIMIT_CSR_BYTES + 1}, &csr, NULL), -1);
     assert_int_equal(csr_read((struct str){large, LIMIT_CSR_BYTES}, &csr, NULL), -1);
