@@ -29,10 +29,18 @@ void claim_drop(struct device *device)
     device->claim[0] = '\0';
 }
 
+bool claim_outranks(const struct device *claimant, const struct device *listed)
+{
+    if (claimant->grade != listed->grade)
+        return claimant->grade < listed->grade;
+    return claimant->grade <= DEVICE_GRADE_B || claimant->instance < listed->instance;
+}
+
 void claim_update(struct device *device)
 {
     struct map *map = &device->registry->by_address;
     char address[IDENTITY_ADDRESS_BYTES];
+    struct device *holder;
 
     if (device->dialect->generic)
         return;
@@ -40,8 +48,11 @@ void claim_update(struct device *device)
     if (strcmp(address, device->claim) == 0)
         return;
     claim_drop(device);
-    if (!address[0] || map_get(map, str_of(address)))
-        return; /* whoever came first has it */
+    holder = address[0] ? map_get(map, str_of(address)) : NULL;
+    if (!address[0] || (holder && holder->grade <= device->grade))
+        return; /* of equals, whoever came first has it */
+    if (holder)
+        claim_drop(holder);
     str_copy(device->claim, sizeof(device->claim), address);
     if (map_put(map, str_of(device->claim), device) < 0)
         device->claim[0] = '\0';

@@ -42,10 +42,12 @@ enum device_field {
     DEVICE_IP,            /* where it was seen to come from, when it connected to us itself */
     DEVICE_OFFERED_VERSION,
     DEVICE_LAST_RESULT,
-    DEVICE_REASON, /* why it is quarantined */
-    DEVICE_RIVAL,  /* who else updates it, as far as the device tells */
-    DEVICE_LOCKED, /* why the gateway may not ask it all: what is wrong with the password that it wants */
-    DEVICE_TEXTS,  /* how many texts there are */
+    DEVICE_REASON,    /* why it is quarantined */
+    DEVICE_CLAIMED,   /* while it is quarantined: what it says now in place of the fact that is known */
+    DEVICE_PUBLISHER, /* who announces it, as far as an access list can hold somebody to that */
+    DEVICE_RIVAL,     /* who else updates it, as far as the device tells */
+    DEVICE_LOCKED,    /* why the gateway may not ask it all: what is wrong with the password that it wants */
+    DEVICE_TEXTS,     /* how many texts there are */
 
     DEVICE_ONLINE = DEVICE_TEXTS,
     DEVICE_LAST_CONTACTED, /* announced seldom, see registry.c */
@@ -59,6 +61,7 @@ enum device_field {
     DEVICE_SLEEPING,
     DEVICE_ACTIVE_IMAGE,
     DEVICE_REJECTED, /* announced seldom */
+    DEVICE_PROOF,    /* of a fact, whose text may be the same */
     DEVICE_FIELDS,
 };
 
@@ -75,6 +78,30 @@ enum device_grade {
     DEVICE_GRADE_B, /* its own credential at the broker */
     DEVICE_GRADE_C, /* observed */
     DEVICE_GRADE_D, /* inferred */
+};
+
+/* Where a fact is from. The numbers are in the store. */
+enum device_source {
+    DEVICE_SOURCE_NONE,
+    DEVICE_SOURCE_CERTIFICATE,  /* its own, signed by its manufacturer */
+    DEVICE_SOURCE_DEVICE,       /* the device said so */
+    DEVICE_SOURCE_BRIDGE,       /* who speaks for it said so */
+    DEVICE_SOURCE_ANNOUNCEMENT, /* a message that was kept for whoever listens, and not asked for */
+    DEVICE_SOURCE_FAMILY,       /* all devices of the dialect have it */
+    DEVICE_SOURCE_ADDRESS,      /* it follows from the hardware address */
+    DEVICE_SOURCES,
+};
+
+/* Facts: texts that somebody vouches for. They follow one another in enum device_field. */
+enum {
+    DEVICE_FACT_FIRST = DEVICE_MANUFACTURER,
+    DEVICE_FACTS = DEVICE_APP - DEVICE_MANUFACTURER + 1,
+};
+
+/* Of one fact, in a byte: its grade and its source. Zero: there is no such fact. */
+struct device_proof {
+    uint8_t grade : 3;
+    uint8_t source : 5;
 };
 
 struct device {
@@ -99,6 +126,8 @@ struct device {
     bool sleeps; /* by its own account it is awake only for moments: offline says nothing about its health */
     bool quarantined;     /* listed, not updated */
     bool accept_identity; /* released: whatever it says next is what it is */
+    uint8_t quarantine;   /* enum quarantine_code of devices/quarantine.h */
+    struct device_proof proof[DEVICE_FACTS];
     char
         claim[IDENTITY_ADDRESS_BYTES]; /* hardware address under which it is in registry->by_address, or "" */
     void *row;                         /* of the observer above that shows the device; NULL: not shown */
@@ -110,6 +139,12 @@ struct device {
 static inline const char *device_text(const struct device *device, enum device_field field)
 {
     return device->text[field] ? device->text[field] : "";
+}
+
+/* Who vouches for a fact, and how well. */
+static inline const struct device_proof *device_proof(const struct device *device, enum device_field fact)
+{
+    return &device->proof[fact - DEVICE_FACT_FIRST];
 }
 
 /* The part of the key after the dialect's name and the colon. */

@@ -6,6 +6,7 @@
 
 #include "devices/dialects/dialect.h"
 #include "devices/json.h"
+#include "devices/quarantine.h"
 
 enum {
     TEXT_MAX = 1024, /* of one stored text */
@@ -31,9 +32,39 @@ static const char *const text_names[DEVICE_TEXTS] = {
     [DEVICE_OFFERED_VERSION] = "offered",
     [DEVICE_LAST_RESULT] = "result",
     [DEVICE_REASON] = "reason",
+    [DEVICE_CLAIMED] = "claimed",
+    [DEVICE_PUBLISHER] = "publisher",
     [DEVICE_RIVAL] = "rival",
     [DEVICE_LOCKED] = "locked",
 };
+
+/* As numbers, in the order of the facts: a grade in the low three bits, a source above. */
+static void write_proof(const struct device *device, struct buf *out)
+{
+    for (size_t i = 0; i < DEVICE_FACTS; i++)
+        buf_printf(out, "%s%u", i ? "," : ",\"proof\":[",
+                   device->proof[i].grade | (unsigned)device->proof[i].source << 3);
+    buf_append_byte(out, ']');
+}
+
+static void read_proof(struct device *device, const cJSON *proof)
+{
+    const cJSON *item;
+    size_t i = 0;
+
+    cJSON_ArrayForEach(item, proof)
+    {
+        unsigned value = cJSON_IsNumber(item) && item->valuedouble >= 0 && item->valuedouble < 256
+                             ? (unsigned)item->valuedouble
+                             : 0;
+
+        if (i == DEVICE_FACTS)
+            return;
+        if ((value & 7) <= DEVICE_GRADE_D && value >> 3 < DEVICE_SOURCES)
+            device->proof[i] = (struct device_proof){value & 7, (value >> 3) & 31};
+        i++;
+    }
+}
 
 void device_record_write(const struct device *device, struct buf *out)
 {
@@ -42,11 +73,12 @@ void device_record_write(const struct device *device, struct buf *out)
     if (device->last_contacted > 0)
         buf_printf(out, ",\"contacted\":%lld", (long long)device->last_contacted);
     if (device->quarantined)
-        buf_append_str(out, ",\"quarantined\":true");
+        buf_printf(out, ",\"quarantined\":true,\"code\":%u", device->quarantine);
     if (device->accept_identity)
         buf_append_str(out, ",\"accept\":true");
     if (device->sleeps)
         buf_append_str(out, ",\"sleeps\":true");
+    write_proof(device, out);
     for (size_t i = 0; i < DEVICE_TEXTS; i++) {
         if (!device->text[i])
             continue;
@@ -66,7 +98,7 @@ static void free_device(struct device *device)
 
 static int read_fields(struct device *device, const cJSON *json)
 {
-    uint64_t instance, transport, grade, contacted = 0;
+    uint64_t instance, transport, grade, contacted = 0, code = 0;
 
     if (json_number(json, "instance", UINT32_MAX - 1, &instance) < 0 || instance == 0 ||
         json_number(json, "transport", DEVICE_WEBSOCKET, &transport) < 0 ||
@@ -80,6 +112,9 @@ static int read_fields(struct device *device, const cJSON *json)
     device->quarantined = cJSON_IsTrue(json_member(json, "quarantined"));
     device->accept_identity = cJSON_IsTrue(json_member(json, "accept"));
     device->sleeps = cJSON_IsTrue(json_member(json, "sleeps"));
+    json_number(json, "code", QUARANTINE_CODES - 1, &code);
+    device->quarantine = (uint8_t)code;
+    read_proof(device, json_member(json, "proof"));
     for (size_t i = 0; i < DEVICE_TEXTS; i++) {
         const char *text = json_text(json, text_names[i], TEXT_MAX);
 

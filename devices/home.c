@@ -294,6 +294,8 @@ int home_load(struct home *home, struct error *err)
 {
     if (registry_load(home->registry, dialect_find, err) < 0)
         return -1;
+    if (!home->host.device_credentials)
+        registry_drop_credentials(home->registry);
     return restore_devices(home) < 0 ? error_set(err, ERROR_INTERNAL, NULL, "out of memory") : 0;
 }
 

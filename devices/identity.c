@@ -2,8 +2,9 @@
 #include "devices/identity.h"
 
 #include <ctype.h>
-#include <stdio.h>
 #include <string.h>
+
+#include "devices/quarantine.h"
 
 /* How many digits there were; 0 when there was something else, or more than max. */
 static size_t digits_of(const char *text, char *to, size_t max)
@@ -33,17 +34,13 @@ int identity_address(const char *text, char to[IDENTITY_ADDRESS_BYTES])
     return digits == 12 || digits == 16 ? 0 : -1;
 }
 
-/* Which facts make an identity, and what people call them. */
-static const struct {
-    enum device_field field;
-    const char *name;
-} facts[] = {
-    {DEVICE_MAC, "MAC address"},
-    {DEVICE_MANUFACTURER, "manufacturer"},
-    {DEVICE_MODEL, "model"},
-    {DEVICE_APP, "firmware family"},
-    {DEVICE_HARDWARE_VERSION, "hardware version"},
-    {DEVICE_SERIAL_NUMBER, "serial number"},
+/* Which facts make an identity. */
+static const enum device_field facts[] = {
+    DEVICE_MAC, DEVICE_MANUFACTURER, DEVICE_MODEL, DEVICE_APP, DEVICE_HARDWARE_VERSION, DEVICE_SERIAL_NUMBER,
+};
+
+enum {
+    FACTS = sizeof(facts) / sizeof(facts[0]),
 };
 
 static const char *fact_of(const struct identity *identity, enum device_field field)
@@ -66,30 +63,83 @@ static const char *fact_of(const struct identity *identity, enum device_field fi
     }
 }
 
-/* The first fact that contradicts what is known; false when none does. */
-static bool contradiction(const struct device *device, const struct identity *identity, char *reason,
-                          size_t size)
+static struct device_proof proof_of(const struct identity *identity, enum device_field fact)
 {
-    for (size_t i = 0; i < sizeof(facts) / sizeof(facts[0]); i++) {
-        const char *known = device_text(device, facts[i].field), *said = fact_of(identity, facts[i].field);
+    if (!(identity->inferred & DEVICE_BIT(fact)))
+        return (struct device_proof){identity->grade & 7,
+                                     identity->source ? identity->source : DEVICE_SOURCE_DEVICE};
+    return (struct device_proof){DEVICE_GRADE_D, fact == DEVICE_MANUFACTURER || fact == DEVICE_APP
+                                                     ? DEVICE_SOURCE_FAMILY
+                                                     : DEVICE_SOURCE_ADDRESS};
+}
 
-        if (said && *known && strcmp(known, said) != 0) {
-            snprintf(reason, size, "%s changed from \"%s\" to \"%s\"", facts[i].name, known, said);
-            return true;
+/* What becomes of a fact that is said. */
+enum said {
+    SAID_TAKEN,
+    SAID_WEAKER, /* what is known has better proof, and stays */
+    SAID_CONTRADICTS,
+};
+
+static enum said judge(const struct device *device, const struct identity *identity, enum device_field fact,
+                       const char *text)
+{
+    const struct device_proof *known = device_proof(device, fact);
+    struct device_proof proof = proof_of(identity, fact);
+
+    if (!*device_text(device, fact) || device->accept_identity)
+        return SAID_TAKEN;
+    if (strcmp(device_text(device, fact), text) == 0)
+        return proof.grade <= known->grade || !known->source ? SAID_TAKEN : SAID_WEAKER;
+    if (proof.grade > known->grade && known->source)
+        return SAID_WEAKER;
+    /* What was inferred gives way to whatever is told, and to another inference. */
+    return known->grade == DEVICE_GRADE_D && known->source ? SAID_TAKEN : SAID_CONTRADICTS;
+}
+
+/* The first fact that contradicts what is known, in *ret_now what it says; QUARANTINE_NONE when none does. */
+static enum quarantine_code contradiction(const struct device *device, const struct identity *identity,
+                                          const char **ret_now)
+{
+    for (size_t i = 0; i < FACTS; i++) {
+        const char *said = fact_of(identity, facts[i]);
+
+        if (said && judge(device, identity, facts[i], said) == SAID_CONTRADICTS) {
+            *ret_now = said;
+            return quarantine_code_of(facts[i]);
         }
     }
-    /* B and C come from the configuration of the gateway; only a proof that was once shown can be missed. */
-    if (device->grade == DEVICE_GRADE_A && identity->grade != DEVICE_GRADE_A) {
-        snprintf(reason, size, "it came without the certificate that it showed before");
-        return true;
+    /* Only a certificate that was once shown can be missed: accounts at a broker come and go with its configuration. */
+    *ret_now = NULL;
+    return device->grade == DEVICE_GRADE_A && identity->grade != DEVICE_GRADE_A && !device->accept_identity
+               ? QUARANTINE_NO_CERTIFICATE
+               : QUARANTINE_NONE;
+}
+
+/* Writes what is taken; false when something else was said than what is known by better proof. */
+static bool take(struct device *device, const struct identity *identity)
+{
+    bool agreed = true;
+
+    for (size_t i = 0; i < FACTS; i++) {
+        const char *said = fact_of(identity, facts[i]);
+        struct device_proof proof = proof_of(identity, facts[i]);
+
+        if (!said)
+            continue;
+        if (judge(device, identity, facts[i], said) == SAID_TAKEN)
+            device_set_fact(device, facts[i], said, proof.grade, proof.source);
+        else if (!(identity->inferred & DEVICE_BIT(facts[i])))
+            agreed = agreed && strcmp(device_text(device, facts[i]), said) == 0;
     }
-    return false;
+    return agreed;
 }
 
 enum identity_verdict identity_present(struct device *device, const struct identity *identity)
 {
     struct identity normal = *identity;
-    char reason[256], mac[13], oui[7] = "";
+    char mac[13], oui[7] = "";
+    enum quarantine_code code;
+    const char *now;
 
     if (identity->mac && identity_mac(identity->mac, mac) == 0) {
         normal.mac = mac;
@@ -97,19 +147,17 @@ enum identity_verdict identity_present(struct device *device, const struct ident
     } else {
         normal.mac = NULL;
     }
-    if (!device->accept_identity && contradiction(device, &normal, reason, sizeof(reason))) {
-        registry_quarantine(device, reason);
+    code = contradiction(device, &normal, &now);
+    if (code != QUARANTINE_NONE) {
+        quarantine_put(device, code, now);
         return IDENTITY_CHANGED;
     }
-    for (size_t i = 0; i < sizeof(facts) / sizeof(facts[0]); i++) {
-        const char *said = fact_of(&normal, facts[i].field);
-
-        if (said)
-            device_set(device, facts[i].field, said);
-    }
-    if (oui[0])
-        device_set(device, DEVICE_OUI, oui);
-    device_set_grade(device, normal.grade);
+    if (!take(device, &normal))
+        registry_reject(device->registry, device, NULL, "it says otherwise than what is known by better proof");
+    if (oui[0] && device_proof(device, DEVICE_OUI)->source != DEVICE_SOURCE_DEVICE)
+        device_set_fact(device, DEVICE_OUI, oui, DEVICE_GRADE_D, DEVICE_SOURCE_ADDRESS);
+    if (normal.grade < device->grade || device->accept_identity)
+        device_set_grade(device, normal.grade);
     if (device->accept_identity) {
         device->accept_identity = false;
         device->changed |= DEVICE_BIT(DEVICE_QUARANTINED); /* the flag is stored with it */

@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Who a device is. The first identity that a key shows is kept; when the same key later shows another one (address,
- * model, manufacturer, firmware family, hardware, or less proof than before), the device is quarantined: listed, not
- * updated, reported, until registry_release(). Other software is no other identity.
+ * model, manufacturer, firmware family, hardware, serial number, or no certificate any more), the device is quarantined
+ * (devices/quarantine.h). Other software is no other identity.
+ *
+ * Each fact has a proof of its own. Better proof takes its place; weaker proof changes nothing, and where it says
+ * otherwise that is counted as a rejected message: who can prove less cannot put in quarantine who can prove more. What was
+ * inferred (grade D) contradicts nothing.
  */
 #ifndef DEVICES_IDENTITY_H
 #define DEVICES_IDENTITY_H
@@ -18,6 +22,8 @@ struct identity {
     const char *app;
     const char *hardware_version;
     enum device_grade grade;
+    enum device_source source; /* DEVICE_SOURCE_NONE: the device itself */
+    uint64_t inferred;         /* DEVICE_BIT() of those of them that nobody said: they follow from others */
 };
 
 enum identity_verdict {

@@ -33,7 +33,7 @@ enum {
 /* Fields that a restart must not lose. */
 static const uint64_t stored_fields = (DEVICE_BIT(DEVICE_TEXTS) - 1) | DEVICE_BIT(DEVICE_TRANSPORT) |
                                       DEVICE_BIT(DEVICE_GRADE) | DEVICE_BIT(DEVICE_QUARANTINED) |
-                                      DEVICE_BIT(DEVICE_SLEEPING);
+                                      DEVICE_BIT(DEVICE_SLEEPING) | DEVICE_BIT(DEVICE_PROOF);
 
 const char *device_id(const struct device *device)
 {
@@ -138,6 +138,11 @@ static void notify(struct device *device, enum device_event_type type, uint64_t 
     struct device_event event = {type, device, fields};
 
     observers_notify(&device->registry->observers, &event);
+}
+
+void registry_tell(struct device *device, enum device_event_type type)
+{
+    notify(device, type, 0);
 }
 
 static int make_room(struct registry *registry)
@@ -303,6 +308,20 @@ int registry_load(struct registry *registry, const struct dialect *(*find)(const
     return 0;
 }
 
+/* What a certificate proved stays proven. */
+void registry_drop_credentials(struct registry *registry)
+{
+    for (uint32_t i = 0; i < registry->count; i++) {
+        struct device *device = registry->devices[i];
+
+        if (device->grade == DEVICE_GRADE_B)
+            device->grade = DEVICE_GRADE_C;
+        for (size_t k = 0; k < DEVICE_FACTS; k++)
+            if (device->proof[k].source && device->proof[k].grade == DEVICE_GRADE_B)
+                device->proof[k].grade = DEVICE_GRADE_C;
+    }
+}
+
 int registry_resume(struct registry *registry, struct error *err)
 {
     for (uint32_t i = 0; i < registry->count; i++)
@@ -385,6 +404,19 @@ void device_set(struct device *device, enum device_field field, const char *text
         device->changed |= DEVICE_BIT(field);
 }
 
+void device_set_fact(struct device *device, enum device_field fact, const char *text, enum device_grade grade,
+                     enum device_source source)
+{
+    struct device_proof *proof = &device->proof[fact - DEVICE_FACT_FIRST];
+    struct device_proof now = {text && *text ? grade : 0, text && *text ? source : DEVICE_SOURCE_NONE};
+
+    device_set(device, fact, text);
+    if (proof->grade == now.grade && proof->source == now.source)
+        return;
+    *proof = now;
+    device->changed |= DEVICE_BIT(DEVICE_PROOF);
+}
+
 void device_set_own_name(struct device *device, const char *name)
 {
     const char *shown = device_text(device, DEVICE_NAME);
@@ -448,7 +480,7 @@ void registry_announce(struct device *device)
     struct error err = {0};
 
     device->changed = 0;
-    if (changed & (DEVICE_BIT(DEVICE_MAC) | DEVICE_BIT(DEVICE_SERIAL_NUMBER)))
+    if (changed & (DEVICE_BIT(DEVICE_MAC) | DEVICE_BIT(DEVICE_SERIAL_NUMBER) | DEVICE_BIT(DEVICE_GRADE)))
         claim_update(device);
     if ((changed & DEVICE_BIT(DEVICE_ONLINE)) ||
         device->last_contacted - device->announced_contacted >= CONTACT_ANNOUNCE_S) {
@@ -505,38 +537,4 @@ void registry_reject(struct registry *registry, struct device *device, const cha
                     : peer ? peer
                            : "the LAN",
                     why, (unsigned long long)count);
-}
-
-/* ---- quarantine ---- */
-
-void registry_quarantine(struct device *device, const char *reason)
-{
-    bool before = device->quarantined;
-
-    device_set(device, DEVICE_REASON, reason);
-    device->quarantined = true;
-    device->accept_identity = false;
-    if (!before)
-        device->changed |= DEVICE_BIT(DEVICE_QUARANTINED);
-    if (device->registry->firmware)
-        firmware_target_block(&device->target, device_text(device, DEVICE_REASON));
-    if (before && !(device->changed & DEVICE_BIT(DEVICE_REASON)))
-        return;
-    registry_announce(device);
-    notify(device, DEVICE_QUARANTINE, 0);
-}
-
-void registry_release(struct device *device)
-{
-    if (!device->quarantined)
-        return;
-    device->quarantined = false;
-    device->accept_identity = true;
-    device->changed |= DEVICE_BIT(DEVICE_QUARANTINED);
-    if (device->registry->firmware)
-        firmware_target_block(&device->target, NULL);
-    device_set(device, DEVICE_REASON, NULL);
-    registry_announce(device);
-    if (device->dialect->identify)
-        device->dialect->identify(device);
 }

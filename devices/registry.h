@@ -78,11 +78,18 @@ struct observers *registry_observers(struct registry *registry);
  */
 struct device *registry_add(struct registry *registry, const struct dialect *dialect, const char *id,
                             struct rate *peer, bool many, struct error *err);
+/* The broker no longer holds devices to their names: what was grade B is grade C. Before they are announced anew. */
+void registry_drop_credentials(struct registry *registry);
+/* An event without fields, for devices/quarantine.h. */
+void registry_tell(struct device *device, enum device_event_type type);
 /* Forgets the device: its jobs end, its row goes. */
 void registry_remove(struct device *device);
 
 /* Each of these notes the change; registry_announce() stores it and tells the observers, once for all. */
 void device_set(struct device *device, enum device_field field, const char *text);
+/* The same for a fact, with who vouches for it; what it may replace is decided in devices/identity.h. */
+void device_set_fact(struct device *device, enum device_field fact, const char *text, enum device_grade grade,
+                     enum device_source source);
 /* What the device calls itself; its name, too, unless a controller gave it another. */
 void device_set_own_name(struct device *device, const char *name);
 void device_set_online(struct device *device, bool online);
@@ -100,9 +107,5 @@ int registry_save(struct device *device, struct error *err);
 bool device_contacted(struct device *device);
 /* A message was refused: counted, and logged the first, tenth, hundredth, ... time. device may be NULL. */
 void registry_reject(struct registry *registry, struct device *device, const char *peer, const char *why);
-
-void registry_quarantine(struct device *device, const char *reason);
-/* The way back: what the device says next is taken as its identity. Does nothing when it is not quarantined. */
-void registry_release(struct device *device);
 
 #endif

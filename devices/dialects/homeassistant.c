@@ -90,10 +90,14 @@ static bool is_name(struct str part)
     return part.len > 0;
 }
 
-/* "<component>/[<node>/]<object>/config" behind the prefix: the component, or an empty one when it is something else. */
-static struct str component_of(struct str rest)
+/*
+ * "<component>/[<node>/]<object>/config" behind the prefix: the component, or an empty one when it is something else. The
+ * level that all topics of one announcer share is its node, and in the form for whole devices its object; an access list
+ * can hold it to that. Topics of the third form have none.
+ */
+static struct str component_of(struct str rest, struct str *ret_publisher)
 {
-    struct str part, component = {NULL, 0}, last = {NULL, 0};
+    struct str part, component = {NULL, 0}, second = {NULL, 0}, last = {NULL, 0};
     unsigned parts = 0;
 
     while (str_next(&rest, '/', &part)) {
@@ -101,15 +105,20 @@ static struct str component_of(struct str rest)
             return (struct str){NULL, 0};
         if (parts == 1)
             component = part;
+        if (parts == 2)
+            second = part;
         last = part;
     }
+    if (parts == 3 && !str_is(component, "device"))
+        second = (struct str){NULL, 0};
+    *ret_publisher = second.len < HA_PUBLISHER_BYTES ? second : (struct str){NULL, 0};
     return parts >= 3 && str_is(last, "config") ? component : (struct str){NULL, 0};
 }
 
 static bool mqtt_message(void *ctx, const struct mqtt_message *message)
 {
     struct ha *ha = ctx;
-    struct str topic = str_of(message->topic), prefix, rest, component;
+    struct str topic = str_of(message->topic), prefix, rest, component, publisher;
 
     if (!ha->prefix)
         return false;
@@ -120,9 +129,9 @@ static bool mqtt_message(void *ctx, const struct mqtt_message *message)
         return false;
     }
     rest = (struct str){topic.data + prefix.len + 1, topic.len - prefix.len - 1};
-    component = component_of(rest);
+    component = component_of(rest, &publisher);
     if (component.len > 0) {
-        ha_source_in(ha, component, message);
+        ha_source_in(ha, component, publisher, message);
         return true;
     }
     if (str_is(rest, "status")) {
@@ -222,6 +231,8 @@ static void identify(struct device *device)
     /* It cannot be asked: what it announced is what it says. */
     if (!node || !node->sources)
         return;
+    if (!device->accept_identity)
+        ha_node_unlearn(node);
     if (ha_node_identify(node))
         ha_node_describe(node);
     ha_offer(node);

@@ -239,9 +239,15 @@ void ha_node_describe(struct ha_node *node)
                                        : entity->state_topic);
     /* What the update entity says of the version counts for more. */
     if (facts->software[0] && (!update || entity->unsupported) && !ha_is_installing(node->device)) {
-        device_set(node->device, DEVICE_SOFTWARE_VERSION, facts->software);
+        device_set_fact(node->device, DEVICE_SOFTWARE_VERSION, facts->software, node->device->grade,
+                        DEVICE_SOURCE_ANNOUNCEMENT);
         firmware_target_version(&node->device->target, NULL, facts->software);
     }
+}
+
+enum device_grade ha_grade(const struct ha_node *node)
+{
+    return node->ha->host.device_credentials && node->publisher[0] ? DEVICE_GRADE_B : DEVICE_GRADE_C;
 }
 
 bool ha_node_identify(struct ha_node *node)
@@ -254,18 +260,23 @@ bool ha_node_identify(struct ha_node *node)
         .serial_number = said(facts->serial),
         .model = said(facts->model),
         .hardware_version = said(facts->hardware),
-        .grade = node->ha->host.device_credentials ? DEVICE_GRADE_B : DEVICE_GRADE_C,
+        .source = DEVICE_SOURCE_ANNOUNCEMENT,
+        .grade = ha_grade(node),
     };
 
-    /* The address stands for a serial number only until one is told. */
-    if (facts->serial[0] && facts->mac[0] &&
-        strcmp(device_text(device, DEVICE_SERIAL_NUMBER), facts->mac) == 0)
-        device_set(device, DEVICE_SERIAL_NUMBER, facts->serial);
     if (identity_present(device, &identity) != IDENTITY_ACCEPTED)
         return false;
+    /* The address stands for a serial number until one is told. */
     if (facts->mac[0] && !*device_text(device, DEVICE_SERIAL_NUMBER))
-        device_set(device, DEVICE_SERIAL_NUMBER, facts->mac);
+        device_set_fact(device, DEVICE_SERIAL_NUMBER, facts->mac, DEVICE_GRADE_D, DEVICE_SOURCE_ADDRESS);
     return true;
+}
+
+void ha_node_unlearn(struct ha_node *node)
+{
+    node->facts = (struct ha_facts){.name = ""};
+    for (struct ha_source *source = node->sources; source; source = source->next)
+        source->hash = 0;
 }
 
 /* ---- listing ---- */
@@ -291,6 +302,7 @@ static struct ha_source *best_source(const struct ha_node *node)
 static void refresh(struct ha_node *node)
 {
     node->followed = best_source(node);
+    device_set(node->device, DEVICE_PUBLISHER, node->publisher);
     if (ha_node_identify(node))
         ha_node_describe(node);
     ha_topic_follow(node);
@@ -345,9 +357,9 @@ static void review(struct ha_node *node)
 {
     const struct device *owner = owner_of(node);
 
-    if (owner && node->device && owner->grade <= node->device->grade)
+    if (owner && node->device && claim_outranks(owner, node->device))
         unlist(node);
-    else if (!owner && !node->device && node->sources)
+    else if (!node->device && node->sources && (!owner || owner->grade > ha_grade(node)))
         list(node);
     else if (node->device && node->sources)
         refresh(node);
@@ -441,6 +453,7 @@ int ha_node_restore(struct ha *ha, struct device *device)
             ha_node_free(node);
         return -1;
     }
+    str_copy(node->publisher, sizeof(node->publisher), device_text(device, DEVICE_PUBLISHER));
     node->device = device;
     device->dialect_data = node;
     node->review = ha_now(ha) + PATIENCE_KNOWN_MS; /* by then all that the broker keeps of it is here */

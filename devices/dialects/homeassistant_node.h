@@ -18,6 +18,7 @@ enum {
     HA_SOURCES_MAX = 32768,
     HA_NODE_SOURCES_MAX = 512,
     HA_VERSION_BYTES = 65,
+    HA_PUBLISHER_BYTES = 65,
     HA_STATE_BYTES = 16 << 10, /* one message on a state, version or availability topic */
     HA_LAST_BYTES = 256,       /* what is kept of a topic for nodes that come to it later */
     HA_GRACE_MS = 30000,       /* a device that says its old version is given this long to say another one */
@@ -31,6 +32,7 @@ struct ha_source {
     struct ha_node *node;
     struct ha_entity *entity; /* NULL: nothing that is followed */
     uint64_t hash;            /* of the message: said again, it is no news */
+    bool loose;               /* its topic names no publisher */
     struct rate changes;
     struct ha_source *next; /* of the node */
 };
@@ -82,6 +84,7 @@ struct ha_node {
     char *tokens[HA_TOKENS];
     unsigned token_count;
     struct ha_facts facts;
+    char publisher[HA_PUBLISHER_BYTES]; /* the topic level that an access list holds its announcer to; "": none */
     struct ha_source *sources;
     unsigned source_count;
     struct ha_source *followed; /* whose entity is the device's; NULL: none */
@@ -146,7 +149,9 @@ static inline bool ha_can_install(const struct ha_entity *entity)
 }
 
 /* ---- homeassistant_source.c: discovery messages ---- */
-void ha_source_in(struct ha *ha, struct str component, const struct mqtt_message *message);
+/* publisher: the topic level that one announcer has for itself, "" where topics have none. */
+void ha_source_in(struct ha *ha, struct str component, struct str publisher,
+                  const struct mqtt_message *message);
 void ha_source_free(struct ha_source *source);
 
 /* ---- homeassistant_node.c: nodes and the registry ---- */
@@ -154,6 +159,8 @@ struct ha_node *ha_node_find(const struct ha *ha, const struct ha_config *config
 /* NULL when there are too many, or memory is out. */
 struct ha_node *ha_node_new(struct ha *ha, const struct ha_config *config);
 void ha_node_free(struct ha_node *node);
+/* How sure it is who announces the node. */
+enum device_grade ha_grade(const struct ha_node *node);
 /* A discovery message about the node was read and its source entered. */
 void ha_node_update(struct ha_node *node, const struct ha_config *config);
 /* It announced itself, be it again: it is there, when nothing else would tell. */
@@ -164,6 +171,8 @@ void ha_node_drop_source(struct ha_source *source, bool handed_over);
 void ha_node_schedule(struct ha_node *node);
 void ha_node_reject(struct ha_node *node, const char *why);
 void ha_node_describe(struct ha_node *node);
+/* What was said of it was not its own: it is learnt from what is announced from now on. */
+void ha_node_unlearn(struct ha_node *node);
 /* Presents the identity anew; true when it is accepted. */
 bool ha_node_identify(struct ha_node *node);
 int ha_node_restore(struct ha *ha, struct device *device);

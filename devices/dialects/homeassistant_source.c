@@ -52,6 +52,35 @@ static void reject(struct ha *ha, const struct ha_source *source, const char *wh
     registry_reject(ha->host.registry, source ? source->node->device : NULL, "the broker", why);
 }
 
+/*
+ * Where the broker holds each announcer to its topics, a device belongs to who announced it under a name of its own; others
+ * may name it in their messages and are not heard. Elsewhere nobody could tell them apart.
+ */
+static bool may_announce(const struct ha *ha, const struct ha_node *node, struct str publisher)
+{
+    return !ha->host.device_credentials || !node->publisher[0] || str_is(publisher, node->publisher);
+}
+
+/* Who has a topic of its own takes the device from those who have none, with all that they said. */
+static void settle(struct ha_source *source, struct str publisher)
+{
+    struct ha_node *node = source->node;
+    struct ha_source *at, *next;
+
+    source->loose = !publisher.len;
+    if (source->loose || node->publisher[0])
+        return;
+    memcpy(node->publisher, publisher.data, publisher.len);
+    node->publisher[publisher.len] = '\0';
+    for (at = node->ha->host.device_credentials ? node->sources : NULL; at; at = next) {
+        next = at->next;
+        if (at->loose)
+            ha_node_drop_source(at, false);
+    }
+    if (node->ha->host.device_credentials)
+        node->facts = (struct ha_facts){.name = ""};
+}
+
 /* The source of that topic for that node, which is made if need be. */
 static struct ha_source *source_for(struct ha *ha, const char *topic, struct ha_source *source,
                                     const struct ha_config *config)
@@ -75,8 +104,8 @@ static struct ha_source *source_for(struct ha *ha, const char *topic, struct ha_
 }
 
 /* The entity is handed over from the config; the old one goes once nobody follows it. */
-static void take(struct ha *ha, const char *topic, struct ha_source *source, struct ha_config *config,
-                 uint64_t hash)
+static void take(struct ha *ha, const char *topic, struct str publisher, struct ha_source *source,
+                 struct ha_config *config, uint64_t hash)
 {
     struct ha_entity *old;
 
@@ -85,6 +114,7 @@ static void take(struct ha *ha, const char *topic, struct ha_source *source, str
         reject(ha, NULL, "too many devices or entities are announced, or memory is out");
         return;
     }
+    settle(source, publisher);
     old = source->entity;
     source->entity = config->entity;
     config->entity = NULL;
@@ -93,9 +123,10 @@ static void take(struct ha *ha, const char *topic, struct ha_source *source, str
     ha_entity_free(old);
 }
 
-static void read_source(struct ha *ha, struct str component, const struct mqtt_message *message,
-                        struct ha_source *source, uint64_t hash)
+static void read_source(struct ha *ha, struct str component, struct str publisher,
+                        const struct mqtt_message *message, struct ha_source *source, uint64_t hash)
 {
+    const struct ha_node *node;
     struct ha_config config;
     struct error err = {0};
 
@@ -103,16 +134,20 @@ static void read_source(struct ha *ha, struct str component, const struct mqtt_m
         reject(ha, source, err.message);
         return;
     }
-    if (config.hand_over || !config.token_count) {
+    node = config.token_count ? ha_node_find(ha, &config) : NULL;
+    if (node && !may_announce(ha, node, publisher)) {
+        registry_reject(ha->host.registry, node->device, message->topic, "another announces this device");
+    } else if (config.hand_over || !config.token_count) {
         if (source)
             ha_node_drop_source(source, config.hand_over);
     } else {
-        take(ha, message->topic, source, &config, hash);
+        take(ha, message->topic, publisher, source, &config, hash);
     }
     ha_config_done(&config);
 }
 
-void ha_source_in(struct ha *ha, struct str component, const struct mqtt_message *message)
+void ha_source_in(struct ha *ha, struct str component, struct str publisher,
+                  const struct mqtt_message *message)
 {
     struct ha_source *source = map_get(&ha->sources, str_of(message->topic));
     uint64_t hash;
@@ -133,5 +168,5 @@ void ha_source_in(struct ha *ha, struct str component, const struct mqtt_message
         reject(ha, source, "it announces itself too often in different ways");
         return;
     }
-    read_source(ha, component, message, source, hash);
+    read_source(ha, component, publisher, message, source, hash);
 }

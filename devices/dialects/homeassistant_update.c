@@ -258,7 +258,7 @@ void ha_update_heard(struct ha_node *node, const char *title, const char *versio
     if (news && node->run.state != HA_RUN_NONE && node->in_progress)
         news = false; /* it says so too early: not before it is done */
     if (news) {
-        device_set(device, DEVICE_SOFTWARE_VERSION, version);
+        device_set_fact(device, DEVICE_SOFTWARE_VERSION, version, device->grade, DEVICE_SOURCE_DEVICE);
         device_set(device, DEVICE_FIRMWARE_NAME, title);
         registry_announce(device);
     }

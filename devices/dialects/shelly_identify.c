@@ -190,7 +190,7 @@ static void welcome(struct shelly_peer *peer, const struct info *info)
         shelly_auth_clear(peer);
     }
     describe(device, info);
-    device_set(device, DEVICE_SOFTWARE_VERSION, info->version);
+    device_set_fact(device, DEVICE_SOFTWARE_VERSION, info->version, device->grade, DEVICE_SOURCE_DEVICE);
     device_set(device, DEVICE_FIRMWARE_NAME, info->firmware);
     if (strcmp(info->version, device_text(device, DEVICE_OFFERED_VERSION)) == 0)
         device_set(device, DEVICE_OFFERED_VERSION, NULL);
@@ -237,6 +237,8 @@ void shelly_identified(struct shelly_peer *peer, const char *src, const cJSON *r
                                                     .model = info.model,
                                                     .app = info.app,
                                                     .hardware_version = info.batch,
+                                                    .inferred = DEVICE_BIT(DEVICE_MANUFACTURER) |
+                                                                DEVICE_BIT(DEVICE_SERIAL_NUMBER),
                                                     .grade = grade_of(peer)}) == IDENTITY_ACCEPTED) {
         welcome(peer, &info);
         return;

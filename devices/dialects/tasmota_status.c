@@ -111,8 +111,9 @@ static int note_version(struct tasmota_peer *peer)
         return -1;
     snprintf(base, sizeof(base), "%.*s", (int)version.base.len, version.base.data);
     /* What only waits for the rest is not that version. */
-    device_set(peer->device, DEVICE_SOFTWARE_VERSION,
-               tasmota_version_is_interim(&version) ? peer->version : base);
+    device_set_fact(peer->device, DEVICE_SOFTWARE_VERSION,
+                    tasmota_version_is_interim(&version) ? peer->version : base, peer->device->grade,
+                    DEVICE_SOURCE_DEVICE);
     device_set(peer->device, DEVICE_FIRMWARE_NAME, peer->version);
     return 0;
 }
@@ -141,6 +142,7 @@ static void identified(struct tasmota_peer *peer)
                                             .model = peer->model,
                                             .app = "Tasmota",
                                             .hardware_version = peer->hardware[0] ? peer->hardware : NULL,
+                                            .inferred = DEVICE_BIT(DEVICE_APP) | DEVICE_BIT(DEVICE_SERIAL_NUMBER),
                                             .grade = grade_of(peer)}) == IDENTITY_CHANGED) {
         tasmota_update_drop(peer);
         device_set_online(device, true);

@@ -186,7 +186,7 @@ static void describe(struct uspdev_peer *peer, const struct uspdev_info *info)
         oui[digits] = (char)toupper((unsigned char)info->oui[digits]);
     oui[digits] = '\0';
     if (digits == 6 && !info->oui[6])
-        device_set(device, DEVICE_OUI, oui);
+        device_set_fact(device, DEVICE_OUI, oui, device->grade, DEVICE_SOURCE_DEVICE);
     if (info->description[0])
         device_set(device, DEVICE_DESCRIPTION, info->description);
     device_set_own_name(device, info->friendly_name[0] ? info->friendly_name
@@ -216,7 +216,8 @@ static void welcome(struct uspdev_peer *peer, const struct uspdev_info *info)
         free(peer->failure);
         peer->failure = NULL;
     }
-    device_set(device, DEVICE_SOFTWARE_VERSION, info->software_version);
+    device_set_fact(device, DEVICE_SOFTWARE_VERSION, info->software_version, device->grade,
+                    DEVICE_SOURCE_DEVICE);
     device_set(device, DEVICE_FIRMWARE_NAME, active_name(info));
     device_set_online(device, true);
     registry_announce(device);

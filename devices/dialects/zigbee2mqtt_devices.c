@@ -117,7 +117,7 @@ static void note_build(struct z2m_peer *peer, const struct z2m_entry *entry)
         return;
     device_set(device, DEVICE_FIRMWARE_NAME, entry->build);
     if (!peer->has_installed && device->target.active < 0)
-        device_set(device, DEVICE_SOFTWARE_VERSION, entry->build);
+        device_set_fact(device, DEVICE_SOFTWARE_VERSION, entry->build, device->grade, DEVICE_SOURCE_BRIDGE);
     else if (peer->has_installed)
         firmware_target_version(&device->target, entry->build, device_text(device, DEVICE_SOFTWARE_VERSION));
 }
@@ -138,11 +138,13 @@ static bool identify(struct z2m_peer *peer, const struct z2m_entry *entry)
                              .manufacturer = entry->manufacturer[0] ? entry->manufacturer : NULL,
                              .model = entry->model[0] ? entry->model : NULL,
                              .serial_number = serial,
+                             .source = DEVICE_SOURCE_BRIDGE,
+                             .inferred = DEVICE_BIT(DEVICE_SERIAL_NUMBER),
                              .grade = peer->z2m->host.device_credentials ? DEVICE_GRADE_B : DEVICE_GRADE_C,
                          }) != IDENTITY_ACCEPTED)
         return false;
     snprintf(oui, sizeof(oui), "%.6s", serial);
-    device_set(device, DEVICE_OUI, oui);
+    device_set_fact(device, DEVICE_OUI, oui, DEVICE_GRADE_D, DEVICE_SOURCE_ADDRESS);
     return true;
 }
 

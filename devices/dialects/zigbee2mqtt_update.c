@@ -40,7 +40,7 @@ void z2m_report_version(struct z2m_peer *peer)
         return;
     peer->reading = false;
     snprintf(text, sizeof(text), "%u", peer->installed);
-    device_set(device, DEVICE_SOFTWARE_VERSION, text);
+    device_set_fact(device, DEVICE_SOFTWARE_VERSION, text, device->grade, DEVICE_SOURCE_BRIDGE);
     registry_announce(device);
     firmware_target_version(&device->target, device->text[DEVICE_FIRMWARE_NAME], text);
 }

@@ -178,6 +178,7 @@ static void begin(struct ha_bench *bench, struct store *store)
     fake_home_init(&bench->home, NULL, store);
     bench->home.lan = (struct lan){bench, on_publish, on_subscribe, on_unsubscribe, NULL, NULL};
     bench->home.host.homeassistant_prefix = "homeassistant";
+    bench->home.host.device_credentials = bench->credentials;
     bench->home.dialect = &homeassistant_dialect;
     bench->home.ctx = homeassistant_dialect.create(&bench->home.host);
 }

@@ -21,6 +21,7 @@ struct ha_bench {
     unsigned subscribed, unsubscribed;
     int qos; /* of what was published last */
     bool retain;
+    bool credentials; /* from the next start on: the broker holds each to its own topics */
 };
 
 #define KITCHEN "homeassistant:a8032abe54dc"

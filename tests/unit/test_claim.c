@@ -86,7 +86,7 @@ static void announced_first(void **state)
 
     fixture(bench, "esphome");
     the(bench, KITCHEN);
-    shelly(bench, DEVICE_GRADE_C);
+    shelly(bench, DEVICE_GRADE_B);
     assert_int_equal(registry_of(bench)->count, 2); /* not from within its news */
     passes(bench, 1);
     assert_int_equal(registry_of(bench)->count, 1);
@@ -116,6 +116,43 @@ static void the_other_one_goes(void **state)
     registry_remove(device);
     passes(bench, 4000);
     assert_string_equal(device_text(the(bench, KITCHEN), DEVICE_OFFERED_VERSION), "1.5.0");
+}
+
+/* An address that is only observed may be forged: who comes later with it takes nobody's row. */
+static void a_forged_address(void **state)
+{
+    struct ha_bench *bench = *state;
+    struct device *device;
+
+    fixture(bench, "esphome");
+    device = the(bench, KITCHEN);
+    shelly(bench, DEVICE_GRADE_C);
+    passes(bench, 60000);
+    assert_ptr_equal(the(bench, KITCHEN), device);
+    assert_int_equal(registry_of(bench)->count, 2);
+    /* A person who knows better ends it: the row of the common language does not come back. */
+    registry_remove(the(bench, KITCHEN));
+    fixture(bench, "esphome");
+    passes(bench, 60000);
+    assert_int_equal(registry_of(bench)->count, 1);
+}
+
+/* Better proof takes a claim over; the same does not. */
+static void claims_by_proof(void **state)
+{
+    struct ha_bench *bench = *state;
+    struct rate rate = {0};
+    struct device *first = shelly(bench, DEVICE_GRADE_C), *second;
+
+    second = registry_add(registry_of(bench), &shelly_dialect, "other", &rate, true, NULL);
+    device_set_fact(second, DEVICE_MAC, ADDRESS, DEVICE_GRADE_C, DEVICE_SOURCE_DEVICE);
+    device_set_grade(second, DEVICE_GRADE_C);
+    registry_announce(second);
+    assert_ptr_equal(claim_owner(registry_of(bench), ADDRESS), first);
+    device_set_grade(second, DEVICE_GRADE_B);
+    registry_announce(second);
+    assert_ptr_equal(claim_owner(registry_of(bench), ADDRESS), second);
+    assert_string_equal(first->claim, "");
 }
 
 /* A name that anybody can claim does not push out a device that the broker vouches for. */
@@ -164,7 +201,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         HA_TEST(addresses),       HA_TEST(by_what_is_known), HA_TEST(announced_later),
         HA_TEST(announced_first), HA_TEST(while_it_waits),   HA_TEST(the_other_one_goes),
-        HA_TEST(worse_proof),     HA_TEST(after_a_restart),  HA_TEST(known_program),
+        HA_TEST(worse_proof), HA_TEST(a_forged_address), HA_TEST(claims_by_proof),     HA_TEST(after_a_restart),  HA_TEST(known_program),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

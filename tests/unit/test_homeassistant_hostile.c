@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "devices/quarantine.h"
 #include "devices/identity.h"
 #include "tests/unit/homeassistant_bench.h"
 #include "tests/unit/test_homeassistant.h"
@@ -196,9 +197,64 @@ static void identity_changes(void **state)
     live(bench, KITCHEN_STATE, KITCHEN_SAYS("9.9.9", "10.0.0"));
     assert_string_equal(device_text(device, DEVICE_SOFTWARE_VERSION), "1.4.0");
     assert_string_equal(device_text(device, DEVICE_OFFERED_VERSION), "1.5.0");
-    registry_release(device);
+    quarantine_release(device);
     assert_false(device->quarantined);
     assert_string_equal(device_text(device, DEVICE_MANUFACTURER), "Evil");
+}
+
+/* Where the broker holds each to its topics, a device belongs to who announced it under a name of its own. */
+static void another_announces_it(void **state)
+{
+    struct ha_bench *bench = *state;
+    struct device *device;
+
+    bench->credentials = true;
+    ha_bench_restart(bench);
+    /* Who has no name of its own in the topic was first, and is put right by who has. */
+    retained(bench, ROGUE, "{\"dev\":{\"ids\":\"k\",\"mf\":\"Evil\"},\"stat_t\":\"s\"}");
+    passes(bench, 1000);
+    retained(bench, "homeassistant/update/kitchen/firmware/config",
+             "{\"dev\":{\"ids\":\"k\",\"mf\":\"Espressif\",\"sn\":\"1\"},\"stat_t\":\"kitchen/s\"}");
+    passes(bench, 4000);
+    device = the(bench, "homeassistant:k");
+    assert_string_equal(device_text(device, DEVICE_MANUFACTURER), "Espressif");
+    assert_int_equal(device->grade, DEVICE_GRADE_B);
+    live(bench, ROGUE, "{\"dev\":{\"ids\":\"k\",\"mf\":\"Evil\"},\"stat_t\":\"s2\"}");
+    live(bench, "homeassistant/update/rogue/firmware/config",
+         "{\"dev\":{\"ids\":[\"rogue\",\"k\"],\"mf\":\"Evil\"},\"stat_t\":\"s\"}");
+    live(bench, "homeassistant/device/rogue/config",
+         "{\"dev\":{\"ids\":\"k\",\"mf\":\"Evil\"},\"o\":{\"name\":\"x\"},\"cmps\":{\"a\":{\"p\":\"update\",\"stat_t\":\"s\"}}}");
+    assert_false(device->quarantined);
+    assert_int_equal(device->rejected, 3);
+    /* After a restart it is still who it was, whoever speaks first. */
+    ha_bench_restart(bench);
+    device = the(bench, "homeassistant:k");
+    live(bench, "homeassistant/update/rogue/firmware/config",
+         "{\"dev\":{\"ids\":\"k\",\"mf\":\"Evil\"},\"stat_t\":\"s\"}");
+    passes(bench, 60000);
+    assert_false(device->quarantined);
+    assert_string_equal(device_text(device, DEVICE_MANUFACTURER), "Espressif");
+}
+
+/* It was not the device: what it is is learnt anew, from who speaks from now on. */
+static void rejected(void **state)
+{
+    struct ha_bench *bench = *state;
+    struct device *device;
+
+    fixture(bench, "esphome");
+    device = the(bench, KITCHEN);
+    live(bench, "homeassistant/sensor/rogue/config",
+         "{\"dev\":{\"ids\":\"a8032abe54dc\",\"mf\":\"Evil\",\"mdl\":\"esp32dev\"}}");
+    assert_true(device->quarantined);
+    quarantine_reject(device);
+    assert_false(device->quarantined);
+    assert_string_equal(device_text(device, DEVICE_MANUFACTURER), "Espressif");
+    fixture(bench, "esphome");
+    assert_false(device->quarantined);
+    live(bench, "homeassistant/sensor/rogue/config",
+         "{\"dev\":{\"ids\":\"a8032abe54dc\",\"mf\":\"Evil\",\"mdl\":\"esp32dev\"}}");
+    assert_true(device->quarantined);
 }
 
 /* Who comes later under a device's name does not get its update. */
@@ -258,6 +314,8 @@ int test_homeassistant_hostile(void)
         HA_TEST(flood_of_a_shared_topic),
         HA_TEST(many_entities),
         HA_TEST(identity_changes),
+        HA_TEST(another_announces_it),
+        HA_TEST(rejected),
         HA_TEST(entity_of_another),
         HA_TEST(command_for_another),
     };

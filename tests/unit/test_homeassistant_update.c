@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include "devices/quarantine.h"
 #include "tests/unit/homeassistant_bench.h"
 #include "tests/unit/test_homeassistant.h"
 
@@ -277,7 +278,7 @@ static void not_to_be_started(void **state)
     retained(bench, KITCHEN_CONFIG, "");
     assert_int_equal(start_with(device, NULL, "latest", "1.5.0", &err), -1);
     assert_int_equal(err.code, ERROR_REQUEST_DENIED);
-    registry_quarantine(device, "model changed");
+    quarantine_put(device, QUARANTINE_MODEL, "X");
     assert_int_equal(start_with(device, NULL, "latest", "1.5.0", &err), -1);
     assert_non_null(strstr(err.message, "quarantined: model changed"));
     assert_int_equal(bench->home.sent, 0);

@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include "devices/quarantine.h"
 #include "devices/dialects/shelly.h"
 #include "devices/identity.h"
 #include "tests/unit/fake_home.h"
@@ -111,7 +112,7 @@ static void each_fact_counts(void **state)
         assert_string_equal(fixture->device->target.blocked_reason, reasons[i]);
         /* What is known stays known. */
         assert_string_equal(device_text(fixture->device, DEVICE_MODEL), "SNPL-00112EU");
-        registry_release(fixture->device);
+        quarantine_release(fixture->device);
         assert_int_equal(identity_present(fixture->device, &plug), IDENTITY_ACCEPTED);
     }
 }
@@ -138,7 +139,7 @@ static void release_takes_the_next(void **state)
 
     other.model = "X";
     identity_present(fixture->device, &other);
-    registry_release(fixture->device);
+    quarantine_release(fixture->device);
     assert_false(fixture->device->target.blocked);
     assert_string_equal(device_text(fixture->device, DEVICE_REASON), "");
     assert_int_equal(identity_present(fixture->device, &other), IDENTITY_ACCEPTED);
@@ -160,6 +161,67 @@ static void a_proof_once_shown_is_missed(void **state)
     assert_int_equal(identity_present(fixture->device, &plug), IDENTITY_CHANGED);
 }
 
+/* Better proof takes a fact's place, weaker proof none; what was inferred contradicts nothing. */
+static void proofs_of_facts(void **state)
+{
+    struct fixture *fixture = *state;
+    struct device *device = fixture->device;
+    struct identity said = {.model = plug.model, .mac = plug.mac, .grade = DEVICE_GRADE_B};
+
+    assert_int_equal(identity_present(device, &said), IDENTITY_ACCEPTED);
+    assert_int_equal(device_proof(device, DEVICE_MODEL)->grade, DEVICE_GRADE_B);
+    assert_int_equal(device_proof(device, DEVICE_MANUFACTURER)->grade, DEVICE_GRADE_C);
+    assert_int_equal(device_proof(device, DEVICE_OUI)->grade, DEVICE_GRADE_D);
+    assert_int_equal(device_proof(device, DEVICE_OUI)->source, DEVICE_SOURCE_ADDRESS);
+    assert_int_equal(device->grade, DEVICE_GRADE_B);
+    /* Who can prove less is not believed, and puts nobody in quarantine. */
+    said = (struct identity){.model = "X", .grade = DEVICE_GRADE_C};
+    assert_int_equal(identity_present(device, &said), IDENTITY_ACCEPTED);
+    assert_string_equal(device_text(device, DEVICE_MODEL), plug.model);
+    assert_int_equal(device->rejected, 1);
+    assert_int_equal(device->grade, DEVICE_GRADE_B);
+    /* A fact of its own grade is still contradicted by its like. */
+    said = (struct identity){.manufacturer = "X", .grade = DEVICE_GRADE_C};
+    assert_int_equal(identity_present(device, &said), IDENTITY_CHANGED);
+    assert_string_equal(quarantine_notice(device).code, "ManufacturerChanged");
+    assert_string_equal(quarantine_notice(device).before, "Shelly");
+    assert_string_equal(quarantine_notice(device).now, "X");
+}
+
+static void inferences_give_way(void **state)
+{
+    struct fixture *fixture = *state;
+    struct device *device = fixture->device;
+    struct identity said = {.serial_number = "1", .grade = DEVICE_GRADE_C};
+
+    device_set_fact(device, DEVICE_SERIAL_NUMBER, "A8032ABE54DC", DEVICE_GRADE_D, DEVICE_SOURCE_ADDRESS);
+    assert_int_equal(identity_present(device, &said), IDENTITY_ACCEPTED);
+    assert_string_equal(device_text(device, DEVICE_SERIAL_NUMBER), "1");
+    assert_int_equal(device_proof(device, DEVICE_SERIAL_NUMBER)->grade, DEVICE_GRADE_C);
+    said.inferred = DEVICE_BIT(DEVICE_SERIAL_NUMBER);
+    said.serial_number = "2";
+    assert_int_equal(identity_present(device, &said), IDENTITY_ACCEPTED);
+    assert_string_equal(device_text(device, DEVICE_SERIAL_NUMBER), "1");
+    assert_int_equal(device->rejected, 0);
+}
+
+static void reject_keeps_what_was(void **state)
+{
+    struct fixture *fixture = *state;
+    struct device *device = fixture->device;
+    struct identity other = plug;
+
+    other.model = "X";
+    identity_present(device, &other);
+    quarantine_reject(device);
+    assert_false(device->quarantined);
+    assert_false(device->target.blocked);
+    assert_string_equal(quarantine_notice(device).code, "None");
+    assert_string_equal(quarantine_notice(device).now, "");
+    assert_int_equal(identity_present(device, &plug), IDENTITY_ACCEPTED);
+    assert_int_equal(identity_present(device, &other), IDENTITY_CHANGED);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -170,6 +232,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(quarantine_is_told_once, set_up, tear_down),
         cmocka_unit_test_setup_teardown(release_takes_the_next, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_proof_once_shown_is_missed, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(proofs_of_facts, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(inferences_give_way, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(reject_keeps_what_was, set_up, tear_down),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

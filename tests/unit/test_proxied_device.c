@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Device.ProxiedDevice.{i}.: rows and news of the registry as the data model shows them. */
+#include "devices/identity.h"
+#include "devices/quarantine.h"
 #include "config.h"
 
 #include <setjmp.h>
@@ -230,16 +232,64 @@ static void quarantine_and_release(void **state)
     struct dm_call call = {.dm = fixture->dm, .path = "x", .command = model_proxied_identity.commands};
 
     fixture->fed[0] = '\0';
-    registry_quarantine(device, "model changed");
+    quarantine_put(device, QUARANTINE_MODEL, "X");
     assert_string_equal(fixture->fed, "value 1." VENDOR_PREFIX "Identity.Quarantined\n"
                                       "value 1." VENDOR_PREFIX "Identity.Reason\n"
+                                      "value 1." VENDOR_PREFIX "Identity.ReasonCode\n"
+                                      "value 1." VENDOR_PREFIX "Identity.KnownValue\n"
+                                      "value 1." VENDOR_PREFIX "Identity.ClaimedValue\n"
                                       "event 1." VENDOR_PREFIX "Identity.Quarantined!\n");
-    has(fixture, "Device.ProxiedDevice.1." VENDOR_PREFIX "Identity.", "Reason", "model changed");
+    has(fixture, "Device.ProxiedDevice.1." VENDOR_PREFIX "Identity.", "ReasonCode", "ModelChanged");
+    has(fixture, "Device.ProxiedDevice.1." VENDOR_PREFIX "Identity.", "ClaimedValue", "X");
     call.row = row_at(fixture, "Device.ProxiedDevice.1." VENDOR_PREFIX "Identity.");
     assert_int_equal(call.command->run(&call, &err), 0);
     has(fixture, "Device.ProxiedDevice.1." VENDOR_PREFIX "Identity.", "Quarantined", "false");
     assert_int_equal(call.command->run(&call, &err), -1);
     assert_int_equal(err.code, ERROR_COMMAND_FAILURE);
+}
+
+static void facts_and_their_proofs(void **state)
+{
+    struct fixture *fixture = *state;
+    struct device *device = add(fixture, "plug");
+    const struct identity identity = {
+        .manufacturer = "Shelly",
+        .mac = "A8032ABE54DC",
+        .model = "SNPL-00112EU",
+        .inferred = DEVICE_BIT(DEVICE_MANUFACTURER),
+        .grade = DEVICE_GRADE_B,
+    };
+
+    assert_int_equal(identity_present(device, &identity), IDENTITY_ACCEPTED);
+    registry_announce(device);
+    has(fixture, "Device.ProxiedDevice.1." VENDOR_PREFIX "Identity.", "ManufacturerProof", "D,Family");
+    has(fixture, "Device.ProxiedDevice.1." VENDOR_PREFIX "Identity.", "ManufacturerOUIProof", "D,Address");
+    has(fixture, "Device.ProxiedDevice.1." VENDOR_PREFIX "Identity.", "ModelNameProof", "B,Device");
+    has(fixture, "Device.ProxiedDevice.1." VENDOR_PREFIX "Identity.", "MACAddressProof", "B,Device");
+    has(fixture, "Device.ProxiedDevice.1." VENDOR_PREFIX "Identity.", "HardwareVersionProof", "");
+}
+
+static void rejected_and_forgotten(void **state)
+{
+    struct fixture *fixture = *state;
+    struct device *device = add(fixture, "plug");
+    struct error err = {0};
+    struct dm_call call = {.dm = fixture->dm, .path = "x"};
+    const struct dm_command *reject = model_proxied_identity.commands + 1, *forget = reject + 1;
+
+    call.row = row_at(fixture, "Device.ProxiedDevice.1." VENDOR_PREFIX "Identity.");
+    assert_int_equal(reject->run(&call, &err), -1);
+    quarantine_put(device, QUARANTINE_MODEL, "X");
+    assert_int_equal(reject->run(&call, &err), 0);
+    assert_false(device->quarantined);
+    assert_false(device->accept_identity);
+    device_set_online(device, true);
+    assert_int_equal(forget->run(&call, &err), -1); /* it would be found again */
+    assert_non_null(call.row);
+    device_set_online(device, false);
+    assert_int_equal(forget->run(&call, &err), 0);
+    assert_null(call.row);
+    assert_int_equal(fixture->home.registry->count, 0);
 }
 
 static void names_are_kept(void **state)
@@ -290,6 +340,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(instance_numbers_are_the_registrys, set_up, tear_down),
         cmocka_unit_test_setup_teardown(changes_are_value_changes, set_up, tear_down),
         cmocka_unit_test_setup_teardown(quarantine_and_release, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(facts_and_their_proofs, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(rejected_and_forgotten, set_up, tear_down),
         cmocka_unit_test_setup_teardown(names_are_kept, set_up, tear_down),
         cmocka_unit_test_setup_teardown(objects_must_be_mounted, set_up, tear_down),
     };

@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include "devices/quarantine.h"
 #include "devices/dialects/shelly.h"
 #include "tests/unit/fake_home.h"
 
@@ -260,19 +261,50 @@ static void quarantine_survives(void **state)
     struct fixture *fixture = *state;
     struct device *device = add(fixture, "one");
 
-    registry_quarantine(device, "model changed");
+    quarantine_put(device, QUARANTINE_MODEL, "X");
     restart(fixture);
     device = registry_instance(fixture->home.registry, 1);
     assert_true(device->quarantined);
     assert_true(device->target.blocked);
-    assert_string_equal(device->target.blocked_reason, "model changed");
-    registry_release(device);
-    registry_release(device);
+    assert_string_equal(device->target.blocked_reason, "model changed from \"\" to \"X\"");
+    assert_string_equal(quarantine_notice(device).code, "ModelChanged");
+    assert_string_equal(quarantine_notice(device).now, "X");
+    quarantine_release(device);
+    quarantine_release(device);
     assert_false(device->quarantined);
     restart(fixture);
     device = registry_instance(fixture->home.registry, 1);
     assert_false(device->quarantined);
     assert_true(device->accept_identity);
+}
+
+static void proofs_survive(void **state)
+{
+    struct fixture *fixture = *state;
+    struct device *device = add(fixture, "one");
+
+    device_set_fact(device, DEVICE_MODEL, "X", DEVICE_GRADE_B, DEVICE_SOURCE_BRIDGE);
+    device_set_fact(device, DEVICE_MAC, "A8032ABE54DC", DEVICE_GRADE_A, DEVICE_SOURCE_CERTIFICATE);
+    device_set_grade(device, DEVICE_GRADE_B);
+    registry_announce(device);
+    restart(fixture);
+    device = registry_instance(fixture->home.registry, 1);
+    assert_int_equal(device_proof(device, DEVICE_MODEL)->grade, DEVICE_GRADE_B);
+    assert_int_equal(device_proof(device, DEVICE_MODEL)->source, DEVICE_SOURCE_BRIDGE);
+    assert_int_equal(device_proof(device, DEVICE_MAC)->source, DEVICE_SOURCE_CERTIFICATE);
+    assert_int_equal(device_proof(device, DEVICE_SERIAL_NUMBER)->source, DEVICE_SOURCE_NONE);
+    /* The same text by other proof is stored as well. */
+    device_set_fact(device, DEVICE_MODEL, "X", DEVICE_GRADE_A, DEVICE_SOURCE_DEVICE);
+    registry_announce(device);
+    restart(fixture);
+    device = registry_instance(fixture->home.registry, 1);
+    assert_int_equal(device_proof(device, DEVICE_MODEL)->grade, DEVICE_GRADE_A);
+    /* The broker is no longer said to hold devices to their names. */
+    device_set_fact(device, DEVICE_MODEL, "X", DEVICE_GRADE_B, DEVICE_SOURCE_BRIDGE);
+    registry_drop_credentials(fixture->home.registry);
+    assert_int_equal(device_proof(device, DEVICE_MODEL)->grade, DEVICE_GRADE_C);
+    assert_int_equal(device_proof(device, DEVICE_MAC)->grade, DEVICE_GRADE_A);
+    assert_int_equal(device->grade, DEVICE_GRADE_C);
 }
 
 static void jobs_are_shown(void **state)
@@ -311,6 +343,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(new_devices_are_limited, set_up, tear_down),
         cmocka_unit_test_setup_teardown(removal_forgets, set_up, tear_down),
         cmocka_unit_test_setup_teardown(quarantine_survives, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(proofs_survive, set_up, tear_down),
         cmocka_unit_test_setup_teardown(jobs_are_shown, set_up, tear_down),
     };
 

@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "devices/quarantine.h"
 #include "tests/unit/shelly_bench.h"
 #include "tests/unit/test_shelly.h"
 
@@ -325,7 +326,7 @@ static void another_model_under_the_same_name(void **state)
     shelly_bench_restart(bench);
     device = registry_instance(registry_of(bench), 1);
     assert_true(device->quarantined);
-    registry_release(device);
+    quarantine_release(device);
     assert_true(asked(bench, "Shelly.GetDeviceInfo"));
     answer(bench, PLUG, plug_info("1.5.0", "SNPL-00110IT", info));
     assert_false(device->quarantined);

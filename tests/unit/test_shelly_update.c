@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#include "devices/quarantine.h"
 #include "tests/unit/test_shelly.h"
 
 #include <setjmp.h>
@@ -155,7 +156,7 @@ static void not_to_be_started(void **state)
     assert_int_equal(err.code, ERROR_RESOURCES_EXCEEDED);
     assert_int_equal(device->target.ops->read_version(&device->target, &err),
                      0); /* a question harms nobody */
-    registry_quarantine(device, "model changed");
+    quarantine_put(device, QUARANTINE_MODEL, "X");
     assert_int_equal(start_with(device, URL, NULL, &err), -1);
     assert_int_equal(err.code, ERROR_REQUEST_DENIED);
 }

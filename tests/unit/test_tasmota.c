@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "devices/quarantine.h"
 #include "tests/unit/tasmota_bench.h"
 #include "tests/unit/test_tasmota.h"
 
@@ -295,7 +296,7 @@ static void another_address_under_its_topics(void **state)
     assert_non_null(strstr(bench->home.firmware_log, "block; "));
     assert_null(strstr(bench->home.firmware_log, "version"));
     bench->sent[0] = '\0';
-    registry_release(device);
+    quarantine_release(device);
     assert_true(sent(bench, "STATUS=0"));
 }
 

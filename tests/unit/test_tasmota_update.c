@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#include "devices/quarantine.h"
 #include "tests/unit/test_tasmota.h"
 
 #include <setjmp.h>
@@ -179,7 +180,7 @@ static void not_to_be_started(void **state)
     assert_int_equal(lamp_install(device, IMAGE, 0, 0, &err), -1);
     assert_int_equal(err.code, ERROR_RESOURCES_EXCEEDED);
     lamp_up(bench);
-    registry_quarantine(device, "model changed");
+    quarantine_put(device, QUARANTINE_MODEL, "X");
     assert_int_equal(lamp_install(device, IMAGE, 0, 0, &err), -1);
     assert_int_equal(err.code, ERROR_REQUEST_DENIED);
 }

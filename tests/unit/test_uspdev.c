@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "devices/quarantine.h"
 #include "tests/unit/pki.h"
 #include "tests/unit/uspdev_bench.h"
 #include "usp/fields.h"
@@ -407,7 +408,7 @@ static void another_model_is_quarantined(void **state)
     assert_non_null(strstr(text(bench, DEVICE_REASON), "model changed"));
     assert_int_equal(uspdev_install(bench, &err), -1);
     assert_string_equal(text(bench, DEVICE_MODEL), "Lamp");
-    registry_release(device);
+    quarantine_release(device);
     uspdev_run(bench);
     assert_false(device->quarantined);
     assert_string_equal(text(bench, DEVICE_MODEL), "Toaster");

@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include "devices/quarantine.h"
 #include "tests/unit/zigbee2mqtt_bench.h"
 
 static void found(void **state)
@@ -180,7 +181,7 @@ static void another_model(void **state)
     update_says(bench, LAMP, "idle", NEW_VERSION, "");
     assert_string_equal(device_text(device, DEVICE_SOFTWARE_VERSION),
                         "587765297"); /* what it says counts no more */
-    registry_release(device);
+    quarantine_release(device);
     fixture(bench, "zigbee2mqtt/bridge/devices", "devices-model.json");
     assert_false(device->quarantined);
     assert_string_equal(device_text(device, DEVICE_MODEL), "LMN-GU10");
@@ -195,7 +196,7 @@ static void another_model_after_an_update(void **state)
     answer(bench, "update", "{\"to\":{\"file_version\":587806257}}", NULL);
     fixture(bench, "zigbee2mqtt/bridge/devices", "devices-model.json");
     assert_true(device->quarantined);
-    registry_release(device);
+    quarantine_release(device);
     fixture(bench, "zigbee2mqtt/bridge/devices", "devices-model.json");
     update_says(bench, LAMP, "idle", NEW_VERSION, "");
     assert_string_equal(device_text(device, DEVICE_SOFTWARE_VERSION), "587806257");
@@ -208,7 +209,7 @@ static void quarantined_does_not_leave(void **state)
 
     bridge_comes(bench);
     device = device_called(bench, PLUG_ID);
-    registry_quarantine(device, "for the test");
+    quarantine_put(device, QUARANTINE_MODEL, "X");
     fixture(bench, "zigbee2mqtt/bridge/devices", "devices-renamed.json");
     fake_home_advance(&bench->home, 3600000);
     assert_ptr_equal(device_called(bench, PLUG_ID), device);

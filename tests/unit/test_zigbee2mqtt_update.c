@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "devices/quarantine.h"
 #include "tests/unit/zigbee2mqtt_bench.h"
 
 #define URL "http://192.168.1.1:7681/image/0123456789abcdef/lamp.ota"
@@ -234,7 +235,7 @@ static void refused_at_once(void **state)
     assert_int_equal(install_on(bench, device, URL, &err), -1);
     assert_int_equal(err.code, ERROR_RESOURCES_EXCEEDED);
     says(bench, "zigbee2mqtt/bridge/state", "online");
-    registry_quarantine(device, "for the test");
+    quarantine_put(device, QUARANTINE_MODEL, "X");
     assert_int_equal(install_on(bench, device, URL, &err), -1);
     assert_int_equal(err.code, ERROR_REQUEST_DENIED);
 }
