@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "devices/dialects/dialect.h"
+#include "devices/dialects/topics.h"
 #include "devices/lan_client.h"
 #include "devices/lan_mqtt.h"
 #include "devices/lan_websocket.h"
@@ -117,7 +118,7 @@ static void add_subscription(void *ctx, const char *topic)
 
 static int create_dialects(struct home *home, const struct home_settings *settings)
 {
-    const char *source = settings->source ? settings->source : "homepatch";
+    const char *source = settings->source ? settings->source : LAN_SOURCE;
     const struct dialect *dialect;
 
     home->source = str_dup(source, strlen(source));

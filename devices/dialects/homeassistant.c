@@ -12,6 +12,7 @@
 #include <sys/random.h>
 
 #include "devices/dialects/homeassistant_node.h"
+#include "devices/dialects/topics.h"
 
 enum {
     BIRTH_MS = 5000,            /* after the broker is there: time to hear of a real Home Assistant */
@@ -72,7 +73,7 @@ static void status_in(struct ha *ha, const struct mqtt_message *message)
 
 static void subscriptions(void *ctx, void (*add)(void *add_ctx, const char *topic), void *add_ctx)
 {
-    static const char *const below[] = {"/+/+/config", "/+/+/+/config", "/status"};
+    static const char *const below[] = {HA_HEARD};
     const struct ha *ha = ctx;
     char topic[HA_TOPIC_BYTES];
 

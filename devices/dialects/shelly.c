@@ -10,6 +10,7 @@
 
 #include "base/limits.h"
 #include "devices/dialects/shelly_peer.h"
+#include "devices/dialects/topics.h"
 
 enum {
     CHECK_MS = 24 * 3600 * 1000, /* between questions for updates */
@@ -332,18 +333,16 @@ static void answer_in(struct shelly_peer *peer, const uint8_t *data, size_t len)
 
 static void subscriptions(void *ctx, void (*add)(void *add_ctx, const char *topic), void *add_ctx)
 {
+    static const char *const heard[] = {SHELLY_HEARD}, *const answers[] = {SHELLY_ANSWERS};
     struct shelly *shelly = ctx;
     char topic[PREFIX_MAX];
 
-    /* A topic prefix may have a second level: "attic/shelly1". */
-    add(add_ctx, "+/online");
-    add(add_ctx, "+/+/online");
-    add(add_ctx, "+/events/rpc");
-    add(add_ctx, "+/+/events/rpc");
-    snprintf(topic, sizeof(topic), "%s/+/rpc", shelly->host.source);
-    add(add_ctx, topic);
-    snprintf(topic, sizeof(topic), "%s/+/+/rpc", shelly->host.source);
-    add(add_ctx, topic);
+    for (size_t i = 0; i < sizeof(heard) / sizeof(heard[0]); i++)
+        add(add_ctx, heard[i]);
+    for (size_t i = 0; i < sizeof(answers) / sizeof(answers[0]); i++) {
+        snprintf(topic, sizeof(topic), "%s%s", shelly->host.source, answers[i]);
+        add(add_ctx, topic);
+    }
 }
 
 /* A new candidate under this prefix, asked who it is; NULL when there are too many. */

@@ -10,6 +10,7 @@
 
 #include "base/limits.h"
 #include "devices/dialects/tasmota_peer.h"
+#include "devices/dialects/topics.h"
 #include "devices/identity.h"
 
 enum {
@@ -186,7 +187,7 @@ static void presence_in(struct tasmota_peer *peer, const struct mqtt_message *me
 static int guess_topics(struct str prefix, struct tasmota_topics *ret)
 {
     static const char *const orders[] = {"%prefix%/%topic%/", "%topic%/%prefix%/"};
-    struct tasmota_naming naming = {.prefix = {"cmnd", "stat", "tele"}};
+    struct tasmota_naming naming = {.prefix = {TASMOTA_COMMAND, TASMOTA_STATUS, TASMOTA_TELEMETRY}};
     struct str rest = prefix, first, second;
     char topic[TASMOTA_TEXT_MAX + 1];
 
@@ -224,10 +225,11 @@ static void stranger_in(struct tasmota *tasmota, struct str prefix, const struct
 
 static void subscriptions(void *ctx, void (*add)(void *add_ctx, const char *topic), void *add_ctx)
 {
+    static const char *const heard[] = {TASMOTA_HEARD};
+
     (void)ctx;
-    add(add_ctx, "tasmota/discovery/+/config");
-    add(add_ctx, "tele/+/LWT");
-    add(add_ctx, "+/tele/LWT");
+    for (size_t i = 0; i < sizeof(heard) / sizeof(heard[0]); i++)
+        add(add_ctx, heard[i]);
 }
 
 static void info_in(struct tasmota_peer *peer, const struct mqtt_message *message)

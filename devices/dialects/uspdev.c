@@ -10,6 +10,7 @@
 
 #include "base/limits.h"
 #include "devices/dialects/uspdev_peer.h"
+#include "devices/dialects/topics.h"
 #include "usp/fields.h"
 
 enum {
@@ -338,8 +339,8 @@ static void *create(const struct dialect_host *host)
         return NULL;
     uspdev->host = *host;
     map_init(&uspdev->by_eid);
-    snprintf(uspdev->listens, sizeof(uspdev->listens), "%s/usp/controller", host->source);
-    snprintf(uspdev->speaks, sizeof(uspdev->speaks), "%s/usp/agent/", host->source);
+    snprintf(uspdev->listens, sizeof(uspdev->listens), "%s/" USPDEV_CONTROLLER, host->source);
+    snprintf(uspdev->speaks, sizeof(uspdev->speaks), "%s/" USPDEV_AGENT "/", host->source);
     snprintf(uspdev->tag, sizeof(uspdev->tag), "hp%08" PRIx32 "-",
              (uint32_t)map_hash(fixed, host->endpoint_id, strlen(host->endpoint_id)));
     if (getrandom(uspdev->seed, sizeof(uspdev->seed), 0) != (ssize_t)sizeof(uspdev->seed)) {

@@ -10,6 +10,7 @@
 
 #include "base/limits.h"
 #include "devices/dialects/zigbee2mqtt_peer.h"
+#include "devices/dialects/topics.h"
 
 enum {
     CHECK_STEP_MS = 5000,   /* between questions for updates at one bridge */
@@ -23,7 +24,7 @@ enum {
     STATE_BYTES = 64, /* of {"state":"online"} */
 };
 
-static const char response_head[] = "bridge/response/device/ota_update/";
+static const char response_head[] = Z2M_RESPONSE;
 
 /* ---- the life of a peer ---- */
 
@@ -341,8 +342,7 @@ static void device_in(struct z2m *z2m, const struct mqtt_message *message)
 
 static void subscriptions(void *ctx, void (*add)(void *add_ctx, const char *topic), void *add_ctx)
 {
-    static const char *const tails[] = {"bridge/state", "bridge/devices",
-                                        "bridge/response/device/ota_update/#"};
+    static const char *const tails[] = {Z2M_HEARD};
     struct z2m *z2m = ctx;
     char topic[256];
 

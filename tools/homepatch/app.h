@@ -29,6 +29,8 @@ command_fn command_download, command_activate;
 command_fn command_watch, command_events;
 command_fn command_enrol;
 command_fn command_doctor;
+command_fn command_lan_broker;
+command_fn command_release, command_reject, command_forget;
 command_fn command_version;
 
 /* Reports what is wrong with the command line. */

@@ -85,6 +85,22 @@ static void print_devices(struct app *app, const struct inventory *inventory)
     table_print(&table, stdout);
 }
 
+/* A line for the resident for each device that waits for somebody to look. */
+static void print_quarantined(struct app *app, const struct inventory *inventory)
+{
+    for (const struct device *device = inventory->first; device; device = device->next) {
+        if (!device_is(device, DEVICE_QUARANTINED, "true"))
+            continue;
+        printf("\n%s", text_colour(stdout, TEXT_RED));
+        text_print(stdout, device_label(app, device));
+        printf("%s gets no updates: ", text_normal(stdout));
+        text_print(stdout, device->values[DEVICE_REASON]);
+        printf(".\n  If you changed the device, or put another in its place: homepatch release %u. If not: homepatch "
+               "reject %u. If it is\n  no longer there: homepatch forget %u.\n",
+               device->number, device->number, device->number);
+    }
+}
+
 void command_devices(struct app *app)
 {
     struct inventory inventory;
@@ -99,10 +115,12 @@ void command_devices(struct app *app)
                 cJSON_AddItemToArray(report_array(&app->report, "devices"), device_json(device));
         return;
     }
-    if (inventory.first)
+    if (inventory.first) {
         print_devices(app, &inventory);
-    else
-        puts("No device was found yet (homepatch doctor device says what to look at).");
+        print_quarantined(app, &inventory);
+        return;
+    }
+    puts("No device was found yet (homepatch doctor device says what to look at).");
 }
 
 /* ---- show ---- */
@@ -114,6 +132,19 @@ static void line(const char *name, const char *value)
     printf("%-16s ", name);
     text_print(stdout, value);
     putchar('\n');
+}
+
+/* With who vouches for it: "Shelly  (D, Family)". */
+static void fact(struct app *app, const struct device *device, const char *name, enum device_value value,
+                 enum device_value proof)
+{
+    const char *comma = strchr(device->values[proof], ',');
+    const char *text = device->values[value];
+
+    if (*text && comma)
+        text = arena_printf(&app->arena, "%s  (%.*s, %s)", text, (int)(comma - device->values[proof]),
+                            device->values[proof], comma + 1);
+    line(name, text ? text : "");
 }
 
 static void print_slots(struct app *app, const struct device *device)
@@ -158,11 +189,12 @@ void command_show(struct app *app)
     printf("%s  (Device.ProxiedDevice.%u.)\n", text_normal(stdout), device->number);
     line("Alias", device->values[DEVICE_ALIAS]);
     line("Type", device->values[DEVICE_TYPE]);
-    line("Manufacturer", device->values[DEVICE_MANUFACTURER]);
-    line("Model", device->values[DEVICE_MODEL]);
-    line("Hardware", device->values[DEVICE_HARDWARE]);
-    line("Serial number", device->values[DEVICE_SERIAL]);
-    line("Version", device->values[DEVICE_VERSION]);
+    fact(app, device, "Manufacturer", DEVICE_MANUFACTURER, DEVICE_MANUFACTURER_PROOF);
+    fact(app, device, "Model", DEVICE_MODEL, DEVICE_MODEL_PROOF);
+    fact(app, device, "Hardware", DEVICE_HARDWARE, DEVICE_HARDWARE_PROOF);
+    fact(app, device, "Serial number", DEVICE_SERIAL, DEVICE_SERIAL_PROOF);
+    fact(app, device, "MAC address", DEVICE_MAC, DEVICE_MAC_PROOF);
+    fact(app, device, "Version", DEVICE_VERSION, DEVICE_VERSION_PROOF);
     line("Offered", device->values[DEVICE_OFFERED]);
     line("Online", device_is(device, DEVICE_ONLINE, "true") ? "yes" : "no");
     line("Last contact", age(app, device->values[DEVICE_LAST_CONTACT]));

@@ -37,6 +37,16 @@ const char *const inventory_params[DEVICE_VALUES] = {
     [DEVICE_QUARANTINED] = IDENTITY "Quarantined",
     [DEVICE_REASON] = IDENTITY "Reason",
     [DEVICE_REJECTED] = IDENTITY "RejectedMessages",
+    [DEVICE_REASON_CODE] = IDENTITY "ReasonCode",
+    [DEVICE_KNOWN] = IDENTITY "KnownValue",
+    [DEVICE_CLAIMED] = IDENTITY "ClaimedValue",
+    [DEVICE_MAC] = IDENTITY "MACAddress",
+    [DEVICE_MANUFACTURER_PROOF] = IDENTITY "ManufacturerProof",
+    [DEVICE_MODEL_PROOF] = IDENTITY "ModelNameProof",
+    [DEVICE_HARDWARE_PROOF] = IDENTITY "HardwareVersionProof",
+    [DEVICE_VERSION_PROOF] = IDENTITY "SoftwareVersionProof",
+    [DEVICE_SERIAL_PROOF] = IDENTITY "SerialNumberProof",
+    [DEVICE_MAC_PROOF] = IDENTITY "MACAddressProof",
 };
 
 static const char *const slot_params[SLOT_VALUES] = {
@@ -68,6 +78,16 @@ static const struct {
     [DEVICE_QUARANTINED] = {"quarantined", 'b'},
     [DEVICE_REASON] = {"reason", 's'},
     [DEVICE_REJECTED] = {"rejected", 'n'},
+    [DEVICE_REASON_CODE] = {"reasonCode", 's'},
+    [DEVICE_KNOWN] = {"known", 's'},
+    [DEVICE_CLAIMED] = {"claimed", 's'},
+    [DEVICE_MAC] = {"mac", 's'},
+    [DEVICE_MANUFACTURER_PROOF] = {"manufacturerProof", 's'},
+    [DEVICE_MODEL_PROOF] = {"modelProof", 's'},
+    [DEVICE_HARDWARE_PROOF] = {"hardwareProof", 's'},
+    [DEVICE_VERSION_PROOF] = {"versionProof", 's'},
+    [DEVICE_SERIAL_PROOF] = {"serialProof", 's'},
+    [DEVICE_MAC_PROOF] = {"macProof", 's'},
 };
 
 /* ---- reading ---- */

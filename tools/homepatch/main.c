@@ -34,6 +34,9 @@ static const struct command commands[] = {
      command_download, 1, -1, false},
     {"activate", "DEVICE... | --all [--model MODEL]", "install what was downloaded", command_activate, 0, -1,
      false},
+    {"release", "DEVICE", "end its quarantine: what it says now is what it is", command_release, 1, 1, false},
+    {"reject", "DEVICE", "end its quarantine: what was known of it is what it is", command_reject, 1, 1, false},
+    {"forget", "DEVICE", "take a device that is gone off the list", command_forget, 1, 1, false},
     {"watch", "[DEVICE...]", "follow updates as they go", command_watch, 0, -1, false},
     {"events", "[--type TYPE] [PATH...]", "print notifications as they come", command_events, 0, -1, false},
     {"get", "PATH...", "read parameters", command_get, 1, -1, false},
@@ -47,6 +50,9 @@ static const struct command commands[] = {
     {"enrol", "[NAME]", "a one-time code by which a device gets its certificate", command_enrol, 0, 1, false},
     {"doctor", "[controller ENDPOINT | device NAME | update NAME]", "find out what is wrong", command_doctor,
      0, 2, true},
+    {"lan-broker", "[list | init | set | add NAME KIND | remove NAME | rotate NAME | write]",
+     "accounts of the home's MQTT broker, and mosquitto's configuration from them", command_lan_broker, 0, -1,
+     true},
     {"version", "", "versions of this program and of the agent", command_version, 0, 0, true},
 };
 

@@ -34,7 +34,8 @@ static const struct option table[] = {
     OPTION("timeout", KIND_NUMBER, timeout, NULL, 86400),
     OPTION("help", KIND_FLAG, help, NULL, 0),
     OPTION("version", KIND_FLAG, version, NULL, 0),
-    OPTION("config", KIND_TEXT, config, " doctor ", 0),
+    OPTION("config", KIND_TEXT, config, " doctor lan-broker ", 0),
+    OPTION("dir", KIND_TEXT, dir, " lan-broker ", 0),
     OPTION("depth", KIND_NUMBER, depth, " get ", 64),
     OPTION("first-level", KIND_FLAG, first_level, " instances supported ", 0),
     OPTION("partial", KIND_FLAG, partial, " set add del ", 0),
@@ -135,6 +136,7 @@ static void set_defaults(struct options *options)
     options->socket = path && path[0] ? path : "/run/homepatch/agent.sock";
     options->endpoint = "self::homepatch";
     options->config = "/etc/homepatch/homepatchd.conf";
+    options->dir = "/etc/homepatch/lan-broker";
 }
 
 int options_parse(struct options *options, int argc, char **argv, struct error *err)

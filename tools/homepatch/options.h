@@ -16,6 +16,7 @@ struct options {
     const char *socket;
     const char *endpoint;
     const char *config;
+    const char *dir;
     const char *key;
     const char *checksum;
     const char *username;
