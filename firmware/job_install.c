@@ -484,6 +484,31 @@ void install_interim(struct firmware_job *job, const char *version)
     activate_failed(job, true, reason);
 }
 
+/*
+ * Whether the version may be this job's doing. Where a claim can come from anybody on the LAN, it takes more than words:
+ * what the gateway alone serves must have left it. A restart of the gateway has forgotten how much did, and an image that
+ * goes another way, or from the manufacturer, is not seen.
+ */
+static bool may_have_image(const struct firmware_job *job)
+{
+    const struct firmware_target_ops *ops = job->target->ops;
+
+    return job->resumed || !job->grant.size || ops->takes_file || ops->takes_either ||
+           job->grant.position >= job->grant.size;
+}
+
+static void came_by_another_way(struct firmware_job *job, const char *name, const char *version)
+{
+    char reason[256];
+
+    snprintf(reason, sizeof(reason),
+             "the device says that it runs \"%s\" and has not fetched this image: somebody else updated it, or "
+             "speaks in its name",
+             version);
+    slot_running(job->target, name, version);
+    activate_failed(job, false, reason);
+}
+
 /* Also for a job that waits to try again and is unsure: what it started may have come to an end without it. */
 void install_version(struct firmware_job *job, const char *name, const char *version)
 {
@@ -492,7 +517,9 @@ void install_version(struct firmware_job *job, const char *name, const char *ver
     bool is_old = job->old_version && strcmp(job->old_version, version) == 0;
     bool is_back = job->state == JOB_CONFIRMING;
 
-    if (expected && strcmp(expected, version) == 0 && (!is_old || (is_back && job->handed)))
+    if (!is_old && !may_have_image(job))
+        came_by_another_way(job, name, version);
+    else if (expected && strcmp(expected, version) == 0 && (!is_old || (is_back && job->handed)))
         done(job, name, version);
     else if (is_old && !is_back)
         return; /* it has not restarted yet */

@@ -229,6 +229,12 @@ static void set_online(struct bench_device *device, bool online)
         firmware_target_version(&device->target, NULL, device->version);
 }
 
+void bench_fetched(struct firmware_target *target)
+{
+    if (target->job)
+        target->job->grant.position = target->job->grant.size;
+}
+
 /* An installation takes 20 s: 10 to transfer, then a restart. It goes on whether the gateway lives or not. */
 static void install_tick(struct bench_device *device)
 {
@@ -237,6 +243,8 @@ static void install_tick(struct bench_device *device)
     device->step++;
     if (device->step <= 10 && heard && !(device->fault == FAULT_STALLS && device->step > 4))
         firmware_target_progress(&device->target, device->step * 10);
+    if (device->step == 10 && device->fault != FAULT_CLAIMS)
+        bench_fetched(&device->target);
     if (device->step == 5 && (device->fault == FAULT_FAILS_AT_40 || device->fault == FAULT_BREAKS_AT_40)) {
         device->step = 0;
         if (heard)

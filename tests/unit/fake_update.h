@@ -27,6 +27,7 @@ enum bench_fault {
     FAULT_NEVER_RETURNS,
     FAULT_OLD_VERSION,   /* restarts into what it had */
     FAULT_OTHER_VERSION, /* restarts into something else */
+    FAULT_CLAIMS,        /* fetches nothing, and says all the same that it runs it */
 };
 
 struct bench_device {
@@ -105,6 +106,9 @@ struct bench {
     unsigned progress;
     unsigned updated; /* FIRMWARE_TARGET_UPDATED */
 };
+
+/* All of the image left the gateway for the target's job. */
+void bench_fetched(struct firmware_target *target);
 
 extern const struct firmware_target_ops bench_device_ops;
 

@@ -179,6 +179,19 @@ static void test_waiting_job_whose_version_came_by_itself(void **state)
 
 /* ---- what fails ---- */
 
+/* Words are no proof: the image has to have left the gateway. */
+static void test_claims_what_it_never_fetched(void **state)
+{
+    struct bench *bench = *state;
+
+    bench->devices[0].fault = FAULT_CLAIMS;
+    assert_non_null(bench_activate(bench, 0, 1, MODE_ANY_TIME, 0, 3600));
+    bench_finish(bench);
+    assert_int_equal(bench->state, JOB_FAILED);
+    assert_int_equal(bench->ended, 1);
+    assert_non_null(strstr(bench->fault, "has not fetched this image"));
+}
+
 static void test_refused(void **state)
 {
     struct bench *bench = *state;
@@ -500,6 +513,7 @@ int main(void)
         TEST(test_never_returns),
         TEST(test_old_version),
         TEST(test_other_version),
+        TEST(test_claims_what_it_never_fetched),
         TEST(test_quarantine_ends_what_runs),
         TEST(test_damaged_image_is_not_handed_out),
         TEST(test_without_image_server),

@@ -78,6 +78,7 @@ static void others_have_the_turn(void **state)
     assert_int_equal(state_of(bench), JOB_TRANSFERRING);
     firmware_target_deferred(target, false);
     firmware_target_progress(target, 50);
+    bench_fetched(target);
     firmware_target_transferred(target);
     strcpy(bench->devices[0].version, "2.0.0");
     firmware_target_version(target, NULL, "2.0.0");
