@@ -18,6 +18,7 @@ from .broker import Broker
 from .controller import Controller, UspError
 from .image_server import ImageServer
 from .images import MODELS, write_image, write_zigbee_image
+from .lan_broker import LanBroker
 from .pki import Pki
 from .process import (
     Process,
@@ -48,6 +49,7 @@ __all__ = [
     "MODELS",
     "write_image",
     "write_zigbee_image",
+    "LanBroker",
     "Pki",
     "Process",
     "TestTimeout",
