@@ -238,7 +238,8 @@ def names_and_wills_of_others(directory):
     assert thief.result == nobody.result == 5, (thief.result, nobody.result)
     assert home.sims["plug"].devices()[0]["online"]
     assert home.ctl.value(home.rows[home.ids[0]] + "Online") == "true"
-    assert "already connected" not in home.lan.log.read_text().replace("Client rogue already connected", "")
+    assert "Client plug already connected" not in home.lan.log.read_text(), "its session was ended"
+    assert home.lan.log.read_text().count("as plug (") == 1, "the device had to connect anew"
     home.must_succeed(home.activate(home.downloaded(0)))
     home.stop()
 

@@ -201,8 +201,10 @@ static void write_listener(struct buf *out, const char *listen, const char *what
     buf_printf(out, "\n# %s\nlistener %s %.*s\n", what, colon + 1, (int)host.len, host.data);
 }
 
+/* One account is one client: nobody ends another's connection by its client identifier. */
 static void write_limits(const struct lan_broker *broker, struct buf *out, bool tls)
 {
+    buf_append_str(out, "use_username_as_clientid true\n");
     buf_printf(out, "max_connections %s\n", broker->max_connections);
     if (!tls)
         return;
@@ -237,8 +239,7 @@ void lan_mosquitto_write(const struct lan_broker *broker, const char *dir, struc
     buf_append_str(out, "# Written by homepatch lan-broker from lan-broker.conf. Changes here are lost.\n\n"
                         "per_listener_settings false\nallow_anonymous false\n");
     buf_printf(out, "password_file %s/passwords\nacl_file %s/acl\n", dir, dir);
-    buf_append_str(out, "# One account is one client: nobody ends another's connection by its client identifier.\n"
-                        "use_username_as_clientid true\n\n");
+    buf_append_byte(out, '\n');
     if (broker->persistence_location)
         buf_printf(out, "persistence true\npersistence_location %s\nautosave_interval 900\n",
                    broker->persistence_location);
