@@ -195,7 +195,7 @@ static bool overlap(struct str a, struct str b)
 static const char *reserved(const struct lan_broker *broker, const struct lan_account *account)
 {
     static const char *const heads[] = {LAN_SOURCE, TASMOTA_COMMAND, TASMOTA_STATUS, TASMOTA_TELEMETRY,
-                                        "tasmota"};
+                                        "tasmota", "usp"};
     struct str bases = str_of(broker->zigbee2mqtt_topics), base;
 
     for (size_t i = 0; i < sizeof(heads) / sizeof(heads[0]); i++)
