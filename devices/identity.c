@@ -153,7 +153,8 @@ enum identity_verdict identity_present(struct device *device, const struct ident
         return IDENTITY_CHANGED;
     }
     if (!take(device, &normal))
-        registry_reject(device->registry, device, NULL, "it says otherwise than what is known by better proof");
+        registry_reject(device->registry, device, NULL,
+                        "it says otherwise than what is known by better proof");
     if (oui[0] && device_proof(device, DEVICE_OUI)->source != DEVICE_SOURCE_DEVICE)
         device_set_fact(device, DEVICE_OUI, oui, DEVICE_GRADE_D, DEVICE_SOURCE_ADDRESS);
     if (normal.grade < device->grade || device->accept_identity)

@@ -501,10 +501,11 @@ static void came_by_another_way(struct firmware_job *job, const char *name, cons
 {
     char reason[256];
 
-    snprintf(reason, sizeof(reason),
-             "the device says that it runs \"%s\" and has not fetched this image: somebody else updated it, or "
-             "speaks in its name",
-             version);
+    snprintf(
+        reason, sizeof(reason),
+        "the device says that it runs \"%s\" and has not fetched this image: somebody else updated it, or "
+        "speaks in its name",
+        version);
     slot_running(job->target, name, version);
     activate_failed(job, false, reason);
 }

@@ -187,17 +187,17 @@ static const char *const sources[DEVICE_SOURCES] = {
 static void get_proof(const struct dm_row *row, enum device_field fact, struct dm_value *ret, char *scratch)
 {
     const struct device_proof *proof = device_proof(row->data, fact);
-    int len = proof->source ? snprintf(scratch, DM_SCRATCH_BYTES, "%s,%s", grades[proof->grade],
-                                       sources[proof->source])
-                            : 0;
+    int len = proof->source
+                  ? snprintf(scratch, DM_SCRATCH_BYTES, "%s,%s", grades[proof->grade], sources[proof->source])
+                  : 0;
 
     ret->text = (struct str){scratch, (size_t)len};
 }
 
-#define PROOF(name, fact)                                                                  \
+#define PROOF(name, fact)                                                                         \
     static void get_##name##_proof(const struct dm_row *row, struct dm_value *ret, char *scratch) \
-    {                                                                                      \
-        get_proof(row, fact, ret, scratch);                                                \
+    {                                                                                             \
+        get_proof(row, fact, ret, scratch);                                                       \
     }
 
 PROOF(manufacturer, DEVICE_MANUFACTURER)

@@ -84,7 +84,8 @@ struct ha_node {
     char *tokens[HA_TOKENS];
     unsigned token_count;
     struct ha_facts facts;
-    char publisher[HA_PUBLISHER_BYTES]; /* the topic level that an access list holds its announcer to; "": none */
+    char publisher
+        [HA_PUBLISHER_BYTES]; /* the topic level that an access list holds its announcer to; "": none */
     struct ha_source *sources;
     unsigned source_count;
     struct ha_source *followed; /* whose entity is the device's; NULL: none */

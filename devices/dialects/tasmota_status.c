@@ -136,14 +136,14 @@ static void identified(struct tasmota_peer *peer)
     device->last_contacted = clock_wall(peer->tasmota->host.clock);
     device_set_transport(device, DEVICE_MQTT);
     device_set(device, DEVICE_ADDRESS, peer->topics.command);
-    if (identity_present(device,
-                         &(struct identity){.mac = peer->says_mac,
-                                            .serial_number = peer->says_mac,
-                                            .model = peer->model,
-                                            .app = "Tasmota",
-                                            .hardware_version = peer->hardware[0] ? peer->hardware : NULL,
-                                            .inferred = DEVICE_BIT(DEVICE_APP) | DEVICE_BIT(DEVICE_SERIAL_NUMBER),
-                                            .grade = grade_of(peer)}) == IDENTITY_CHANGED) {
+    if (identity_present(
+            device, &(struct identity){.mac = peer->says_mac,
+                                       .serial_number = peer->says_mac,
+                                       .model = peer->model,
+                                       .app = "Tasmota",
+                                       .hardware_version = peer->hardware[0] ? peer->hardware : NULL,
+                                       .inferred = DEVICE_BIT(DEVICE_APP) | DEVICE_BIT(DEVICE_SERIAL_NUMBER),
+                                       .grade = grade_of(peer)}) == IDENTITY_CHANGED) {
         tasmota_update_drop(peer);
         device_set_online(device, true);
         registry_announce(device);

@@ -18,8 +18,7 @@
 #define TASMOTA_STATUS "stat"
 #define TASMOTA_TELEMETRY "tele"
 #define TASMOTA_DISCOVERY "tasmota/discovery/"
-#define TASMOTA_HEARD \
-    TASMOTA_DISCOVERY "+/config", TASMOTA_TELEMETRY "/+/LWT", "+/" TASMOTA_TELEMETRY "/LWT"
+#define TASMOTA_HEARD TASMOTA_DISCOVERY "+/config", TASMOTA_TELEMETRY "/+/LWT", "+/" TASMOTA_TELEMETRY "/LWT"
 
 /* Zigbee2MQTT, below its base topic. */
 #define Z2M_REQUEST "bridge/request/device/ota_update/"

@@ -57,8 +57,7 @@ static int publish(struct z2m_peer *peer, const struct z2m_request *request, con
     struct buf frame;
     int rc;
 
-    snprintf(topic, sizeof(topic), "%s/" Z2M_REQUEST "%s", peer->bridge->base,
-             verbs[request->verb].topic);
+    snprintf(topic, sizeof(topic), "%s/" Z2M_REQUEST "%s", peer->bridge->base, verbs[request->verb].topic);
     buf_init(&frame, REQUEST_BYTES + (more ? strlen(more) : 0), 0);
     buf_printf(&frame, "{\"id\":\"%s\",\"transaction\":\"%s\"", z2m_ieee(peer), request->transaction);
     if (more)

@@ -16,7 +16,7 @@ _homepatch_controllers() {
 
 _homepatch() {
     local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} command='' word i
-    local commands='devices show download activate watch events get set add del operate instances supported enrol doctor version'
+    local commands='devices show download activate watch events get set add del operate instances supported enrol doctor version release reject forget lan-broker'
     local options='--socket --endpoint --json --timeout --help'
 
     COMPREPLY=()
@@ -31,7 +31,7 @@ _homepatch() {
         esac
     done
     case $prev in
-        --socket | --config | --password-file)
+        --socket | --config | --dir | --password-file)
             mapfile -t COMPREPLY < <(compgen -f -- "$cur")
             return
             ;;
@@ -50,6 +50,8 @@ _homepatch() {
     case $command in
         '') word="$commands $options --version" ;;
         devices) word="$options --model" ;;
+        release | reject | forget) word="$options $(_homepatch_devices)" ;;
+        lan-broker) word="$options --dir --config list init set add remove rotate write" ;;
         show) word="$options $(_homepatch_devices)" ;;
         watch) word="$options $(_homepatch_devices)" ;;
         download)

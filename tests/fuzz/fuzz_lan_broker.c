@@ -28,13 +28,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     buf_init(&twice, 16 << 20, 0);
     lan_broker_init(&broker, &arena);
     lan_broker_init(&again, &arena);
-    if (size <= 4096 && lan_broker_parse(&broker, "fuzz", (struct str){(const char *)data, size}, &err) == 0) {
+    if (size <= 4096 &&
+        lan_broker_parse(&broker, "fuzz", (struct str){(const char *)data, size}, &err) == 0) {
         const char *text = written(&broker, &once);
 
         lan_acl_write(&broker, &acl);
         if (lan_acl_breach(&broker, buf_cstr(&acl), why))
             abort();
-        if (lan_broker_parse(&again, "again", str_of(text), &err) < 0 || strcmp(text, written(&again, &twice)) != 0)
+        if (lan_broker_parse(&again, "again", str_of(text), &err) < 0 ||
+            strcmp(text, written(&again, &twice)) != 0)
             abort();
     } else if (size <= 4096 && strncmp(err.path, "fuzz:", 5) != 0) {
         abort();

@@ -201,7 +201,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         HA_TEST(addresses),       HA_TEST(by_what_is_known), HA_TEST(announced_later),
         HA_TEST(announced_first), HA_TEST(while_it_waits),   HA_TEST(the_other_one_goes),
-        HA_TEST(worse_proof), HA_TEST(a_forged_address), HA_TEST(claims_by_proof),     HA_TEST(after_a_restart),  HA_TEST(known_program),
+        HA_TEST(worse_proof),     HA_TEST(a_forged_address), HA_TEST(claims_by_proof),
+        HA_TEST(after_a_restart), HA_TEST(known_program),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -222,8 +222,9 @@ static void another_announces_it(void **state)
     live(bench, ROGUE, "{\"dev\":{\"ids\":\"k\",\"mf\":\"Evil\"},\"stat_t\":\"s2\"}");
     live(bench, "homeassistant/update/rogue/firmware/config",
          "{\"dev\":{\"ids\":[\"rogue\",\"k\"],\"mf\":\"Evil\"},\"stat_t\":\"s\"}");
-    live(bench, "homeassistant/device/rogue/config",
-         "{\"dev\":{\"ids\":\"k\",\"mf\":\"Evil\"},\"o\":{\"name\":\"x\"},\"cmps\":{\"a\":{\"p\":\"update\",\"stat_t\":\"s\"}}}");
+    live(
+        bench, "homeassistant/device/rogue/config",
+        "{\"dev\":{\"ids\":\"k\",\"mf\":\"Evil\"},\"o\":{\"name\":\"x\"},\"cmps\":{\"a\":{\"p\":\"update\",\"stat_t\":\"s\"}}}");
     assert_false(device->quarantined);
     assert_int_equal(device->rejected, 3);
     /* After a restart it is still who it was, whoever speaks first. */

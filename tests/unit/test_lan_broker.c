@@ -106,14 +106,27 @@ static void each_speaks_for_itself(void **state)
 static void the_agent(void **state)
 {
     static const char *const heard[] = {
-        "plug1/online",       "upstairs/plug2/events/rpc",          "homepatch/upstairs/plug2/rpc",
-        "tele/hall/LWT",      "tasmota/discovery/A8032ABE54DC/config", "stat/hall/STATUS0",
-        "zigbee2mqtt/lamp",   "zigbee2mqtt/bridge/devices",         "homeassistant/update/x/y/config",
-        "homeassistant/status", "esp/kitchen/update/state",         "homepatch/usp/controller/os::1-A",
+        "plug1/online",
+        "upstairs/plug2/events/rpc",
+        "homepatch/upstairs/plug2/rpc",
+        "tele/hall/LWT",
+        "tasmota/discovery/A8032ABE54DC/config",
+        "stat/hall/STATUS0",
+        "zigbee2mqtt/lamp",
+        "zigbee2mqtt/bridge/devices",
+        "homeassistant/update/x/y/config",
+        "homeassistant/status",
+        "esp/kitchen/update/state",
+        "homepatch/usp/controller/os::1-A",
     };
     static const char *const said[] = {
-        "plug1/rpc", "upstairs/plug2/rpc", "cmnd/hall/STATUS", "zigbee2mqtt/bridge/request/device/ota_update/update",
-        "homeassistant/status", "esp/kitchen/update/command", "homepatch/usp/agent/os::1-A",
+        "plug1/rpc",
+        "upstairs/plug2/rpc",
+        "cmnd/hall/STATUS",
+        "zigbee2mqtt/bridge/request/device/ota_update/update",
+        "homeassistant/status",
+        "esp/kitchen/update/command",
+        "homepatch/usp/agent/os::1-A",
     };
     struct fixture *fixture = *state;
     const char *acl;
@@ -151,6 +164,8 @@ static void refused(void **state)
         "account = x shelly topic=\n",
         "account = x shelly endpoint=os::1-A\n",
         "account = x shelly endpoint\n",
+        "account = x usp topic=a\n",
+        "account = x controller node=a\n",
         "account = x tasmota mac=a8032abe54\n",
         "account = x homeassistant node=a/b\n",
         "account = os::1-A usp\n",
@@ -231,8 +246,9 @@ static void listeners(void **state)
     struct fixture *fixture = *state;
     const char *conf;
 
-    parse(fixture, "listen = [fd00::1]:8883\ncertificate_listen = 192.168.1.1:8884\nplain_listen = 192.168.1.1:1883\n"
-                   "certificate_file = /c\nkey_file = /k\ndevice_ca_file = /ca\npersistence_location =\n");
+    parse(fixture,
+          "listen = [fd00::1]:8883\ncertificate_listen = 192.168.1.1:8884\nplain_listen = 192.168.1.1:1883\n"
+          "certificate_file = /c\nkey_file = /k\ndevice_ca_file = /ca\npersistence_location =\n");
     lan_mosquitto_write(&fixture->broker, "/dir", &fixture->text);
     conf = buf_cstr(&fixture->text);
     assert_non_null(strstr(conf, "\nallow_anonymous false\n"));
@@ -240,9 +256,10 @@ static void listeners(void **state)
     assert_non_null(strstr(conf, "\npersistence false\n"));
     assert_non_null(strstr(conf, "\nlistener 1883 127.0.0.1\nuse_username_as_clientid true\n"));
     assert_non_null(strstr(conf, "\nlistener 8883 fd00::1\n"));
-    assert_non_null(strstr(conf, "\nlistener 8884 192.168.1.1\nuse_username_as_clientid true\nmax_connections 1200\n"
-                                 "certfile /c\nkeyfile /k\ntls_version tlsv1.2\ncafile /ca\n"
-                                 "require_certificate true\nuse_identity_as_username true\n"));
+    assert_non_null(
+        strstr(conf, "\nlistener 8884 192.168.1.1\nuse_username_as_clientid true\nmax_connections 1200\n"
+                     "certfile /c\nkeyfile /k\ntls_version tlsv1.2\ncafile /ca\n"
+                     "require_certificate true\nuse_identity_as_username true\n"));
     assert_non_null(strstr(conf, "\nlistener 1883 192.168.1.1\n"));
 }
 
@@ -329,14 +346,8 @@ static void without_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(each_speaks_for_itself),
-        TEST(the_agent),
-        TEST(refused),
-        TEST(what_only_works_together),
-        TEST(written_and_read),
-        TEST(listeners),
-        TEST(passwords),
-        TEST(files),
+        TEST(each_speaks_for_itself),     TEST(the_agent), TEST(refused),   TEST(what_only_works_together),
+        TEST(written_and_read),           TEST(listeners), TEST(passwords), TEST(files),
         cmocka_unit_test(without_memory),
     };
 

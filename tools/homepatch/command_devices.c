@@ -95,9 +95,10 @@ static void print_quarantined(struct app *app, const struct inventory *inventory
         text_print(stdout, device_label(app, device));
         printf("%s gets no updates: ", text_normal(stdout));
         text_print(stdout, device->values[DEVICE_REASON]);
-        printf(".\n  If you changed the device, or put another in its place: homepatch release %u. If not: homepatch "
-               "reject %u. If it is\n  no longer there: homepatch forget %u.\n",
-               device->number, device->number, device->number);
+        printf(
+            ".\n  If you changed the device, or put another in its place: homepatch release %u. If not: homepatch "
+            "reject %u. If it is\n  no longer there: homepatch forget %u.\n",
+            device->number, device->number, device->number);
     }
 }
 

@@ -149,9 +149,10 @@ static void tell_password(struct lan *lan)
                lan->password);
         return;
     }
-    printf("For homepatchd.conf (shown this once):\n\n    lan_mqtt_broker = %s\n    lan_mqtt_username = " LAN_AGENT
-           "\n    lan_mqtt_password = %s\n    lan_device_credentials = true\n\n",
-           lan->broker.local_listen ? lan->broker.local_listen : "ADDRESS:PORT", lan->password);
+    printf(
+        "For homepatchd.conf (shown this once):\n\n    lan_mqtt_broker = %s\n    lan_mqtt_username = " LAN_AGENT
+        "\n    lan_mqtt_password = %s\n    lan_device_credentials = true\n\n",
+        lan->broker.local_listen ? lan->broker.local_listen : "ADDRESS:PORT", lan->password);
 }
 
 static void tell_files(struct lan *lan)
@@ -164,7 +165,8 @@ static void tell_files(struct lan *lan)
         return;
     }
     if (lan->restart)
-        printf("mosquitto's configuration changed: restart it (it reads %s/" MOSQUITTO_FILE ")\n", lan->files.dir);
+        printf("mosquitto's configuration changed: restart it (it reads %s/" MOSQUITTO_FILE ")\n",
+               lan->files.dir);
     else if (lan->reload)
         puts("mosquitto has to read this: systemctl reload mosquitto (or send it SIGHUP)");
     else
@@ -173,9 +175,9 @@ static void tell_files(struct lan *lan)
 
 static const char *proof_of(const struct lan *lan, const struct lan_account *account)
 {
-    return account->certificate                                          ? "certificate"
+    return account->certificate                                       ? "certificate"
            : lan_password_find(lan->passwords, account->name).len > 0 ? "password"
-                                                                         : "NONE: rotate";
+                                                                      : "NONE: rotate";
 }
 
 static int list(struct lan *lan, struct error *err)
@@ -294,7 +296,8 @@ static int run_rotate(struct lan *lan, struct error *err)
     if (!agent && !account)
         return -1;
     if (account && account->certificate)
-        return error_set(err, ERROR_INVALID_ARGUMENTS, account->name, "shows a certificate and has no password");
+        return error_set(err, ERROR_INVALID_ARGUMENTS, account->name,
+                         "shows a certificate and has no password");
     if (new_password(lan, agent ? LAN_AGENT : account->name, err) < 0)
         return -1;
     return write_and_tell(lan, err);
@@ -305,8 +308,12 @@ static const struct verb {
     int (*run)(struct lan *lan, struct error *err);
     int args_min, args_max; /* after the verb; -1: any number */
 } verbs[] = {
-    {"list", list, 0, 0},         {"init", run_init, 0, -1},    {"set", run_set, 1, -1},
-    {"add", run_add, 2, -1},      {"remove", run_remove, 1, 1}, {"rotate", run_rotate, 1, 1},
+    {"list", list, 0, 0},
+    {"init", run_init, 0, -1},
+    {"set", run_set, 1, -1},
+    {"add", run_add, 2, -1},
+    {"remove", run_remove, 1, 1},
+    {"rotate", run_rotate, 1, 1},
     {"write", write_and_tell, 0, 0},
 };
 
@@ -330,9 +337,10 @@ void command_lan_broker(struct app *app)
     bool init = verb && verb->run == run_init;
 
     if (!verb) {
-        app_usage(app, NULL,
-                  "usage: homepatch lan-broker [list | init [NAME=VALUE...] | set NAME=VALUE... | add NAME KIND "
-                  "[NAME=VALUE...] | remove NAME | rotate NAME | write]");
+        app_usage(
+            app, NULL,
+            "usage: homepatch lan-broker [list | init [NAME=VALUE...] | set NAME=VALUE... | add NAME KIND "
+            "[NAME=VALUE...] | remove NAME | rotate NAME | write]");
         return;
     }
     error_clear(&err);

@@ -16,7 +16,8 @@ static void run(struct app *app, const char *command)
     device = inventory_find(&inventory, app->options.args[0]);
     if (!device)
         return;
-    path = arena_printf(&app->arena, "Device.ProxiedDevice.%u." VENDOR_PREFIX "Identity.%s", device->number, command);
+    path = arena_printf(&app->arena, "Device.ProxiedDevice.%u." VENDOR_PREFIX "Identity.%s", device->number,
+                        command);
     app->options.args[0] = path ? path : app->options.args[0];
     command_operate(app);
 }

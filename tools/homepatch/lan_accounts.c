@@ -25,9 +25,10 @@ struct setting {
     uint64_t max;
 };
 
-#define SETTING(member, kind, standard, max) \
-    {                                        \
-        #member, kind, offsetof(struct lan_broker, member), standard, max}
+#define SETTING(member, kind, standard, max)                              \
+    {                                                                     \
+#member, kind, offsetof(struct lan_broker, member), standard, max \
+    }
 
 static const struct setting settings[] = {
     SETTING(local_listen, TYPE_LISTEN, "127.0.0.1:1883", 0),
@@ -114,7 +115,8 @@ int lan_broker_set(struct lan_broker *broker, struct str name, struct str value,
         *slot_of(broker, &settings[i]) = copy;
         return 0;
     }
-    return error_set(err, ERROR_INVALID_ARGUMENTS, NULL, "there is no setting \"%.*s\" (homepatch(1) lists them)",
+    return error_set(err, ERROR_INVALID_ARGUMENTS, NULL,
+                     "there is no setting \"%.*s\" (homepatch(1) lists them)",
                      (int)(name.len > 60 ? 60 : name.len), name.data);
 }
 
@@ -127,7 +129,8 @@ int lan_broker_check(const struct lan_broker *broker, struct error *err)
         return error_set(err, ERROR_INVALID_CONFIGURATION, "device_ca_file",
                          "certificate_listen needs the authority that signs the certificates of devices");
     if (!broker->local_listen && !broker->listen && !broker->plain_listen && !broker->certificate_listen)
-        return error_set(err, ERROR_INVALID_CONFIGURATION, "listen", "nobody could connect: no listener is set");
+        return error_set(err, ERROR_INVALID_CONFIGURATION, "listen",
+                         "nobody could connect: no listener is set");
     return 0;
 }
 
@@ -194,8 +197,8 @@ static bool overlap(struct str a, struct str b)
 /* Whose topics a device's must not reach into, besides those of other accounts; NULL: nobody's. */
 static const char *reserved(const struct lan_broker *broker, const struct lan_account *account)
 {
-    static const char *const heads[] = {LAN_SOURCE, TASMOTA_COMMAND, TASMOTA_STATUS, TASMOTA_TELEMETRY,
-                                        "tasmota", "usp"};
+    static const char *const heads[] = {LAN_SOURCE,        TASMOTA_COMMAND, TASMOTA_STATUS,
+                                        TASMOTA_TELEMETRY, "tasmota",       "usp"};
     struct str bases = str_of(broker->zigbee2mqtt_topics), base;
 
     for (size_t i = 0; i < sizeof(heads) / sizeof(heads[0]); i++)
@@ -204,24 +207,27 @@ static const char *reserved(const struct lan_broker *broker, const struct lan_ac
     if (overlap(str_of(account->topic), str_of(broker->homeassistant_prefix)))
         return broker->homeassistant_prefix;
     while (bases.len && str_next(&bases, ',', &base))
-        if (overlap(str_of(account->topic), str_trim(base)) && strcmp(account->kind->name, "zigbee2mqtt") != 0)
+        if (overlap(str_of(account->topic), str_trim(base)) &&
+            strcmp(account->kind->name, "zigbee2mqtt") != 0)
             return "zigbee2mqtt";
     return NULL;
 }
 
 /* -1 when somebody speaks for it already. */
-static int check_conflicts(const struct lan_broker *broker, const struct lan_account *account, struct error *err)
+static int check_conflicts(const struct lan_broker *broker, const struct lan_account *account,
+                           struct error *err)
 {
     const char *head = reserved(broker, account);
 
     if (head)
-        return error_set(err, ERROR_VALUE_CONFLICT, account->name, "topic=%s: \"%s\" belongs to others; name another with topic=",
-                         account->topic, head);
+        return error_set(err, ERROR_VALUE_CONFLICT, account->name,
+                         "topic=%s: \"%s\" belongs to others; name another with topic=", account->topic,
+                         head);
     for (const struct lan_account *other = broker->first; other; other = other->next) {
-        const char *what = strcmp(other->name, account->name) == 0                          ? "this name"
-                           : overlap(str_of(other->topic), str_of(account->topic))          ? "this topic"
-                           : *account->node && strcmp(other->node, account->node) == 0      ? "this node"
-                           : *account->mac && strcmp(other->mac, account->mac) == 0         ? "this address"
+        const char *what = strcmp(other->name, account->name) == 0                     ? "this name"
+                           : overlap(str_of(other->topic), str_of(account->topic))     ? "this topic"
+                           : *account->node && strcmp(other->node, account->node) == 0 ? "this node"
+                           : *account->mac && strcmp(other->mac, account->mac) == 0    ? "this address"
                            : *account->endpoint && strcmp(other->endpoint, account->endpoint) == 0
                                ? "this endpoint"
                                : NULL;
@@ -234,7 +240,8 @@ static int check_conflicts(const struct lan_broker *broker, const struct lan_acc
 }
 
 /* "topic=attic/plug1" and the like. */
-static int set_word(struct lan_broker *broker, struct lan_account *account, struct str word, struct error *err)
+static int set_word(struct lan_broker *broker, struct lan_account *account, struct str word,
+                    struct error *err)
 {
     struct str name, value = word;
     const char *copy;
@@ -243,11 +250,11 @@ static int set_word(struct lan_broker *broker, struct lan_account *account, stru
         return error_set(err, ERROR_INVALID_ARGUMENTS, account->name, "\"%.*s\" is not NAME=VALUE",
                          (int)(word.len > 80 ? 80 : word.len), word.data);
     copy = arena_strndup(broker->arena, value.data, value.len);
-    if (str_is(name, "topic") && is_topic(value) && !account->kind->steers)
+    if (str_is(name, "topic") && is_topic(value) && account->kind->has_topic)
         account->topic = copy;
-    else if (str_is(name, "node") && is_node(value) && !account->kind->steers)
+    else if (str_is(name, "node") && is_node(value) && account->kind->has_topic)
         account->node = copy;
-    else if (str_is(name, "mac") && (copy = mac_of(broker->arena, value)) != NULL)
+    else if (str_is(name, "mac") && account->kind->has_topic && (copy = mac_of(broker->arena, value)) != NULL)
         account->mac = copy;
     else if (str_is(name, "endpoint") && account->kind->has_endpoint && is_topic(value) &&
              !memchr(value.data, '/', value.len))
@@ -293,9 +300,10 @@ static int complete(struct lan_account *account, struct error *err)
     bool colon = strchr(account->name, ':') != NULL;
 
     if (colon && !account->certificate)
-        return error_set(err, ERROR_INVALID_ARGUMENTS, account->name,
-                         "mosquitto has no passwords for names with a colon: add certificate=true, or take another "
-                         "name and say endpoint=");
+        return error_set(
+            err, ERROR_INVALID_ARGUMENTS, account->name,
+            "mosquitto has no passwords for names with a colon: add certificate=true, or take another "
+            "name and say endpoint=");
     if (account->kind->has_topic && !*account->topic)
         account->topic = account->name;
     if (account->kind->has_node && !*account->node && is_node(name))
@@ -305,7 +313,8 @@ static int complete(struct lan_account *account, struct error *err)
     return 0;
 }
 
-struct lan_account *lan_account_add(struct lan_broker *broker, struct str name, struct str words, struct error *err)
+struct lan_account *lan_account_add(struct lan_broker *broker, struct str name, struct str words,
+                                    struct error *err)
 {
     struct lan_account *account;
     struct str word;
@@ -362,7 +371,8 @@ int lan_broker_parse(struct lan_broker *broker, const char *file, struct str tex
         else
             rc = error_set(&why, ERROR_INVALID_CONFIGURATION, NULL, "account = NAME KIND [KEY=VALUE...]");
         if (rc < 0)
-            return conf_error(file, line->number, err, "%s%s%s", why.path, why.path[0] ? ": " : "", why.message);
+            return conf_error(file, line->number, err, "%s%s%s", why.path, why.path[0] ? ": " : "",
+                              why.message);
     }
     return 0;
 }
@@ -375,8 +385,9 @@ static void write_word(struct buf *out, const char *name, const char *value, con
 
 void lan_broker_write(const struct lan_broker *broker, struct buf *out)
 {
-    buf_append_str(out, "# The LAN's broker: settings and accounts. homepatch lan-broker writes this file; after\n"
-                        "# a change by hand run: homepatch lan-broker write\n\n");
+    buf_append_str(out,
+                   "# The LAN's broker: settings and accounts. homepatch lan-broker writes this file; after\n"
+                   "# a change by hand run: homepatch lan-broker write\n\n");
     for (size_t i = 0; i < SETTINGS; i++) {
         const char *value = *slot_of(broker, &settings[i]);
 

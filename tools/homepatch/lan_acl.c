@@ -8,14 +8,21 @@
 /* ---- what each kind of account may do ---- */
 
 /* A device's own announcements for Home Assistant; none without a node of its own. */
-#define ANNOUNCES_ITSELF \
-    {"write", "%p/+/%n/config"}, {"write", "%p/+/%n/+/config"}, {"read", "%p/status"}
-#define ANNOUNCES_OTHERS \
-    {"write", "%p/+/+/config"}, {"write", "%p/+/+/+/config"}, {"read", "%p/status"}
+#define ANNOUNCES_ITSELF                                        \
+    {"write", "%p/+/%n/config"}, {"write", "%p/+/%n/+/config"}, \
+    {                                                           \
+        "read", "%p/status"                                     \
+    }
+#define ANNOUNCES_OTHERS                                      \
+    {"write", "%p/+/+/config"}, {"write", "%p/+/+/+/config"}, \
+    {                                                         \
+        "read", "%p/status"                                   \
+    }
 
 static const struct lan_rule shelly_rules[] = {
     {"readwrite", "%t/#"}, {"write", LAN_SOURCE "/%t/rpc"}, ANNOUNCES_ITSELF, {NULL, NULL}};
-static const struct lan_rule shelly_commands[] = {{"write", "%t/rpc"}, {"write", "%t/command/#"}, {NULL, NULL}};
+static const struct lan_rule shelly_commands[] = {
+    {"write", "%t/rpc"}, {"write", "%t/command/#"}, {NULL, NULL}};
 
 static const struct lan_rule tasmota_rules[] = {
     {"read", TASMOTA_COMMAND "/%t/#"},
@@ -40,9 +47,11 @@ static const struct lan_rule usp_rules[] = {{"write", LAN_SOURCE "/" USPDEV_CONT
 static const struct lan_rule none[] = {{NULL, NULL}};
 
 static const struct lan_rule bridge_rules[] = {{"readwrite", "%t/#"}, ANNOUNCES_OTHERS, {NULL, NULL}};
-static const struct lan_rule zigbee2mqtt_commands[] = {
-    {"write", "%t/+/set/#"},           {"write", "%t/+/get/#"}, {"write", "%t/+/+/set/#"},
-    {"write", "%t/bridge/request/#"}, {NULL, NULL}};
+static const struct lan_rule zigbee2mqtt_commands[] = {{"write", "%t/+/set/#"},
+                                                       {"write", "%t/+/get/#"},
+                                                       {"write", "%t/+/+/set/#"},
+                                                       {"write", "%t/bridge/request/#"},
+                                                       {NULL, NULL}};
 
 static const struct lan_rule controller_rules[] = {
     {"deny", LAN_SOURCE "/#"}, {"read", "#"}, {"write", "%p/status"}, {NULL, NULL}};
@@ -155,8 +164,13 @@ static void write_all(struct buf *out, const char *access, const char *head, con
 /* What the agent hears and says itself. Its lists are as short as the dialects' own, however many devices there are. */
 static void write_agent(const struct lan_broker *broker, struct buf *out)
 {
-    static const char *const heard[] = {SHELLY_HEARD, TASMOTA_HEARD, TASMOTA_STATUS "/#", TASMOTA_TELEMETRY "/#",
-                                        "+/" TASMOTA_STATUS "/#", "+/" TASMOTA_TELEMETRY "/#", LAN_SOURCE "/#"};
+    static const char *const heard[] = {SHELLY_HEARD,
+                                        TASMOTA_HEARD,
+                                        TASMOTA_STATUS "/#",
+                                        TASMOTA_TELEMETRY "/#",
+                                        "+/" TASMOTA_STATUS "/#",
+                                        "+/" TASMOTA_TELEMETRY "/#",
+                                        LAN_SOURCE "/#"};
     static const char *const said[] = {SHELLY_SAID, TASMOTA_COMMAND "/#", "+/" TASMOTA_COMMAND "/#",
                                        LAN_SOURCE "/" USPDEV_AGENT "/#"};
     static const char *const announced[] = {HA_HEARD};
@@ -229,7 +243,8 @@ static void write_listeners(const struct lan_broker *broker, struct buf *out)
                    broker->device_ca_file);
     }
     if (broker->plain_listen) {
-        write_listener(out, broker->plain_listen, "devices that have no TLS: whoever listens on the LAN reads their passwords");
+        write_listener(out, broker->plain_listen,
+                       "devices that have no TLS: whoever listens on the LAN reads their passwords");
         write_limits(broker, out, false);
     }
 }

@@ -100,8 +100,8 @@ static int write_whole(int fd, const struct buf *text)
     return fchmod(fd, 0640) < 0 || fsync(fd) < 0 ? -1 : 0;
 }
 
-int lan_files_write(const struct lan_files *files, const char *name, const struct buf *text, bool *ret_changed,
-                    struct error *err)
+int lan_files_write(const struct lan_files *files, const char *name, const struct buf *text,
+                    bool *ret_changed, struct error *err)
 {
     char temporary[64];
     int fd, rc = -1;

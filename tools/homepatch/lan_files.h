@@ -28,7 +28,7 @@ int lan_files_read(const struct lan_files *files, const char *name, struct arena
  * Writes it for its owner and the group that mosquitto runs as, if there is one. *ret_changed: it was another before.
  * -1 and err; the old file is as it was then.
  */
-int lan_files_write(const struct lan_files *files, const char *name, const struct buf *text, bool *ret_changed,
-                    struct error *err);
+int lan_files_write(const struct lan_files *files, const char *name, const struct buf *text,
+                    bool *ret_changed, struct error *err);
 
 #endif
