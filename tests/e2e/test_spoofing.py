@@ -10,7 +10,18 @@ import signal
 import paho.mqtt.client as mqtt
 from cli import Cli
 from home import NEEDS, NEW, OLD, PROXIED, Home
-from hptest import Agent, Cleanup, ImageServer, LanBroker, Pki, SimHome, scenario, wait_until
+from hptest import (
+    Agent,
+    Cleanup,
+    ImageServer,
+    LanBroker,
+    Pki,
+    SimHome,
+    UspDevice,
+    scenario,
+    wait_until,
+    write_device_image,
+)
 
 IDENTITY = "X_HOMEPATCH_Identity."
 NEEDS = (*NEEDS, "homepatch")
@@ -164,6 +175,60 @@ def _rpc(src, number, result):
 
 
 # ---- behind the access list ----
+
+
+@scenario(timeout=120, needs=(*NEEDS, "homepatch-device"))
+def every_family_has_what_it_needs(directory):
+    """The list is not too tight: each family is found with its grade, and updated."""
+    offer = ("--version", OLD, "--offer", NEW)
+    home = Guarded(
+        directory,
+        {
+            "plug": SHELLY,
+            "hall": TASMOTA,
+            "zigbee2mqtt": (("--with", "zigbee=1"), "zigbee2mqtt", {}),
+            "lamp": (("--with", "esphome=1", *offer), "homeassistant", {"topic": "{id}", "node": "{id}"}),
+            "omg": (("--with", "openmqttgateway=1", *offer), "gateway", {"topic": "home/{id}"}),
+        },
+        (("tv", "usp", {"endpoint": "os::0A0B0C-TV"}),),
+    )
+    tv = UspDevice(
+        directory,
+        "os::0A0B0C-TV",
+        home.agent.endpoint_id + "-lan",
+        transport="mqtt",
+        port=home.lan.port,
+        tls="false",
+        username="tv",
+        password=home.lan.passwords["tv"],
+    )
+    home.start()
+    home.cleanup.add(tv.start())
+    wait_until(lambda: _count(home) == 6, 20, "the USP device is listed")
+    serials = {v: k.split("DeviceInfo.")[0] for k, v in home.ctl.get(PROXIED + "*.DeviceInfo.SerialNumber").items()}
+    home.rows["tv"] = serials["TV"]
+    grades = {name: home.ctl.value(home.rows[name] + IDENTITY + "Grade") for name in (*home.ids, "tv")}
+    # OpenMQTTGateway's topics name no announcer: nobody vouches for them.
+    assert list(grades.values()) == ["B", "B", "B", "B", "C", "B"], grades
+    proof = home.ctl.value(home.rows[home.ids[2]] + IDENTITY + "ModelNameProof")
+    assert proof == "B,Bridge", proof
+
+    def offered(device):
+        rows = home.slots(device)
+        return next((p for p, r in rows.items() if r["Name"] == "latest" and r["Status"] == "Available"), None)
+
+    image = directory / "tv.img"
+    write_device_image(image, "2.0.0")
+    home.images.add("/tv.img", image)
+    home.ids.append("tv")
+    tv_slot = home.free_slot(5)
+    home.must_succeed(home.download(tv_slot, f"{home.images.https_url}/tv.img"))
+    keys = [home.activate(home.downloaded(0)), home.activate(tv_slot)]
+    keys += [home.activate(wait_until(lambda d=d: offered(d), 20, f"offer of {d}")) for d in (3, 4)]
+    for key in keys:
+        home.must_succeed(key, 60)
+    assert [_identity(home, d, "RejectedMessages") for d in range(6)] == ["0"] * 6
+    home.stop()
 
 
 def _attacks(victim, mac):
