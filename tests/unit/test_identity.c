@@ -218,6 +218,8 @@ static void reject_keeps_what_was(void **state)
     assert_false(device->target.blocked);
     assert_string_equal(quarantine_notice(device).code, "None");
     assert_string_equal(quarantine_notice(device).now, "");
+    assert_int_equal(identity_present(device, &other), IDENTITY_CHANGED); /* it goes on */
+    quarantine_reject(device);
     assert_int_equal(identity_present(device, &plug), IDENTITY_ACCEPTED);
     assert_int_equal(identity_present(device, &other), IDENTITY_CHANGED);
 }
