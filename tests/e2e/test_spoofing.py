@@ -400,6 +400,14 @@ def _open_home(directory, mqtt_devices=2, **options):
     return home
 
 
+def _comes_anew(home):
+    """The first device leaves and comes back, and is asked who it is."""
+    home.sim.command("offline", 0)
+    online = home.rows[home.ids[0]] + "Online"
+    wait_until(lambda: home.ctl.value(online) == "false", 10, "the device left")
+    home.sim.command("online", 0)
+
+
 @scenario(timeout=90, needs=NEEDS)
 def claims_a_version_that_it_never_fetched(directory):
     """The device is silent, and another answers for it as it would: taken, installed, newer. The job is not done."""
@@ -428,8 +436,7 @@ def claims_a_version_that_it_never_fetched(directory):
 
     rogue.answer = learn
     rogue.listen(f"homepatch/{victim}/rpc")
-    home.sim.command("offline", 0)
-    home.sim.command("online", 0)
+    _comes_anew(home)
     wait_until(lambda: known, 10, "the rogue knows what the device says")
     home.wait_listed()
     home.sim.fault(0, "mute")
@@ -452,8 +459,7 @@ def replays_what_was_said(directory):
     home = _open_home(directory)
     victim = home.ids[0]
     rogue = home.cleanup.add(Peer(home.lan.port, "rogue")).wait().listen(f"homepatch/{victim}/rpc", f"{victim}/events/rpc")
-    home.sim.command("offline", 0)
-    home.sim.command("online", 0)
+    _comes_anew(home)
     wait_until(lambda: any(b'"ver"' in p for _, p in rogue.heard), 10, "there is something to replay")
     home.wait_listed()
     home.must_succeed(home.activate(home.downloaded(0)))
