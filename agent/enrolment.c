@@ -9,6 +9,7 @@
 #include "devices/authority/est.h"
 #include "devices/authority/manufacturers.h"
 #include "devices/home.h"
+#include "devices/quarantine.h"
 #include "usp/usp.h"
 
 enum {
@@ -49,7 +50,7 @@ static void on_revoked(struct enrolment *enrolment, const struct issued *issued)
     struct device *device = device_of(enrolment, issued->name);
 
     if (device)
-        registry_quarantine(device, "its certificate was revoked");
+        quarantine_put(device, QUARANTINE_REVOKED, NULL);
 }
 
 /* Of all sessions; signatures are looked at for the one only. */

@@ -89,7 +89,10 @@ static enum said judge(const struct device *device, const struct identity *ident
     if (!*device_text(device, fact) || device->accept_identity)
         return SAID_TAKEN;
     if (strcmp(device_text(device, fact), text) == 0)
-        return proof.grade <= known->grade || !known->source ? SAID_TAKEN : SAID_WEAKER;
+        return !known->source || proof.grade < known->grade ||
+                       (proof.grade == known->grade && proof.source <= known->source)
+                   ? SAID_TAKEN
+                   : SAID_WEAKER;
     if (proof.grade > known->grade && known->source)
         return SAID_WEAKER;
     /* What was inferred gives way to whatever is told, and to another inference. */

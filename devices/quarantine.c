@@ -14,6 +14,7 @@ const char *const quarantine_code_names[QUARANTINE_CODES + 1] = {
     "HardwareChanged",
     "SerialNumberChanged",
     "CertificateMissing",
+    "CertificateRevoked",
     NULL,
 };
 
@@ -63,6 +64,8 @@ static void set_reason(struct device *device, enum quarantine_code code, const c
 
     if (code == QUARANTINE_NO_CERTIFICATE)
         device_set(device, DEVICE_REASON, "it came without the certificate that it showed before");
+    if (code == QUARANTINE_REVOKED)
+        device_set(device, DEVICE_REASON, "its certificate was revoked");
     for (size_t i = 0; i < CAUSES; i++) {
         if (causes[i].code != code)
             continue;

@@ -22,6 +22,7 @@ enum quarantine_code {
     QUARANTINE_HARDWARE,
     QUARANTINE_SERIAL_NUMBER,
     QUARANTINE_NO_CERTIFICATE, /* it came without the certificate that it showed before; no values */
+    QUARANTINE_REVOKED,        /* its certificate was revoked; no values */
     QUARANTINE_CODES,
 };
 

@@ -147,33 +147,27 @@ static struct uspdev_peer *add(struct uspdev_peer *candidate)
     return candidate;
 }
 
-/* What its manufacturer has certified and it says otherwise: one fact, in words. False when there is none. */
-static bool contradicts_certificate(const struct uspdev_peer *peer, const struct uspdev_info *info,
-                                    char *reason, size_t size)
+static const char *said(const char *text)
+{
+    return text[0] ? text : NULL;
+}
+
+/* What the manufacturer has certified is a statement of its own, and a better one than the device's. */
+static bool certificate_agrees(struct uspdev_peer *peer, const struct uspdev_info *info)
 {
     const struct authority *authority = peer->uspdev->host.authority;
     const struct issued *issued = authority && peer->session && peer->session->certificate
                                       ? authority_find(authority, peer->session->certificate)
                                       : NULL;
+    struct identity identity = {.grade = DEVICE_GRADE_A, .source = DEVICE_SOURCE_CERTIFICATE};
 
     if (!issued || !issued->serial_number[0])
-        return false;
-    if (strcmp(issued->serial_number, info->serial_number) != 0) {
-        snprintf(reason, size, "its certificate says serial number \"%s\", it says \"%s\"",
-                 issued->serial_number, info->serial_number);
         return true;
-    }
-    if (strcasecmp(issued->manufacturer, info->manufacturer) != 0) {
-        snprintf(reason, size, "its certificate says manufacturer \"%s\", it says \"%s\"",
-                 issued->manufacturer, info->manufacturer);
-        return true;
-    }
-    return false;
-}
-
-static const char *said(const char *text)
-{
-    return text[0] ? text : NULL;
+    identity.serial_number = issued->serial_number;
+    /* Two spellings of one name are no contradiction. */
+    identity.manufacturer = strcasecmp(issued->manufacturer, info->manufacturer) == 0 ? info->manufacturer
+                                                                                      : issued->manufacturer;
+    return identity_present(peer->device, &identity) == IDENTITY_ACCEPTED;
 }
 
 static void describe(struct uspdev_peer *peer, const struct uspdev_info *info)
@@ -235,7 +229,6 @@ static void welcome(struct uspdev_peer *peer, const struct uspdev_info *info)
 void uspdev_identified(struct uspdev_peer *peer, const struct uspdev_info *info)
 {
     struct device *device = peer->device;
-    char reason[256];
 
     if (!device) {
         device = find_device(peer->uspdev, peer->eid); /* another session was faster */
@@ -250,14 +243,13 @@ void uspdev_identified(struct uspdev_peer *peer, const struct uspdev_info *info)
     device_set(device, DEVICE_IP, peer->session ? peer->session->address : NULL);
     /* Behind a proxy on this machine the address says nothing about who fetches. */
     device->target.address = peer->session && !peer->session->local ? device->text[DEVICE_IP] : NULL;
-    if (contradicts_certificate(peer, info, reason, sizeof(reason)))
-        registry_quarantine(device, reason);
-    else if (identity_present(device, &(struct identity){.manufacturer = said(info->manufacturer),
-                                                         .serial_number = said(info->serial_number),
-                                                         .model = said(info->model),
-                                                         .app = said(info->product_class),
-                                                         .hardware_version = said(info->hardware_version),
-                                                         .grade = uspdev_grade(peer)}) == IDENTITY_ACCEPTED) {
+    if (certificate_agrees(peer, info) &&
+        identity_present(device, &(struct identity){.manufacturer = said(info->manufacturer),
+                                                    .serial_number = said(info->serial_number),
+                                                    .model = said(info->model),
+                                                    .app = said(info->product_class),
+                                                    .hardware_version = said(info->hardware_version),
+                                                    .grade = uspdev_grade(peer)}) == IDENTITY_ACCEPTED) {
         welcome(peer, info);
         return;
     }

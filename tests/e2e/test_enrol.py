@@ -219,6 +219,9 @@ def enrols_with_an_idevid(directory):
     row = wait_until(lambda: home.row_of("os::0A0B0C-S9") or _row_quarantined(home), 20, "quarantined")
     assert home.ctl.value(row + "X_HOMEPATCH_Identity.Quarantined") == "true"
     assert "serial number" in home.ctl.value(row + "X_HOMEPATCH_Identity.Reason")
+    identity = home.ctl.get(row + "X_HOMEPATCH_Identity.")
+    told = [identity[row + "X_HOMEPATCH_Identity." + name] for name in ("KnownValue", "ClaimedValue", "SerialNumberProof")]
+    assert told == ["S2", "S9", "A,Certificate"], told
     liar.stop()
     # The root of somebody else, a name that is another's, one outside the manufacturer's OUI, no serial number.
     assert home.ask("simpleenroll", _csr("os::0A0B0C-S3")[0], cert=stranger.idevid("S3"))[0] == 0
