@@ -104,6 +104,8 @@ void device_target_event(void *ctx, const void *event)
         device->changed |= DEVICE_BIT(DEVICE_ACTIVE_IMAGE);
         break;
     case FIRMWARE_SLOT_CHANGED:
+    case FIRMWARE_TARGET_ADDED:
+    case FIRMWARE_TARGET_REMOVED:
         return;
     }
     registry_announce(device);

@@ -39,8 +39,9 @@ static int accept_image(void *ctx, struct firmware_target *target, const struct 
 }
 
 static enum firmware_consent know_no_consent(void *ctx, struct firmware_job *job,
-                                             const struct firmware_window *window)
+                                             const struct firmware_window *window, const char **ret_reason)
 {
+    (void)ret_reason;
     (void)ctx;
     (void)job;
     (void)window;
@@ -175,6 +176,7 @@ int firmware_target_add(struct firmware *firmware, struct firmware_target *targe
     firmware->targets = target;
     slots_drop_withdrawn(target);
     target->since = clock_monotonic(&firmware->loop->clock);
+    firmware_tell(firmware, FIRMWARE_TARGET_ADDED, target, 0, NULL);
     for (struct firmware_job *job = target->jobs, *next; job; job = next) {
         next = job->target_next;
         firmware_tell(firmware, FIRMWARE_JOB_RESUMED, target, job->slot, job);
@@ -212,6 +214,7 @@ void firmware_target_remove(struct firmware_target *target)
             download_cancel(job);
         job_end(job, JOB_FAILED, ERROR_COMMAND_FAILURE, "the device was removed from the gateway");
     }
+    firmware_tell(target->firmware, FIRMWARE_TARGET_REMOVED, target, 0, NULL);
     slots_forget(target);
     unlink_target(target);
 }

@@ -38,6 +38,8 @@ enum {
     FIRMWARE_SLOTS = 3,
     FIRMWARE_WINDOWS = 5,     /* TR-181 Activate(): TimeWindow 1..5 */
     FIRMWARE_TEXT_BYTES = 65, /* Name and Version: TR-181 string (:64), with the terminator */
+    FIRMWARE_NOTICE_BYTES = 1024,
+    FIRMWARE_URL_BYTES = 513,
 };
 
 struct firmware; /* the manager */
@@ -57,6 +59,24 @@ enum firmware_status {
     FIRMWARE_ACTIVATION_FAILED,
 };
 
+/* How urgent an update is. */
+enum firmware_severity {
+    SEVERITY_UNKNOWN,
+    SEVERITY_LOW,
+    SEVERITY_MEDIUM,
+    SEVERITY_HIGH,
+    SEVERITY_CRITICAL,
+    FIRMWARE_SEVERITIES,
+};
+
+/* What an update is for, in words for people: its release states it, or the operator's notice. */
+struct firmware_notice {
+    enum firmware_severity severity;
+    bool security;                      /* it closes a hole */
+    char text[FIRMWARE_NOTICE_BYTES];   /* plain words */
+    char notes_url[FIRMWARE_URL_BYTES]; /* release notes; "" or http(s) */
+};
+
 /* Strings are malloc'ed, or NULL for "". Read them; only this module writes. */
 struct firmware_slot {
     enum firmware_status status;
@@ -66,8 +86,9 @@ struct firmware_slot {
     char *name;
     char *version;
     char *boot_failure_log;
-    char *offer;                  /* the dialect's name of the manufacturer's own offer ("stable") */
-    struct firmware_image *image; /* what the gateway keeps for this slot, or NULL */
+    char *offer;                    /* the dialect's name of the manufacturer's own offer ("stable") */
+    struct firmware_image *image;   /* what the gateway keeps for this slot, or NULL */
+    struct firmware_notice *notice; /* what is said of it, or NULL */
     uint32_t told[5]; /* private: hashes of what observers were told, by enum firmware_slot_field */
 };
 
@@ -215,12 +236,14 @@ struct firmware_candidate {
 struct firmware_release {
     char name[FIRMWARE_TEXT_BYTES];
     char version[FIRMWARE_TEXT_BYTES];
-    bool proven; /* the version is stated by the release, not guessed */
+    bool proven;                   /* the version is stated by the release, not guessed */
+    struct firmware_notice notice; /* empty: it says nothing */
 };
 
 enum firmware_consent {
-    CONSENT_UNKNOWN, /* nobody can be asked: the window is not used */
+    CONSENT_UNKNOWN, /* nobody can be asked: a window that needs confirmation is not used */
     CONSENT_PENDING, /* asked: wait; firmware_reconsider() when it was answered */
+    CONSENT_QUIET,   /* agreed, for the quiet hours: wait likewise */
     CONSENT_GRANTED,
     CONSENT_REFUSED, /* the job fails */
 };
@@ -232,10 +255,12 @@ struct firmware_policy {
     int (*verify_release)(void *ctx, struct firmware_target *target,
                           const struct firmware_candidate *candidate, struct firmware_release *release,
                           struct error *err);
-    /* For each window that is open, whatever its mode. window NULL: Download() with AutoActivate. */
+    void *ctx; /* of verify_release */
+    /* For each window that is open, whatever its mode. window NULL: Download() with AutoActivate. *ret_reason: why it was
+     * refused, for the job's result. */
     enum firmware_consent (*consent)(void *ctx, struct firmware_job *job,
-                                     const struct firmware_window *window);
-    void *ctx;
+                                     const struct firmware_window *window, const char **ret_reason);
+    void *consent_ctx;
 };
 void firmware_set_policy(struct firmware *firmware, const struct firmware_policy *policy);
 /* Something outside that waiting jobs depend on changed (consent, idleness): looks at them again this iteration. */
@@ -250,6 +275,10 @@ int firmware_target_add(struct firmware *firmware, struct firmware_target *targe
 void firmware_target_remove(struct firmware_target *target);
 /* Only lets go (orderly stop of the program): nothing ends, nothing is forgotten. */
 void firmware_target_detach(struct firmware_target *target);
+
+/* What is said of what the slot holds, in the open batch; goes with that. -1: it holds nothing to activate. */
+int firmware_slot_notice(struct firmware_target *target, int slot, const struct firmware_notice *notice,
+                         struct error *err);
 
 /* ---- what a dialect tells ---- */
 void firmware_target_online(struct firmware_target *target, bool online);
@@ -375,13 +404,15 @@ struct firmware_job_info {
     unsigned progress; /* percent of the present step */
     uint32_t tries;
     struct firmware_origin origin;
-    const char *waits_for; /* JOB_WAITING: "window", "device", "turn", "idle", "consent", "retry", "battery",
-                              "hub", "canary"; JOB_TRANSFERRING: "device" while deferred; else "" */
+    const char *waits_for; /* JOB_WAITING: "window", "device", "turn", "idle", "consent", "quiet", "retry",
+                              "battery", "hub", "canary"; JOB_TRANSFERRING: "device" while deferred; else "" */
     const char *url;       /* Download; else "" */
     const char *checksum_algorithm; /* of what was fetched, as the command named it or SHA-256; "" not yet */
     const char *checksum;           /* hexadecimal */
     const char *version;            /* what the target ran at the end; "" not known */
     int64_t started, ended;         /* s since 1970; 0 not yet */
+    uint64_t elapsed;               /* s since acceptance, whatever the wall clock did */
+    uint64_t closes;                /* s from acceptance to the end of its last window; UINT64_MAX: never */
     uint32_t fault_code;            /* 0 or a USP error code */
     const char *fault;              /* text for people; "" when none */
 };
@@ -399,6 +430,8 @@ enum firmware_event_type {
     FIRMWARE_JOB_CHANGED,  /* job: state or progress */
     FIRMWARE_JOB_ENDED,    /* job: final; not to be touched after the observer returned */
     FIRMWARE_JOB_DROPPED,  /* job: its acceptance could not be stored, it never was; likewise gone */
+    FIRMWARE_TARGET_ADDED, /* its slots are there, its jobs not yet announced */
+    FIRMWARE_TARGET_REMOVED, /* forgotten: its jobs have ended */
     FIRMWARE_TARGET_UPDATED, /* target runs another version than before (SoftwareVersion, ActiveFirmwareImage) */
 };
 struct firmware_event {

@@ -380,12 +380,16 @@ int firmware_job_cancel(struct firmware_job *job, struct error *err)
 void firmware_job_info(const struct firmware_job *job, struct firmware_job_info *ret)
 {
     static const char *const waits[] = {
-        [WAITS_NOT] = "",          [WAITS_WINDOW] = "window",   [WAITS_CONSENT] = "consent",
-        [WAITS_RETRY] = "retry",   [WAITS_DEVICE] = "device",   [WAITS_IDLE] = "idle",
-        [WAITS_TURN] = "turn",     [WAITS_BATTERY] = "battery", [WAITS_HUB] = "hub",
-        [WAITS_CANARY] = "canary",
+        [WAITS_NOT] = "",        [WAITS_WINDOW] = "window", [WAITS_CONSENT] = "consent",
+        [WAITS_QUIET] = "quiet", [WAITS_RETRY] = "retry",   [WAITS_DEVICE] = "device",
+        [WAITS_IDLE] = "idle",   [WAITS_TURN] = "turn",     [WAITS_BATTERY] = "battery",
+        [WAITS_HUB] = "hub",     [WAITS_CANARY] = "canary",
     };
+    uint64_t closes = 0;
 
+    for (unsigned i = 0; i < job->window_count; i++)
+        if (job->windows[i].end_s == WINDOW_NO_END || job->windows[i].end_s > closes)
+            closes = job->windows[i].end_s == WINDOW_NO_END ? UINT64_MAX : job->windows[i].end_s;
     *ret = (struct firmware_job_info){
         .id = job->id,
         .command = job->command,
@@ -405,6 +409,8 @@ void firmware_job_info(const struct firmware_job *job, struct firmware_job_info 
         .version = job->result_version ? job->result_version : "",
         .started = job->accepted_at,
         .ended = job->ended_at,
+        .elapsed = job_elapsed(job),
+        .closes = closes,
         .fault_code = job->fault_code,
         .fault = job->fault        ? job->fault
                  : job->fault_code ? error_text(job->fault_code)

@@ -53,6 +53,8 @@ static const char *what_was_missing(enum waits_for what)
         return "the first device of its kind to be updated has not run the new version for long enough";
     case WAITS_CONSENT:
         return "nobody agreed";
+    case WAITS_QUIET:
+        return "the home's quiet hours, for which it was agreed, did not suffice";
     case WAITS_RETRY:
         return "an installation failed and there was no time to try again";
     default:
@@ -62,7 +64,9 @@ static const char *what_was_missing(enum waits_for what)
 
 static void expire(struct firmware_job *job)
 {
-    bool needs_consent = job->window_count != 0;
+    /* A job that this life found in the store may have been agreed to before: then it is not said that nobody did. */
+    bool needs_consent = job->waits_for == WAITS_CONSENT ||
+                         (job->waits_for <= WAITS_WINDOW && !job->resumed && job->window_count);
 
     for (unsigned i = 0; i < job->window_count; i++)
         needs_consent = needs_consent && job->windows[i].mode == MODE_CONFIRMATION_NEEDED;
@@ -122,7 +126,9 @@ static bool has_consent(struct firmware_job *job, int open, const struct window_
 {
     const struct firmware_policy *policy = &job->firmware->policy;
     const struct firmware_window *window = &job->windows[open];
-    enum firmware_consent consent = policy->consent(policy->ctx, job, job->auto_activate ? NULL : window);
+    const char *reason = "the resident refused this update";
+    enum firmware_consent consent = policy->consent(policy->consent_ctx, job,
+                                                    job->auto_activate ? NULL : window, &reason);
 
     switch (consent) {
     case CONSENT_GRANTED:
@@ -134,12 +140,13 @@ static bool has_consent(struct firmware_job *job, int open, const struct window_
         activate_consider(job);
         return false;
     case CONSENT_PENDING:
-        wait_for(job, WAITS_CONSENT, UINT64_MAX, now);
+    case CONSENT_QUIET:
+        wait_for(job, consent == CONSENT_QUIET ? WAITS_QUIET : WAITS_CONSENT, UINT64_MAX, now);
         return false;
     case CONSENT_REFUSED:
         break;
     }
-    job_end(job, JOB_FAILED, ERROR_REQUEST_DENIED, "the resident refused this update");
+    job_end(job, JOB_FAILED, ERROR_REQUEST_DENIED, "%s", reason);
     return false;
 }
 

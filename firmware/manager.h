@@ -27,6 +27,7 @@ enum waits_for {
     WAITS_NOT,
     WAITS_WINDOW,
     WAITS_CONSENT,
+    WAITS_QUIET,
     WAITS_RETRY,
     WAITS_DEVICE,
     WAITS_IDLE,

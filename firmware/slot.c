@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "firmware/notice.h"
 #include "firmware/record.h"
 #include "firmware/turn.h"
 
@@ -32,6 +33,8 @@ static void slot_clear(struct firmware_slot *slot)
     free(slot->version);
     free(slot->boot_failure_log);
     free(slot->offer);
+    free(slot->notice);
+    slot->notice = NULL;
     slot->name = slot->version = slot->boot_failure_log = slot->offer = NULL;
     slot->image = NULL;
     slot->proven = false;
@@ -121,6 +124,8 @@ int firmware_slots_save(struct firmware_target *target, struct error *err)
     record_put_number(&buf, (uint64_t)(target->active + 1));
     for (int i = 0; i < FIRMWARE_SLOTS; i++)
         put_slot(&buf, &target->slots[i]);
+    for (int i = 0; i < FIRMWARE_SLOTS; i++)
+        notice_put(&buf, is_given_up(&target->slots[i]) ? NULL : target->slots[i].notice);
     if (buf.failed)
         error_set(err, ERROR_RESOURCES_EXCEEDED, target->path, "no memory to store the images of the device");
     else
@@ -161,6 +166,17 @@ static void read_slot(struct firmware *firmware, struct record_reader *reader, s
     note(slot);
 }
 
+/* Of a slot whose file was lost nothing is said any more. */
+static void read_notice(struct record_reader *reader, struct firmware_slot *slot)
+{
+    struct firmware_notice *notice = notice_read(reader);
+
+    if (slot->status == FIRMWARE_NO_IMAGE)
+        free(notice);
+    else
+        slot->notice = notice;
+}
+
 static int decode(struct firmware_target *target, struct str record, struct error *err)
 {
     struct record_reader reader;
@@ -169,6 +185,9 @@ static int decode(struct firmware_target *target, struct str record, struct erro
     target->active = (int8_t)((int)record_choice(&reader, FIRMWARE_SLOTS + 1) - 1);
     for (int i = 0; i < FIRMWARE_SLOTS; i++)
         read_slot(target->firmware, &reader, &target->slots[i]);
+    /* The records of earlier versions end here. */
+    for (int i = 0; i < FIRMWARE_SLOTS && reader.rest.len; i++)
+        read_notice(&reader, &target->slots[i]);
     if (record_end(&reader))
         return 0;
     /* A record that makes no sense is as good as none; one that did not fit is tried again. */
@@ -303,6 +322,7 @@ void slot_set_image(struct firmware_target *target, int index, struct firmware_i
     slot->proven = release->proven;
     set_text(&slot->name, release->name);
     set_text(&slot->version, release->version);
+    notice_replace(&slot->notice, &release->notice); /* for people: without memory there is none */
     slots_save(target);
     changed(target, index);
 }

@@ -236,6 +236,8 @@ static void on_event(void *ctx, const void *data)
     case FIRMWARE_JOB_DROPPED:
         drop(event->job);
         break;
+    case FIRMWARE_TARGET_ADDED:
+    case FIRMWARE_TARGET_REMOVED:
     case FIRMWARE_JOB_CHANGED:
         break; /* the registry shows state and progress */
     }

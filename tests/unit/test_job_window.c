@@ -150,8 +150,10 @@ static void test_confirmation_is_not_assumed(void **state)
     assert_int_equal(bench->devices[0].installs, 0);
 }
 
-static enum firmware_consent answer(void *ctx, struct firmware_job *job, const struct firmware_window *window)
+static enum firmware_consent answer(void *ctx, struct firmware_job *job, const struct firmware_window *window,
+                                    const char **ret_reason)
 {
+    (void)ret_reason;
     (void)job;
     assert_non_null(window);
     return *(enum firmware_consent *)ctx;
@@ -164,7 +166,7 @@ static void test_consent(void **state)
     struct firmware_policy policy = bench->firmware->policy;
 
     policy.consent = answer;
-    policy.ctx = &consent;
+    policy.consent_ctx = &consent;
     firmware_set_policy(bench->firmware, &policy);
     assert_non_null(bench_activate(bench, 0, 1, MODE_CONFIRMATION_NEEDED, 0, 1000));
     bench_run(bench, 100);
