@@ -43,6 +43,7 @@
 #define LIMIT_CONNECTIONS 12000u      /* connections to one server socket */
 #define LIMIT_PROXIED_DEVICES 16384u  /* rows of Device.ProxiedDevice */
 #define LIMIT_JOBS 65536u             /* firmware jobs that have not ended */
+#define LIMIT_CONSENT_LEDGER 1000u    /* lines of the ledger of consent; the oldest are dropped */
 #define LIMIT_JSON_DEPTH 32u          /* nesting of JSON from the LAN */
 #define LIMIT_JSON_VALUES 8192u       /* members and items in one JSON message from the LAN */
 #define LIMIT_BULK_PROFILES 64u       /* rows of Device.BulkData.Profile */

@@ -107,6 +107,7 @@ enum consent_why {
     WHY_NO_QUIET,   /* no quiet hours are set, or the gateway does not know the time */
     WHY_NOTHING,    /* there is no decision to withdraw */
     WHY_TOO_LATE,   /* the device is being updated */
+    WHY_ENDED,      /* the operator's command has ended: only a refusal can be withdrawn */
     WHY_THE_SAME,   /* it is what was decided already */
     CONSENT_WHYS,
 };
@@ -306,8 +307,9 @@ void consent_policy(struct consent *consent, struct firmware_policy *policy);
 void consent_start(struct consent *consent, struct firmware *firmware, const struct consent_ops *ops);
 /* Once all devices that are stored are there: what belongs to none is forgotten, what was agreed is launched. */
 void consent_ready(struct consent *consent);
-/* Before the firmware manager goes. */
+/* Before the targets go: nothing ends, nothing is forgotten, and who asks from now on waits. */
 void consent_stop(struct consent *consent);
+/* After the manager went. */
 void consent_free(struct consent *consent);
 
 /* ---- for the data model, whose rows are these structs ---- */
@@ -316,8 +318,6 @@ int consent_home_check(const struct consent_home *home, struct error *err);
 /* After a row was changed: into the open batch and the ledger. */
 int consent_home_save(struct consent *consent, const struct consent_by *by, struct error *err);
 int consent_device_save(struct consent_device *device, const struct consent_by *by, struct error *err);
-/* The change is durable: looks at what waits. */
-void consent_applied(struct consent *consent);
 /* Made when it is not there; stays until consent_hide_device(). NULL: out of memory. */
 struct consent_device *consent_show_device(struct consent *consent, const char *key);
 void consent_hide_device(struct consent_device *device);

@@ -276,6 +276,8 @@ void firmware_target_remove(struct firmware_target *target);
 /* Only lets go (orderly stop of the program): nothing ends, nothing is forgotten. */
 void firmware_target_detach(struct firmware_target *target);
 
+/* Of the image in the slot, hexadecimal; NULL: there is none. */
+const char *firmware_slot_sha256(const struct firmware_slot *slot);
 /* What is said of what the slot holds, in the open batch; goes with that. -1: it holds nothing to activate. */
 int firmware_slot_notice(struct firmware_target *target, int slot, const struct firmware_notice *notice,
                          struct error *err);

@@ -16,6 +16,11 @@ const char *slot_version(const struct firmware_target *target, int slot)
     return slot >= 0 && target->slots[slot].version ? target->slots[slot].version : "";
 }
 
+const char *firmware_slot_sha256(const struct firmware_slot *slot)
+{
+    return slot->image ? slot->image->sha256 : NULL;
+}
+
 /* Name and Version are string(:64). A text that finds no memory stays as it was: it is for people. */
 static void set_text(char **to, const char *text)
 {
