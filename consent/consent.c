@@ -230,9 +230,11 @@ static enum firmware_consent not_now(struct consent *consent)
 static enum firmware_consent on_consent(void *ctx, struct firmware_job *job,
                                         const struct firmware_window *window, const char **ret_reason)
 {
-    bool confirm = window && window->mode == MODE_CONFIRMATION_NEEDED;
-    const char *wording = confirm ? window->user_message : NULL;
+    bool by_window = window && window->mode == MODE_CONFIRMATION_NEEDED;
+    const char *wording = by_window ? window->user_message : NULL;
     struct consent *consent = ctx;
+    const struct firmware_notice *notice;
+    bool confirm;
     struct consent_question *question;
     struct consent_device *device;
     struct firmware_job_info info;
@@ -249,6 +251,8 @@ static enum firmware_consent on_consent(void *ctx, struct firmware_job *job,
     by = (struct consent_by){WHO_CONTROLLER, info.origin.originator};
     question->job_id = info.id;
     question->job_state = info.state;
+    notice = info.target->slots[info.slot].notice;
+    confirm = by_window || (notice && notice->ask);
     if (question->now.state == QUESTION_IDLE)
         question_open(question, confirm, wording, &by);
     else

@@ -26,7 +26,7 @@ struct consent_device;
 struct consent_question;
 
 enum {
-    CONSENT_WORDING_BYTES = 1024, /* what is shown of an update, with the terminator; longer texts are cut */
+    CONSENT_WORDING_BYTES = 1025, /* what is shown of an update, with the terminator; longer texts are cut */
     CONSENT_MEANS_BYTES = 257,    /* how somebody decided: an Endpoint ID, or a word */
     CONSENT_CODE_BYTES = 10,      /* "4827-1936" */
     CONSENT_CODE_S = 600,         /* a sign-in code is good for so long */

@@ -38,7 +38,7 @@ enum {
     FIRMWARE_SLOTS = 3,
     FIRMWARE_WINDOWS = 5,     /* TR-181 Activate(): TimeWindow 1..5 */
     FIRMWARE_TEXT_BYTES = 65, /* Name and Version: TR-181 string (:64), with the terminator */
-    FIRMWARE_NOTICE_BYTES = 1024,
+    FIRMWARE_NOTICE_BYTES = 1025,
     FIRMWARE_URL_BYTES = 513,
 };
 
@@ -73,6 +73,7 @@ enum firmware_severity {
 struct firmware_notice {
     enum firmware_severity severity;
     bool security;                      /* it closes a hole */
+    bool ask;                           /* only when somebody agrees (suit-condition-update-authorized) */
     char text[FIRMWARE_NOTICE_BYTES];   /* plain words */
     char notes_url[FIRMWARE_URL_BYTES]; /* release notes; "" or http(s) */
 };
@@ -276,6 +277,8 @@ void firmware_target_remove(struct firmware_target *target);
 /* Only lets go (orderly stop of the program): nothing ends, nothing is forgotten. */
 void firmware_target_detach(struct firmware_target *target);
 
+/* Of suit-parameter-update-priority, of which the smaller is the more urgent: 0 Critical, 1 High, 2 Medium, else Low. */
+enum firmware_severity firmware_severity_of_priority(int64_t priority);
 /* Of the image in the slot, hexadecimal; NULL: there is none. */
 const char *firmware_slot_sha256(const struct firmware_slot *slot);
 /* What is said of what the slot holds, in the open batch; goes with that. -1: it holds nothing to activate. */

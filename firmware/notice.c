@@ -11,6 +11,7 @@ void notice_put(struct buf *buf, const struct firmware_notice *notice)
         return;
     record_put_number(buf, notice->severity);
     record_put_number(buf, notice->security);
+    record_put_number(buf, notice->ask);
     record_put_text(buf, notice->text);
     record_put_text(buf, notice->notes_url);
 }
@@ -28,6 +29,7 @@ struct firmware_notice *notice_read(struct record_reader *reader)
     }
     notice->severity = (enum firmware_severity)record_choice(reader, FIRMWARE_SEVERITIES);
     notice->security = record_choice(reader, 2);
+    notice->ask = record_choice(reader, 2);
     record_copy(reader, notice->text, sizeof(notice->text));
     record_copy(reader, notice->notes_url, sizeof(notice->notes_url));
     return notice;
@@ -37,8 +39,8 @@ int notice_replace(struct firmware_notice **slot, const struct firmware_notice *
 {
     struct firmware_notice *copy = NULL;
 
-    if (notice &&
-        (notice->severity != SEVERITY_UNKNOWN || notice->security || *notice->text || *notice->notes_url)) {
+    if (notice && (notice->severity != SEVERITY_UNKNOWN || notice->security || notice->ask || *notice->text ||
+                   *notice->notes_url)) {
         copy = malloc(sizeof(*copy));
         if (!copy)
             return -1;
@@ -47,6 +49,14 @@ int notice_replace(struct firmware_notice **slot, const struct firmware_notice *
     free(*slot);
     *slot = copy;
     return 0;
+}
+
+enum firmware_severity firmware_severity_of_priority(int64_t priority)
+{
+    return priority <= 0   ? SEVERITY_CRITICAL
+           : priority == 1 ? SEVERITY_HIGH
+           : priority == 2 ? SEVERITY_MEDIUM
+                           : SEVERITY_LOW;
 }
 
 int firmware_slot_notice(struct firmware_target *target, int index, const struct firmware_notice *notice,

@@ -340,6 +340,8 @@ static void begin_life(struct bench *bench)
     assert_non_null(bench->firmware);
     bench->observer = (struct observer){.fn = on_event, .ctx = bench};
     observer_add(firmware_observers(bench->firmware), &bench->observer);
+    if (bench->began)
+        bench->began(bench);
     for (unsigned i = 0; i < bench->device_count; i++) {
         struct bench_device *device = &bench->devices[i];
 
@@ -359,7 +361,11 @@ static void begin_life(struct bench *bench)
 static void end_life(struct bench *bench)
 {
     observer_remove(firmware_observers(bench->firmware), &bench->observer);
+    if (bench->ends)
+        bench->ends(bench, true);
     firmware_free(bench->firmware);
+    if (bench->ends)
+        bench->ends(bench, false);
     store_close(bench->store);
     loop_done(&bench->loop);
 }

@@ -74,6 +74,10 @@ struct bench_fetch {
 };
 
 struct bench {
+    /* Told when a life's manager is there and has no target yet, and before the store goes; NULL: nobody. */
+    void (*began)(struct bench *bench);
+    void (*ends)(struct bench *bench, bool targets); /* targets: they go now; else the manager went */
+    void *ctx;
     struct loop loop;
     struct store *store;
     struct firmware *firmware;
