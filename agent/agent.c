@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "usp/endpoint_id.h"
 #include "config.h"
+#include "datamodel/device/consent.h"
 #include "datamodel/device/firmware_image.h"
 #include "datamodel/device/local_agent.h"
 #include "datamodel/device/proxied_device.h"
@@ -157,6 +158,9 @@ static int load_model(struct agent *agent, struct error *err)
 
 static int make_model(struct agent *agent, struct error *err)
 {
+    agent->consent = consent_new(&agent->loop, agent->store, err);
+    if (!agent->consent)
+        return -1;
     agent->trust = tls_trust_new();
     if (!agent->trust)
         return error_set(err, ERROR_RESOURCES_EXCEEDED, NULL, "out of memory");
@@ -165,6 +169,7 @@ static int make_model(struct agent *agent, struct error *err)
         return -1;
     agent->model = (struct model){
         .dm = agent->dm,
+        .consent = agent->consent,
         .software_version = PACKAGE_VERSION,
         .tls_ca_file = agent->config->tls_ca_file,
         .trust = agent->trust,
@@ -174,6 +179,7 @@ static int make_model(struct agent *agent, struct error *err)
         .ctx = agent,
     };
     dm_set_ctx(agent->dm, &agent->model);
+    model_consent_bind(&agent->model);
     agent->usp = usp_new(agent->dm, &mtp_usp_ops, &agent->mtp, err);
     agent->model.usp = agent->usp;
     if (!agent->usp)
@@ -337,6 +343,7 @@ static int make_firmware(struct agent *agent, struct error *err)
     if (!agent->firmware)
         return -1;
     agent->model.firmware = agent->firmware;
+    agent_consent_start(agent->consent, &agent->model, agent->firmware);
     if (!config->hook_firmware)
         return 0;
     agent->gateway = firmware_gateway_new(&agent->loop, agent->store, &gateway, err);
@@ -439,7 +446,8 @@ static int restore_home(struct agent *agent, struct error *err)
     if (!agent->home)
         return -1;
     agent->model.home = agent->home;
-    if (model_firmware_start(&agent->model, err) < 0 || model_proxied_start(&agent->model, err) < 0)
+    if (model_firmware_start(&agent->model, err) < 0 || model_proxied_start(&agent->model, err) < 0 ||
+        model_consent_start(&agent->model, err) < 0)
         return -1;
     if (agent->gateway &&
         model_firmware_attach(&agent->model, dm_row_find(agent->dm, STR("Device.DeviceInfo.")),
@@ -502,6 +510,7 @@ static int begin(struct agent *agent, const char *version, struct error *err)
         return -1;
     if (agent_bulk_start(&agent->bulk, &agent->model, &tls, err) < 0)
         return -1;
+    consent_ready(agent->consent);
     tell_recovery(agent);
     usp_requests_abandon(agent->usp); /* what no job goes on with ended with the last life */
     agent_discovery_start(&agent->discovery, &agent->model, &agent->mtp, agent->config);
@@ -571,7 +580,9 @@ void agent_done(struct agent *agent)
         mtp_done(&agent->mtp);
     usp_stop(agent->usp); /* commands let go of their jobs while those are still there */
     boot_image_done(&agent->boot_image);
+    consent_stop(agent->consent);
     if (agent->home) {
+        model_consent_stop(&agent->model);
         model_proxied_stop(&agent->model);
         model_firmware_stop(&agent->model);
     }
@@ -587,6 +598,7 @@ void agent_done(struct agent *agent)
         dm_flush(agent->dm, NULL);
     agent_bulk_done(&agent->bulk, &agent->model);
     dm_free(agent->dm);
+    consent_free(agent->consent);
     usp_free(agent->usp);
     payload_security_done(&agent->security);
     store_close(agent->store);

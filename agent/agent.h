@@ -7,6 +7,7 @@
 #include "agent/boot_image.h"
 #include "agent/agent_config.h"
 #include "agent/bulk.h"
+#include "agent/consent.h"
 #include "agent/discovery.h"
 #include "agent/enrolment.h"
 #include "agent/mtp.h"
@@ -25,6 +26,7 @@ struct agent {
     struct firmware *firmware;
     struct firmware_gateway *gateway;
     struct enrolment enrolment;
+    struct consent *consent;
     struct home *home;
     struct websocket_context *websockets;
     struct http_server *images;

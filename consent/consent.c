@@ -102,6 +102,7 @@ struct consent_device *device_get(struct consent *consent, const char *key)
     if (!device)
         return NULL;
     device->consent = consent;
+    device->policy = POLICY_HOME;
     device->key = strdup(key);
     if (device->key && map_put(&consent->devices, str_of(device->key), device) == 0)
         return device;
@@ -131,6 +132,19 @@ void consent_hide_device(struct consent_device *device)
     device->shown = false;
     if (!device->target && device->consent->firmware)
         device_free(device);
+}
+
+static void add_target(struct consent_device *device, struct firmware_target *target)
+{
+    struct consent *consent = device->consent;
+    struct consent_about about = {.gateway = false};
+
+    if (device->target == target)
+        return;
+    device->target = target;
+    if (consent->ops.about)
+        consent->ops.about(consent->ops.ctx, target, &about);
+    device->gateway = about.gateway;
 }
 
 static void remove_target(struct consent_device *device)
@@ -196,7 +210,7 @@ static void on_firmware(void *ctx, const void *data)
     case FIRMWARE_TARGET_ADDED:
         device = device_get(consent, event->target->key);
         if (device)
-            device->target = event->target;
+            add_target(device, event->target);
         break;
     case FIRMWARE_TARGET_REMOVED:
         if (device)
@@ -244,7 +258,7 @@ static enum firmware_consent on_consent(void *ctx, struct firmware_job *job,
     device = consent->firmware ? device_get(consent, info.target->key) : NULL;
     if (!device)
         return not_now(consent);
-    device->target = info.target;
+    add_target(device, info.target);
     question = question_of(device, info.slot);
     if (!question)
         return not_now(consent);
@@ -288,16 +302,13 @@ struct consent *consent_new(struct loop *loop, struct store *store, struct error
     return consent;
 }
 
-void consent_policy(struct consent *consent, struct firmware_policy *policy)
-{
-    policy->consent = on_consent;
-    policy->consent_ctx = consent;
-}
-
 void consent_start(struct consent *consent, struct firmware *firmware, const struct consent_ops *ops)
 {
+    const struct firmware_policy policy = {.consent = on_consent, .consent_ctx = consent};
+
     consent->firmware = firmware;
     consent->ops = *ops;
+    firmware_set_policy(firmware, &policy);
     consent->firmware_observer = (struct observer){.fn = on_firmware, .ctx = consent};
     observer_add(firmware_observers(firmware), &consent->firmware_observer);
 }

@@ -28,18 +28,19 @@ struct consent_question;
 enum {
     CONSENT_WORDING_BYTES = 1025, /* what is shown of an update, with the terminator; longer texts are cut */
     CONSENT_MEANS_BYTES = 257,    /* how somebody decided: an Endpoint ID, or a word */
-    CONSENT_CODE_BYTES = 10,      /* "4827-1936" */
-    CONSENT_CODE_S = 600,         /* a sign-in code is good for so long */
+    CONSENT_PATH_BYTES = 48,
+    CONSENT_CODE_BYTES = 10, /* "4827-1936" */
+    CONSENT_CODE_S = 600,    /* a sign-in code is good for so long */
 };
 
 /* ---- policy ---- */
 
 enum consent_policy {
-    POLICY_HOME,               /* of a device: what holds for the home. Never the home's own */
     POLICY_AUTOMATIC,          /* what the operator launches is installed */
     POLICY_SECURITY_AUTOMATIC, /* security updates after a notice that can be put off, others are asked for */
     POLICY_ASK,
     POLICY_NEVER,
+    POLICY_HOME, /* of a device: what holds for the home. Never the home's own */
     CONSENT_POLICIES,
 };
 
@@ -52,7 +53,8 @@ enum consent_policy {
  * after they were first asked for. SEVERITY_UNKNOWN: no floor.
  */
 struct consent_home {
-    uint32_t policy; /* enum consent_policy */
+    uint32_t policy;         /* enum consent_policy */
+    uint32_t gateway_policy; /* of the gateway's own firmware; POLICY_HOME: as for the home */
     char *quiet_start;
     char *quiet_end;
     bool quiet_only;
@@ -94,7 +96,7 @@ enum consent_state {
     QUESTION_TONIGHT, /* agreed: waits for the quiet hours, which begin at `until` (0: not known) */
     QUESTION_AGREED,  /* agreed: is installed as soon as the device can be */
     QUESTION_REFUSED, /* stays so for this update until it is withdrawn */
-    QUESTION_IDLE,    /* nothing is to decide: no command is under way. Not shown */
+    QUESTION_IDLE,    /* nothing is to decide: no command is under way. Never shown */
     CONSENT_STATES,
 };
 
@@ -135,11 +137,13 @@ struct consent_question_info {
     enum consent_why why[CONSENT_CHOICES]; /* WHY_NOT_NEEDED: the choice is offered */
 };
 
-/* In order of asking, the oldest first. */
+/* What is to decide and what people decided, the oldest first. What a policy agreed to is not among it. */
 void consent_each_question(struct consent *consent, void (*fn)(void *ctx, struct consent_question *question),
                            void *ctx);
 struct consent_question *consent_find_question(struct consent *consent, uint32_t number);
 void consent_question_info(const struct consent_question *question, struct consent_question_info *ret);
+/* Whether consent_each_question() tells of it. */
+bool consent_question_shown(const struct consent_question *question);
 
 /*
  * wording: the text as it was shown, in the language it was shown in; NULL: the question's own. It goes into the ledger.
@@ -166,9 +170,9 @@ int consent_notice(struct consent *consent, struct firmware_target *target, int 
 
 /* ---- devices ---- */
 
-/* What the wiring knows of a target; texts may be NULL. path: "Device.ProxiedDevice.3." */
+/* What the wiring knows of a target; texts may be NULL. path: "Device.ProxiedDevice.3.", "Device.DeviceInfo." */
 struct consent_about {
-    const char *path;
+    char path[CONSENT_PATH_BYTES];
     const char *name;
     const char *manufacturer;
     const char *model;
@@ -301,9 +305,7 @@ struct consent_ops {
 
 /* Reads what is stored. Before any target is added to a manager. -1: the store cannot be read. */
 struct consent *consent_new(struct loop *loop, struct store *store, struct error *err);
-/* Fills policy->consent and its context: whoever else has a part in the policy sets the rest. Then firmware_set_policy(). */
-void consent_policy(struct consent *consent, struct firmware_policy *policy);
-/* Listens to the manager's events. Before any target is added to it. */
+/* Becomes the manager's policy as to consent, and listens to its events. Before any target is added to it. */
 void consent_start(struct consent *consent, struct firmware *firmware, const struct consent_ops *ops);
 /* Once all devices that are stored are there: what belongs to none is forgotten, what was agreed is launched. */
 void consent_ready(struct consent *consent);
@@ -312,7 +314,7 @@ void consent_stop(struct consent *consent);
 /* After the manager went. */
 void consent_free(struct consent *consent);
 
-/* ---- for the data model, whose rows are these structs ---- */
+/* ---- for the data model, whose rows are these structs; the first member of a consent_device is its policy ---- */
 struct consent_home *consent_home_row(struct consent *consent);
 int consent_home_check(const struct consent_home *home, struct error *err);
 /* After a row was changed: into the open batch and the ledger. */
@@ -321,6 +323,5 @@ int consent_device_save(struct consent_device *device, const struct consent_by *
 /* Made when it is not there; stays until consent_hide_device(). NULL: out of memory. */
 struct consent_device *consent_show_device(struct consent *consent, const char *key);
 void consent_hide_device(struct consent_device *device);
-uint32_t *consent_device_policy(struct consent_device *device);
 
 #endif

@@ -9,15 +9,23 @@ enum {
     POLICY_LINE_BYTES = 256,
 };
 
+enum consent_policy own_policy(const struct consent_device *device)
+{
+    return device->gateway ? device->consent->home.gateway_policy : device->policy;
+}
+
 enum consent_policy policy_of(const struct consent_device *device)
 {
-    return device->policy == POLICY_HOME ? device->consent->home.policy : device->policy;
+    enum consent_policy own = own_policy(device);
+
+    return own == POLICY_HOME ? device->consent->home.policy : own;
 }
 
 int home_init(struct consent *consent)
 {
     consent->home = (struct consent_home){
-        .policy = POLICY_AUTOMATIC, /* what the operator launches is installed, as before there was consent */
+        .policy = POLICY_AUTOMATIC, /* what the operator launches is installed */
+        .gateway_policy = POLICY_HOME,
         .quiet_start = strdup("02:00"),
         .quiet_end = strdup("05:00"),
         .notice_s = DAY_S,
@@ -54,7 +62,7 @@ static int check_time(const char *text, const char *name, struct error *err)
 
 int consent_home_check(const struct consent_home *home, struct error *err)
 {
-    if (home->policy == POLICY_HOME || home->policy >= CONSENT_POLICIES)
+    if (home->policy >= POLICY_HOME || home->gateway_policy >= CONSENT_POLICIES)
         return error_set(err, ERROR_INVALID_VALUE, "Policy",
                          "the home's policy is Automatic, SecurityAutomatic, Ask or Never");
     if (home->floor_severity >= FIRMWARE_SEVERITIES)
@@ -89,11 +97,13 @@ int consent_home_save(struct consent *consent, const struct consent_by *by, stru
     const struct consent_home *home = &consent->home;
     char text[POLICY_LINE_BYTES];
 
-    snprintf(text, sizeof(text),
-             "%s; quiet hours %s to %s%s; notice %u s; later %u s, %u times; floor %s after %u days",
-             consent_policy_text(home->policy), home->quiet_start, home->quiet_end,
-             home->quiet_only ? " only" : "", home->notice_s, home->deferral_s, home->max_deferrals,
-             home->floor_severity ? consent_severity_text(home->floor_severity) : "none", home->floor_days);
+    snprintf(
+        text, sizeof(text),
+        "%s; gateway %s; quiet hours %s to %s%s; notice %u s; later %u s, %u times; floor %s after %u days",
+        consent_policy_text(home->policy), consent_policy_text(home->gateway_policy), home->quiet_start,
+        home->quiet_end, home->quiet_only ? " only" : "", home->notice_s, home->deferral_s,
+        home->max_deferrals, home->floor_severity ? consent_severity_text(home->floor_severity) : "none",
+        home->floor_days);
     if (log_policy(consent, NULL, text, by, err) < 0)
         return -1;
     return home_save(consent, err);
@@ -149,6 +159,12 @@ int consent_set_policy(struct consent *consent, struct consent_device *device, e
 
     if (policy >= CONSENT_POLICIES)
         return error_set(err, ERROR_INVALID_VALUE, NULL, "there is no such policy");
+    if (device->gateway) {
+        struct consent_home home = consent->home;
+
+        home.gateway_policy = policy;
+        return consent_set_home(consent, &home, by, err);
+    }
     device->policy = policy;
     if (consent_device_save(device, by, err) < 0) {
         device->policy = before;

@@ -76,12 +76,27 @@ void consent_question_info(const struct consent_question *question, struct conse
         ret->why[choice] = question_why(question, choice);
 }
 
+bool consent_question_shown(const struct consent_question *question)
+{
+    bool by_policy = question->now.who == WHO_POLICY;
+
+    switch (question->now.state) {
+    case QUESTION_AGREED:
+    case QUESTION_REFUSED:
+        return !by_policy;
+    case QUESTION_IDLE:
+        return false;
+    default:
+        return true;
+    }
+}
+
 void consent_each_question(struct consent *consent, void (*fn)(void *ctx, struct consent_question *question),
                            void *ctx)
 {
     for (struct consent_question *question = consent->first, *next; question; question = next) {
         next = question->next;
-        if (question->now.state != QUESTION_IDLE)
+        if (consent_question_shown(question))
             fn(ctx, question);
     }
 }
@@ -138,7 +153,7 @@ void consent_device_info(const struct consent_device *device, struct consent_dev
         .version = "",
         .reason = "",
         .battery = -1,
-        .policy = device->policy,
+        .policy = own_policy(device),
         .effective = policy_of(device),
         .waits_for = "",
     };
@@ -152,7 +167,6 @@ void consent_device_info(const struct consent_device *device, struct consent_dev
         ret->battery = target->on_battery ? target->battery : -1;
         ret->busy = busy_with(target, &info) != NULL;
     }
-    ret->about.path = text_of(ret->about.path);
     ret->about.name = text_of(ret->about.name);
     ret->about.manufacturer = text_of(ret->about.manufacturer);
     ret->about.model = text_of(ret->about.model);
@@ -164,9 +178,4 @@ void consent_device_info(const struct consent_device *device, struct consent_dev
     ret->state = info.state;
     ret->progress = info.progress;
     ret->waits_for = info.waits_for;
-}
-
-uint32_t *consent_device_policy(struct consent_device *device)
-{
-    return &device->policy;
 }

@@ -71,9 +71,10 @@ struct consent_question {
 };
 
 struct consent_device {
+    uint32_t policy; /* enum consent_policy; first: the data model's row */
+    bool gateway;    /* its policy is in the home's */
     struct consent *consent;
     char *key;
-    uint32_t policy;                /* enum consent_policy */
     struct firmware_target *target; /* NULL: not there (yet, or any more) */
     bool shown;                     /* somebody above holds it */
     struct consent_question *questions[FIRMWARE_SLOTS];
@@ -169,6 +170,8 @@ int question_log(struct consent_question *question, enum consent_what what, cons
 int question_word(struct consent_question *question, const char *wording);
 
 /* ---- home.c ---- */
+/* Its own, or POLICY_HOME; and what holds. */
+enum consent_policy own_policy(const struct consent_device *device);
 enum consent_policy policy_of(const struct consent_device *device);
 /* A changed policy is durable: looks at what waits. */
 void home_applied(struct consent *consent);

@@ -94,6 +94,7 @@ int home_save(struct consent *consent, struct error *err)
 
     record_begin(&buf, RECORD_VERSION);
     record_put_number(&buf, home->policy);
+    record_put_number(&buf, home->gateway_policy);
     record_put_text(&buf, home->quiet_start);
     record_put_text(&buf, home->quiet_end);
     record_put_number(&buf, home->quiet_only);
@@ -119,7 +120,8 @@ static int home_decode(struct consent *consent, struct str record)
     struct record_reader reader;
 
     record_read(&reader, record, RECORD_VERSION);
-    home.policy = (uint32_t)record_choice(&reader, CONSENT_POLICIES);
+    home.policy = (uint32_t)record_choice(&reader, POLICY_HOME);
+    home.gateway_policy = (uint32_t)record_choice(&reader, CONSENT_POLICIES);
     home.quiet_start = record_text(&reader);
     home.quiet_end = record_text(&reader);
     home.quiet_only = record_choice(&reader, 2);

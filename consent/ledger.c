@@ -91,7 +91,7 @@ static struct consent_entry *make(struct consent *consent, const struct ledger_l
 {
     const struct firmware_target *target = line->device ? line->device->target : NULL;
     struct consent_entry *entry = calloc(1, sizeof(*entry));
-    struct consent_about about = {.path = NULL};
+    struct consent_about about = {.name = NULL};
 
     if (!entry)
         return NULL;

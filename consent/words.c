@@ -4,11 +4,11 @@
 const char *consent_policy_text(enum consent_policy policy)
 {
     static const char *const texts[] = {
-        [POLICY_HOME] = "Home",
         [POLICY_AUTOMATIC] = "Automatic",
         [POLICY_SECURITY_AUTOMATIC] = "SecurityAutomatic",
         [POLICY_ASK] = "Ask",
         [POLICY_NEVER] = "Never",
+        [POLICY_HOME] = "Home",
     };
 
     return texts[policy];

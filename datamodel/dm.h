@@ -126,6 +126,8 @@ struct dm_requester {
 
 /* Transactions nest: the inner one may be rolled back alone; the outermost commit writes to the store. */
 void dm_begin(struct dm *dm, const struct dm_requester *requester);
+/* Of the transaction that is open, for `check` and `save`. */
+const struct dm_requester *dm_requester(const struct dm *dm);
 /* -1 (only outermost): the store refused; everything since dm_begin() is undone. */
 int dm_commit(struct dm *dm, struct error *err);
 void dm_rollback(struct dm *dm);

@@ -269,6 +269,11 @@ void dm_begin(struct dm *dm, const struct dm_requester *requester)
         dm->failed = false;
 }
 
+const struct dm_requester *dm_requester(const struct dm *dm)
+{
+    return &dm->requester;
+}
+
 static void end(struct dm *dm)
 {
     if (--dm->depth == 0) {

@@ -55,7 +55,16 @@ static const struct firmware_policy default_policy = {
 
 void firmware_set_policy(struct firmware *firmware, const struct firmware_policy *policy)
 {
-    firmware->policy = policy ? *policy : default_policy;
+    if (!policy)
+        policy = &default_policy;
+    if (policy->verify_release) {
+        firmware->policy.verify_release = policy->verify_release;
+        firmware->policy.ctx = policy->ctx;
+    }
+    if (policy->consent) {
+        firmware->policy.consent = policy->consent;
+        firmware->policy.consent_ctx = policy->consent_ctx;
+    }
 }
 
 /* ---- waiting jobs ---- */

@@ -263,6 +263,7 @@ struct firmware_policy {
                                      const struct firmware_window *window, const char **ret_reason);
     void *consent_ctx;
 };
+/* What is NULL in it leaves that part as it was; policy NULL: all as it was at first. */
 void firmware_set_policy(struct firmware *firmware, const struct firmware_policy *policy);
 /* Something outside that waiting jobs depend on changed (consent, idleness): looks at them again this iteration. */
 void firmware_reconsider(struct firmware *firmware);

@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* FirmwareImage.{i}. of the gateway and of each proxied device: a row's data is a slot of a firmware_target. */
+#include "config.h"
+
 #include "datamodel/device/firmware_image.h"
 
 #include <stddef.h>
+
+#include "datamodel/device/consent.h"
 
 enum {
     PARAM_ALIAS,
@@ -299,6 +303,11 @@ static int run_activate(struct dm_call *call, struct error *err)
                                         windows.count, &origin, err));
 }
 
+static int run_notice(struct dm_call *call, struct error *err)
+{
+    return model_notice(call, target_of(call->row), slot_of(call->row), err);
+}
+
 static const struct dm_command commands[] = {
     {.name = "Download()",
      .async = true,
@@ -312,6 +321,10 @@ static const struct dm_command commands[] = {
      .run = run_activate,
      .cancel = run_cancel,
      .forget = forget},
+    {.name = VENDOR_PREFIX "Notice()",
+     .inputs = model_notice_inputs,
+     .outputs = model_notice_outputs,
+     .run = run_notice},
     {.name = NULL},
 };
 

@@ -11,6 +11,7 @@
 
 struct authority;
 struct bulk;
+struct consent;
 struct firmware;
 struct home;
 struct usp;
@@ -36,6 +37,7 @@ struct model {
     struct firmware *firmware;    /* may be NULL (tests) */
     struct home *home;            /* may be NULL (tests) */
     struct authority *authority;  /* of the home's devices; NULL: the gateway is none */
+    struct consent *consent;      /* may be NULL (tests) */
     struct bulk *bulk;            /* may be NULL (tests, and until the agent begins) */
     struct observers mtp;         /* struct model_mtp_event: who carries records listens */
     const char *software_version; /* of the agent */

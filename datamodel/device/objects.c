@@ -3,6 +3,7 @@
 #include "config.h"
 
 #include "datamodel/device/device_authority.h"
+#include "datamodel/device/consent.h"
 #include "datamodel/device/firmware_image.h"
 #include "datamodel/device/model.h"
 #include "datamodel/device/proxied_device.h"
@@ -56,6 +57,10 @@ const struct dm_mount model_mounts[] = {
     {"Device.ProxiedDevice.{i}." VENDOR_PREFIX "Identity.", &model_proxied_identity},
     {"Device." VENDOR_PREFIX "DeviceAuthority.", &model_device_authority},
     {"Device." VENDOR_PREFIX "DeviceAuthority.Certificate.{i}.", &model_issued_certificate},
+    {"Device.ProxiedDevice.{i}." VENDOR_PREFIX "Consent.", &model_consent_device},
+    {"Device." VENDOR_PREFIX "Consent.", &model_consent},
+    {"Device." VENDOR_PREFIX "Consent.Request.{i}.", &model_consent_request},
+    {"Device." VENDOR_PREFIX "Consent.Ledger.{i}.", &model_consent_ledger},
 };
 
 const size_t model_mounts_count = sizeof(model_mounts) / sizeof(model_mounts[0]);
