@@ -127,10 +127,14 @@ struct consent_device *consent_show_device(struct consent *consent, const char *
     return device;
 }
 
-void consent_hide_device(struct consent_device *device)
+void consent_hide_device(struct consent *consent, const char *key)
 {
+    struct consent_device *device = map_get(&consent->devices, str_of(key));
+
+    if (!device)
+        return;
     device->shown = false;
-    if (!device->target && device->consent->firmware)
+    if (!device->target && consent->firmware)
         device_free(device);
 }
 

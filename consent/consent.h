@@ -322,6 +322,6 @@ int consent_home_save(struct consent *consent, const struct consent_by *by, stru
 int consent_device_save(struct consent_device *device, const struct consent_by *by, struct error *err);
 /* Made when it is not there; stays until consent_hide_device(). NULL: out of memory. */
 struct consent_device *consent_show_device(struct consent *consent, const char *key);
-void consent_hide_device(struct consent_device *device);
+void consent_hide_device(struct consent *consent, const char *key);
 
 #endif

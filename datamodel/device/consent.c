@@ -362,19 +362,7 @@ const struct dm_object model_consent_device = {
 
 /* ---- FirmwareImage.{i}.<vendor prefix>Notice() ---- */
 
-const struct dm_arg model_notice_inputs[] = {
-    {.name = "UserMessage", .type = DM_STRING, .required = true, .min = 1, .max = FIRMWARE_NOTICE_BYTES - 1},
-    {.name = "Severity", .type = DM_STRING, .values = severities, .default_value = "Unknown"},
-    {.name = "Security", .type = DM_BOOLEAN, .default_value = "false"},
-    {.name = "ReleaseNotes", .type = DM_STRING, .max = FIRMWARE_URL_BYTES - 1, .default_value = ""},
-    {.name = "Version", .type = DM_STRING, .max = 64, .default_value = ""},
-    {.name = "Confirm", .type = DM_BOOLEAN, .default_value = "true"},
-    {.name = NULL},
-};
-
-const struct dm_arg model_notice_outputs[] = {{.name = "Request"}, {.name = NULL}};
-
-int model_notice(struct dm_call *call, struct firmware_target *target, int slot, struct error *err)
+int model_consent_notice(struct dm_call *call, struct firmware_target *target, int slot, struct error *err)
 {
     const char *severity = dm_call_input(call, "Severity");
     const char *version = dm_call_input(call, "Version");
@@ -392,8 +380,6 @@ int model_notice(struct dm_call *call, struct firmware_target *target, int slot,
     if (*version && strcmp(version, there) != 0)
         return error_set(err, ERROR_COMMAND_FAILURE, call->path, "the slot holds version \"%s\", not \"%s\"",
                          there, version);
-    if (!model_of(call->dm)->consent)
-        return error_set(err, ERROR_COMMAND_FAILURE, call->path, "this agent knows no consent");
     if (consent_notice(model_of(call->dm)->consent, target, slot, &notice,
                        dm_call_input_bool(call, "Confirm"), &by, &number, err) < 0)
         return -1;

@@ -11,13 +11,11 @@ extern const struct dm_object model_consent, model_consent_request, model_consen
 
 /* Gives the home's policy its row. Before the rows are loaded: the factory configuration may set it. */
 void model_consent_bind(struct model *model);
-/* Rows for questions and the ledger, from now on. -1: out of memory. */
+/* Rows for questions, the ledger and devices, from now on; after model_proxied_start(), before home_load(). -1: out of memory. */
 int model_consent_start(struct model *model, struct error *err);
 void model_consent_stop(struct model *model);
 
-/* The command Notice() of a FirmwareImage row. */
-extern const struct dm_arg model_notice_inputs[];
-extern const struct dm_arg model_notice_outputs[];
-int model_notice(struct dm_call *call, struct firmware_target *target, int slot, struct error *err);
+/* struct model.notice */
+int model_consent_notice(struct dm_call *call, struct firmware_target *target, int slot, struct error *err);
 
 #endif

@@ -7,15 +7,19 @@
 #include <string.h>
 
 #include "datamodel/device/consent.h"
+#include "devices/dialects/dialect.h"
+#include "devices/home.h"
 
 static const char consent_path[] = "Device." VENDOR_PREFIX "Consent.";
 
 struct consent_feed {
     struct observer observer;
+    struct observer registry_observer;
     struct model *model;
     struct dm_row *row; /* of the home's policy */
     struct dm_node *requests;
     struct dm_node *ledger;
+    struct dm_node *device; /* of ProxiedDevice.{i}.<vendor prefix>Consent. */
 };
 
 static struct dm_row *request_row(const struct consent_feed *feed, struct consent_question *question)
@@ -164,6 +168,30 @@ static void on_consent(void *ctx, const void *data)
     }
 }
 
+/* ---- rows of devices: bound after they are there, let go of after they are gone ---- */
+
+static void bind_device(struct consent_feed *feed, struct device *device)
+{
+    struct dm_row *row = device->row ? dm_row_child(device->row, feed->device) : NULL;
+    struct consent_device *shown = row ? consent_show_device(feed->model->consent, device->key) : NULL;
+
+    if (shown)
+        dm_bind(row, shown);
+}
+
+static void on_registry(void *ctx, const void *data)
+{
+    const struct device_event *event = data;
+    struct consent_feed *feed = ctx;
+
+    if (event->type == DEVICE_ADDED)
+        bind_device(feed, event->device);
+    else if (event->type == DEVICE_REMOVED)
+        consent_hide_device(feed->model->consent, event->device->key);
+}
+
+/* ---- start, stop ---- */
+
 void model_consent_bind(struct model *model)
 {
     struct dm_row *row = dm_row_child(dm_root(model->dm), dm_node_find(model->dm, consent_path));
@@ -182,7 +210,11 @@ int model_consent_start(struct model *model, struct error *err)
     feed->requests = dm_node_child(feed->row->node, STR("Request"));
     feed->ledger = dm_node_child(feed->row->node, STR("Ledger"));
     feed->observer = (struct observer){.fn = on_consent, .ctx = feed};
+    feed->device = dm_node_find(model->dm, "Device.ProxiedDevice.{i}." VENDOR_PREFIX "Consent.");
+    feed->registry_observer = (struct observer){.fn = on_registry, .ctx = feed};
+    model->notice = model_consent_notice;
     observer_add(consent_observers(model->consent), &feed->observer);
+    observer_add(registry_observers(home_registry(model->home)), &feed->registry_observer);
     consent_each_question(model->consent, on_each_question, feed);
     consent_each_entry(model->consent, show_entry, feed);
     return 0;
@@ -198,6 +230,7 @@ void model_consent_stop(struct model *model)
         if (at->fn != on_consent)
             continue;
         observer_remove(observers, at);
+        observer_remove(registry_observers(home_registry(model->home)), &feed->registry_observer);
         free(feed);
         return;
     }

@@ -6,8 +6,6 @@
 
 #include <stddef.h>
 
-#include "datamodel/device/consent.h"
-
 enum {
     PARAM_ALIAS,
     PARAM_NAME,
@@ -303,9 +301,29 @@ static int run_activate(struct dm_call *call, struct error *err)
                                         windows.count, &origin, err));
 }
 
+/* ---- Notice() ---- */
+
+/* By enum firmware_severity. */
+static const char *const severities[] = {"Unknown", "Low", "Medium", "High", "Critical", NULL};
+
+static const struct dm_arg notice_inputs[] = {
+    {.name = "UserMessage", .type = DM_STRING, .required = true, .min = 1, .max = FIRMWARE_NOTICE_BYTES - 1},
+    {.name = "Severity", .type = DM_STRING, .values = severities, .default_value = "Unknown"},
+    {.name = "Security", .type = DM_BOOLEAN, .default_value = "false"},
+    {.name = "ReleaseNotes", .type = DM_STRING, .max = FIRMWARE_URL_BYTES - 1, .default_value = ""},
+    {.name = "Version", .type = DM_STRING, .max = 64, .default_value = ""},
+    {.name = "Confirm", .type = DM_BOOLEAN, .default_value = "true"},
+    {.name = NULL},
+};
+
+static const struct dm_arg notice_outputs[] = {{.name = "Request"}, {.name = NULL}};
+
 static int run_notice(struct dm_call *call, struct error *err)
 {
-    return model_notice(call, target_of(call->row), slot_of(call->row), err);
+    const struct model *model = model_of(call->dm);
+
+    return model->notice ? model->notice(call, target_of(call->row), slot_of(call->row), err)
+                         : error_set(err, ERROR_COMMAND_FAILURE, call->path, "this agent knows no consent");
 }
 
 static const struct dm_command commands[] = {
@@ -321,10 +339,7 @@ static const struct dm_command commands[] = {
      .run = run_activate,
      .cancel = run_cancel,
      .forget = forget},
-    {.name = VENDOR_PREFIX "Notice()",
-     .inputs = model_notice_inputs,
-     .outputs = model_notice_outputs,
-     .run = run_notice},
+    {.name = VENDOR_PREFIX "Notice()", .inputs = notice_inputs, .outputs = notice_outputs, .run = run_notice},
     {.name = NULL},
 };
 

@@ -13,6 +13,7 @@ struct authority;
 struct bulk;
 struct consent;
 struct firmware;
+struct firmware_target;
 struct home;
 struct usp;
 
@@ -44,6 +45,8 @@ struct model {
     int64_t started;              /* monotonic ms */
     const char *tls_ca_file;      /* where Device.LocalAgent.Certificate. rows come from */
     struct tls_trust *trust;      /* follows the rows that controllers added; may be NULL (tests) */
+    /* The command Notice() of a FirmwareImage row; NULL: there is no consent (tests). */
+    int (*notice)(struct dm_call *call, struct firmware_target *target, int slot, struct error *err);
     void (*restart)(void *ctx, const struct model_restart *restart);
     void (*mqtt_reconnect)(void *ctx, struct dm_row *client);
     /* Controller.MTP row; false when it has no session to begin. */

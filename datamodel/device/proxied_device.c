@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "datamodel/device/consent.h"
 #include "datamodel/device/firmware_image.h"
 #include "devices/dialects/dialect.h"
 #include "devices/home.h"
@@ -311,7 +310,6 @@ struct proxied {
     struct dm_node *table;
     struct dm_node *info;
     struct dm_node *identity;
-    struct dm_node *consent; /* NULL: not mounted (tests) */
     struct {
         struct dm_node *node;
         int param;
@@ -333,23 +331,14 @@ static void add_row(struct proxied *proxied, struct device *device)
         return;
     row = dm_attach(proxied->dm, dm_root(proxied->dm), proxied->table, device->instance, device);
     device->row = row;
-    if (!row)
-        return;
-    model_firmware_attach(proxied->model, dm_row_child(row, proxied->info), &device->target);
-    if (proxied->consent && proxied->model->consent)
-        dm_bind(dm_row_child(row, proxied->consent),
-                consent_show_device(proxied->model->consent, device->key));
+    if (row)
+        model_firmware_attach(proxied->model, dm_row_child(row, proxied->info), &device->target);
 }
 
 static void remove_row(struct proxied *proxied, struct device *device)
 {
-    struct dm_row *consent = proxied->consent ? dm_row_child(device->row, proxied->consent) : NULL;
-    struct consent_device *held = consent && dm_row_present(consent) ? consent->data : NULL;
-
     dm_detach(proxied->dm, device->row);
     device->row = NULL;
-    if (held)
-        consent_hide_device(held);
 }
 
 static void tell_changes(struct proxied *proxied, const struct device *device, uint64_t fields)
@@ -417,7 +406,6 @@ static int find_places(struct proxied *proxied)
         return -1;
     proxied->info = node_with(proxied->table, &model_proxied_device_info);
     proxied->identity = node_with(proxied->table, &model_proxied_identity);
-    proxied->consent = node_with(proxied->table, &model_consent_device);
     for (size_t i = 0; i < SHOWN; i++) {
         struct dm_node *node = node_with(proxied->table, shown[i].object);
 
