@@ -123,6 +123,7 @@ void home_applied(struct consent *consent)
         question_review(question);
     }
     consent->walk = NULL;
+    consent->again = true;
     consent_soon(consent, 0);
 }
 

@@ -109,7 +109,7 @@ struct consent {
     struct observer firmware_observer;
     bool ready;
     bool was_quiet;
-    bool again; /* something failed for want of memory: jobs are to ask again */
+    bool again; /* jobs are to ask again: a policy changed, or something failed for want of memory */
     struct consent_code code;
     char reason[160]; /* of the last refusal */
     /* Always armed, so that moving it cannot fail. */

@@ -84,7 +84,7 @@ static int save(struct consent *consent, const struct consent_entry *entry, stru
 
 static char *copy(const char *text)
 {
-    return strdup(text ? text : "");
+    return str_dup(text ? text : "", text ? strlen(text) : 0);
 }
 
 static struct consent_entry *make(struct consent *consent, const struct ledger_line *line)
