@@ -28,6 +28,7 @@ command_fn command_operate;
 command_fn command_download, command_activate;
 command_fn command_watch, command_events;
 command_fn command_enrol;
+command_fn command_consent, command_consent_code;
 command_fn command_doctor;
 command_fn command_lan_broker;
 command_fn command_release, command_reject, command_forget;
