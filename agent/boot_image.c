@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "agent/boot_image.h"
 
+#include <string.h>
+
 #include "base/log.h"
 #include "datamodel/path.h"
 
@@ -10,11 +12,16 @@ static void on_firmware(void *ctx, const void *event)
     const struct firmware_event *what = event;
     struct firmware_job_info info;
 
-    if (what->type != FIRMWARE_JOB_ENDED || what->job != boot->job)
+    if (!boot->job || what->job != boot->job)
         return;
     firmware_job_info(what->job, &info);
+    if (what->type == FIRMWARE_JOB_ENDED)
+        log_error("BootFirmwareImage could not be activated: %s", info.fault);
+    else if (!strcmp(info.waits_for, "consent") || !strcmp(info.waits_for, "quiet"))
+        log_info("restart without BootFirmwareImage, which waits for consent; it goes on afterwards");
+    else
+        return;
     boot_image_done(boot);
-    log_error("BootFirmwareImage could not be activated: %s", info.fault);
     boot->failed(boot->ctx);
 }
 

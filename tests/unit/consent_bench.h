@@ -6,6 +6,12 @@
 #ifndef TESTS_UNIT_CONSENT_BENCH_H
 #define TESTS_UNIT_CONSENT_BENCH_H
 
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <cmocka.h>
+
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 

@@ -364,7 +364,7 @@ static void test_long_words_are_cut(void **state)
     char *words = calloc(1, 3 * CONSENT_WORDING_BYTES);
 
     for (int i = 0; i < CONSENT_WORDING_BYTES; i++)
-        strcat(words, "é"); /* two bytes: the cut would fall into one */
+        strcat(words, "\303\251"); /* two bytes: the cut would fall into one */
     window.user_message = words;
     assert_non_null(consent_activate(bench, &window, 1));
     free(words);
