@@ -104,11 +104,14 @@ static void test_crash_right_after_never(void **state)
 static void test_crash_before_a_decision_is_durable(void **state)
 {
     struct bench *bench = *state;
+    struct firmware_job_info job;
 
     consent_ask(bench, 3000);
     assert_int_equal(consent_choose(bench, CHOICE_NOW, NULL), 0);
+    firmware_reconsider(bench->firmware);
     loop_run_deferred(&bench->loop);
-    assert_int_equal(bench->devices[0].installs, 0);
+    firmware_job_info(firmware_slot_job(&bench->devices[0].target, 1), &job);
+    assert_int_equal(job.state, JOB_WAITING);
     consent_restart(bench, true);
     assert_int_equal(consent_info(bench).state, QUESTION_ASKED);
     consent_has_lines(bench, "Asked Controller self::ctl; ");

@@ -35,10 +35,10 @@ static bool play(struct bench *bench, bool *ret_agreed)
     return true;
 }
 
-static bool has_decision(struct bench *bench)
+static bool has_decision(struct bench *bench, enum consent_who who)
 {
     for (const struct consent_entry *entry = consent_of(bench)->newest; entry; entry = entry->next)
-        if (entry->what == ENTRY_NOW && entry->who == WHO_RESIDENT)
+        if (entry->what == ENTRY_NOW && entry->who == who)
             return true;
     return false;
 }
@@ -66,12 +66,38 @@ static void test_each_allocation(void **state)
         bench_finish(&bench);
         assert_int_equal(bench.ended + bench.dropped, accepted);
         if (bench.devices[0].installs)
-            assert_true(has_decision(&bench));
+            assert_true(has_decision(&bench, WHO_RESIDENT));
         consent_restart(&bench, false);
-        assert_true(!bench.devices[0].installs || has_decision(&bench));
+        assert_true(!bench.devices[0].installs || has_decision(&bench, WHO_RESIDENT));
         bench_done(&bench);
     }
     assert_true(n > 40);
+    assert_true(n < ROUNDS_MAX);
+}
+
+/* What a policy agrees to has its line, too. */
+static void test_each_allocation_of_a_policy(void **state)
+{
+    unsigned long n = 1;
+
+    (void)state;
+    for (bool hit = true; hit && n < ROUNDS_MAX; n++) {
+        struct bench bench;
+
+        consent_bench_init(&bench, POLICY_AUTOMATIC);
+        failing_alloc_arm(n);
+        bench_activate(&bench, 0, 1, MODE_IMMEDIATELY, 0, 100000);
+        bench_run(&bench, 30);
+        hit = failing_alloc_hit();
+        failing_alloc_arm(0);
+        bench_run(&bench, 20);
+        bench_finish(&bench);
+        assert_true(!bench.devices[0].installs || has_decision(&bench, WHO_POLICY));
+        consent_restart(&bench, false);
+        assert_true(!bench.devices[0].installs || has_decision(&bench, WHO_POLICY));
+        bench_done(&bench);
+    }
+    assert_true(n > 20);
     assert_true(n < ROUNDS_MAX);
 }
 
@@ -79,6 +105,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_each_allocation),
+        cmocka_unit_test(test_each_allocation_of_a_policy),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
