@@ -4,7 +4,7 @@
 
 #include "consent/internal.h"
 
-/* Until the last window of its command closes, s; UINT64_MAX: it does not. */
+/* Until the last window of its command closes, s; UINT64_MAX: there is no command. */
 static uint64_t time_left(const struct consent_question *question)
 {
     const struct firmware_job *job = question_job(question);
@@ -13,8 +13,6 @@ static uint64_t time_left(const struct consent_question *question)
     if (!job)
         return UINT64_MAX;
     firmware_job_info(job, &info);
-    if (info.closes == UINT64_MAX)
-        return UINT64_MAX;
     return info.closes > info.elapsed ? info.closes - info.elapsed : 0;
 }
 

@@ -418,7 +418,7 @@ struct firmware_job_info {
     const char *version;            /* what the target ran at the end; "" not known */
     int64_t started, ended;         /* s since 1970; 0 not yet */
     uint64_t elapsed;               /* s since acceptance, whatever the wall clock did */
-    uint64_t closes;                /* s from acceptance to the end of its last window; UINT64_MAX: never */
+    uint64_t closes;                /* s from acceptance to the end of its last window */
     uint32_t fault_code;            /* 0 or a USP error code */
     const char *fault;              /* text for people; "" when none */
 };

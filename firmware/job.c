@@ -388,8 +388,8 @@ void firmware_job_info(const struct firmware_job *job, struct firmware_job_info 
     uint64_t closes = 0;
 
     for (unsigned i = 0; i < job->window_count; i++)
-        if (job->windows[i].end_s == WINDOW_NO_END || job->windows[i].end_s > closes)
-            closes = job->windows[i].end_s == WINDOW_NO_END ? UINT64_MAX : job->windows[i].end_s;
+        if (job->windows[i].end_s > closes)
+            closes = job->windows[i].end_s;
     *ret = (struct firmware_job_info){
         .id = job->id,
         .command = job->command,
