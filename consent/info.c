@@ -23,9 +23,7 @@ static int64_t answer_by(const struct consent_question *question)
     if (!job)
         return 0;
     firmware_job_info(job, &info);
-    return info.closes == UINT64_MAX
-               ? 0
-               : clock_wall(&question->consent->loop->clock) + (int64_t)(info.closes - info.elapsed);
+    return clock_wall(&question->consent->loop->clock) + (int64_t)info.closes - (int64_t)info.elapsed;
 }
 
 static int64_t until(const struct consent_question *question)
