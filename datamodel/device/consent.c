@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "config.h"
 
+#include "consent/quiet.h"
 #include "datamodel/device/consent.h"
 
 #include <stdio.h>
@@ -30,6 +31,15 @@ static const char *const severities[] = {"Unknown", "Low", "Medium", "High", "Cr
 
 #define HOME(member) DM_OFFSET(struct consent_home, member)
 
+static int check_time(const struct dm_row *row, struct str value, struct error *err)
+{
+    (void)row;
+    return quiet_minute(value) < 0
+               ? error_set(err, ERROR_INVALID_VALUE, NULL, "\"%.*s\" is no local time such as 02:30",
+                           (int)value.len, value.data)
+               : 0;
+}
+
 static const struct dm_param home_params[] = {
     {.name = "Policy",
      .type = DM_ENUM,
@@ -49,14 +59,16 @@ static const struct dm_param home_params[] = {
      .min = 5,
      .max = 5,
      .default_value = "02:00",
-     .offset = HOME(quiet_start)},
+     .offset = HOME(quiet_start),
+     .check = check_time},
     {.name = "QuietEnd",
      .type = DM_STRING,
      .flags = DM_WRITABLE,
      .min = 5,
      .max = 5,
      .default_value = "05:00",
-     .offset = HOME(quiet_end)},
+     .offset = HOME(quiet_end),
+     .check = check_time},
     {.name = "QuietOnly", .type = DM_BOOLEAN, .flags = DM_WRITABLE, .offset = HOME(quiet_only)},
     {.name = "NoticePeriod",
      .type = DM_UNSIGNED_INT,
