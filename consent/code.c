@@ -88,16 +88,16 @@ enum consent_code_outcome consent_code_check(struct consent *consent, const char
 
     *ret_wait_s = 0;
     if (!may_try(code, now, ret_wait_s))
-        return CODE_LIMITED;
+        return CONSENT_CODE_LIMITED;
     if (code->valid && now >= code->good_until)
         forget(code);
     if (!code->valid)
-        return CODE_WRONG;
+        return CONSENT_CODE_WRONG;
     if (is_right(code, text)) {
         forget(code);
-        return CODE_RIGHT;
+        return CONSENT_CODE_RIGHT;
     }
     if (++code->wrong >= CODE_TRIES)
         forget(code);
-    return CODE_WRONG;
+    return CONSENT_CODE_WRONG;
 }

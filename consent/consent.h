@@ -277,9 +277,9 @@ struct observers *consent_observers(struct consent *consent);
 /* ---- the resident's sign-in code ---- */
 
 enum consent_code_outcome {
-    CODE_RIGHT,   /* and used up */
-    CODE_WRONG,   /* or there is none */
-    CODE_LIMITED, /* too many tries: not looked at; again after *ret_wait_s */
+    CONSENT_CODE_RIGHT,   /* and used up */
+    CONSENT_CODE_WRONG,   /* or there is none */
+    CONSENT_CODE_LIMITED, /* too many tries: not looked at; again after *ret_wait_s */
 };
 
 /* A new code; an older one is void. It lives in memory only, for CONSENT_CODE_S, and falls after a few wrong tries. */

@@ -559,7 +559,7 @@ def quarantined_and_the_ways_back(directory):
     text = cli.run("devices")
     assert re.search(r"gets no updates: model changed from .* to .SNSW-002X16EU", text), text
     number = home.rows[home.ids[0]].split(".")[2]
-    assert f"homepatch release {number}" in text and f"homepatch reject {number}" in text
+    assert f"homepatch accept {number}" in text and f"homepatch reject {number}" in text
     kind, value = home.ctl.operate(slot + "Activate()", {}, "no")[slot + "Activate()"]
     assert kind == "failure" or home.must_fail("no"), (kind, value)
     # It was not the device.
@@ -571,7 +571,7 @@ def quarantined_and_the_ways_back(directory):
     home.must_succeed(home.activate(home.downloaded(0)))
     # It was: a repair.
     false = home.cleanup.add(impostor())
-    cli.run("release", number)
+    cli.run("accept", number)
     wait_until(lambda: home.ctl.value(home.info(0) + "ModelName") == "SNSW-002X16EU", 15, "it is what it says now")
     assert home.ctl.value(row + "Quarantined") == "false"
     home.must_succeed(home.activate(home.downloaded(1)))

@@ -393,25 +393,25 @@ static void test_code(void **state)
     char plain[CONSENT_CODE_BYTES + 1];
     char other[CONSENT_CODE_BYTES];
 
-    assert_int_equal(try(bench, "0000-0000"), CODE_WRONG);
+    assert_int_equal(try(bench, "0000-0000"), CONSENT_CODE_WRONG);
     assert_int_equal(consent_code_make(consent_of(bench), code, NULL), 0);
     assert_int_equal(strlen(code), 9);
-    assert_int_equal(try(bench, ""), CODE_WRONG);
+    assert_int_equal(try(bench, ""), CONSENT_CODE_WRONG);
     snprintf(plain, sizeof(plain), "%.4s %.4s ", code, code + 5);
-    assert_int_equal(try(bench, plain), CODE_RIGHT);
-    assert_int_equal(try(bench, code), CODE_WRONG); /* once */
+    assert_int_equal(try(bench, plain), CONSENT_CODE_RIGHT);
+    assert_int_equal(try(bench, code), CONSENT_CODE_WRONG); /* once */
     assert_int_equal(consent_code_make(consent_of(bench), code, NULL), 0);
     assert_int_equal(consent_code_make(consent_of(bench), other, NULL), 0);
     assert_string_not_equal(code, other);
-    assert_int_equal(try(bench, code), CODE_WRONG); /* the newest only */
-    assert_int_equal(try(bench, other), CODE_RIGHT);
+    assert_int_equal(try(bench, code), CONSENT_CODE_WRONG); /* the newest only */
+    assert_int_equal(try(bench, other), CONSENT_CODE_RIGHT);
     assert_int_equal(consent_code_make(consent_of(bench), code, NULL), 0);
     clock_fake_advance(&bench->loop.clock, CONSENT_CODE_S * 1000);
-    assert_int_equal(try(bench, code), CODE_WRONG);
+    assert_int_equal(try(bench, code), CONSENT_CODE_WRONG);
     assert_int_equal(consent_code_make(consent_of(bench), code, NULL), 0);
     for (int i = 0; i < 5; i++)
-        assert_int_equal(try(bench, "x"), CODE_WRONG);
-    assert_int_equal(try(bench, code), CODE_WRONG); /* fell after five */
+        assert_int_equal(try(bench, "x"), CONSENT_CODE_WRONG);
+    assert_int_equal(try(bench, code), CONSENT_CODE_WRONG); /* fell after five */
 }
 
 static void test_code_is_rate_limited(void **state)
@@ -421,12 +421,12 @@ static void test_code_is_rate_limited(void **state)
     uint32_t wait;
 
     for (int i = 0; i < 5; i++)
-        assert_int_equal(consent_code_check(consent_of(bench), "x", &wait), CODE_WRONG);
+        assert_int_equal(consent_code_check(consent_of(bench), "x", &wait), CONSENT_CODE_WRONG);
     assert_int_equal(consent_code_make(consent_of(bench), code, NULL), 0);
-    assert_int_equal(consent_code_check(consent_of(bench), code, &wait), CODE_LIMITED);
+    assert_int_equal(consent_code_check(consent_of(bench), code, &wait), CONSENT_CODE_LIMITED);
     assert_in_range(wait, 1, 5);
     clock_fake_advance(&bench->loop.clock, wait * 1000ull);
-    assert_int_equal(consent_code_check(consent_of(bench), code, &wait), CODE_RIGHT);
+    assert_int_equal(consent_code_check(consent_of(bench), code, &wait), CONSENT_CODE_RIGHT);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)

@@ -31,7 +31,7 @@ command_fn command_enrol;
 command_fn command_consent, command_consent_code;
 command_fn command_doctor;
 command_fn command_lan_broker;
-command_fn command_release, command_reject, command_forget;
+command_fn command_accept, command_reject, command_forget;
 command_fn command_version;
 
 /* Reports what is wrong with the command line. */

@@ -96,7 +96,7 @@ static void print_quarantined(struct app *app, const struct inventory *inventory
         printf("%s gets no updates: ", text_normal(stdout));
         text_print(stdout, device->values[DEVICE_REASON]);
         printf(
-            ".\n  If you changed the device, or put another in its place: homepatch release %u. If not: homepatch "
+            ".\n  If you changed the device, or put another in its place: homepatch accept %u. If not: homepatch "
             "reject %u. If it is\n  no longer there: homepatch forget %u.\n",
             device->number, device->number, device->number);
     }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* release, reject, forget: the three ways out of quarantine, by the name of a device. */
+/* accept, reject, forget: the three ways out of quarantine, by the name of a device. */
 #include "config.h"
 
 #include "tools/homepatch/app.h"
@@ -22,7 +22,7 @@ static void run(struct app *app, const char *command)
     command_operate(app);
 }
 
-void command_release(struct app *app)
+void command_accept(struct app *app)
 {
     run(app, "Release()");
 }

@@ -34,7 +34,7 @@ static const struct command commands[] = {
      command_download, 1, -1, false},
     {"activate", "DEVICE... | --all [--model MODEL]", "install what was downloaded", command_activate, 0, -1,
      false},
-    {"release", "DEVICE", "end its quarantine: what it says now is what it is", command_release, 1, 1, false},
+    {"accept", "DEVICE", "end its quarantine: what it says now is what it is", command_accept, 1, 1, false},
     {"reject", "DEVICE", "end its quarantine: what was known of it is what it is", command_reject, 1, 1,
      false},
     {"forget", "DEVICE", "take a device that is gone off the list", command_forget, 1, 1, false},
