@@ -20,6 +20,7 @@
 #define LIMIT_SESSIONS_BYTES (48u << 20) /* the same, of all */
 #define LIMIT_LAN_FRAME_BYTES (256u << 10) /* one message from a LAN device */
 #define LIMIT_IMAGE_BYTES (512ull << 20)   /* one firmware image */
+#define LIMIT_RELEASE_BYTES (40u << 10)    /* one signed release, without an image that is inside */
 
 /* Counts. */
 #define LIMIT_PATH_DEPTH 32u          /* segments in a path */
@@ -44,6 +45,8 @@
 #define LIMIT_PROXIED_DEVICES 16384u  /* rows of Device.ProxiedDevice */
 #define LIMIT_JOBS 65536u             /* firmware jobs that have not ended */
 #define LIMIT_CONSENT_LEDGER 1000u    /* lines of the ledger of consent; the oldest are dropped */
+#define LIMIT_ANCHORS 64u             /* trust anchors of releases, from files and rows */
+#define LIMIT_RELEASE_VENDORS 256u    /* rows of the vendors that have a policy of their own */
 #define LIMIT_JSON_DEPTH 32u          /* nesting of JSON from the LAN */
 #define LIMIT_JSON_VALUES 8192u       /* members and items in one JSON message from the LAN */
 #define LIMIT_BULK_PROFILES 64u       /* rows of Device.BulkData.Profile */

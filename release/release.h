@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/buf.h"
 #include "base/error.h"
 #include "base/str.h"
 
@@ -88,9 +89,10 @@ struct release_version {
     int64_t parts[RELEASE_VERSION_PARTS];
 };
 
-/* suit-parameter-wait-info, as far as the gateway can know it. -1: not given. */
+/* suit-parameter-wait-info, as far as the gateway can know it. Numbers: -1, not given. */
 struct release_wait {
-    int64_t authorization; /* ask as if update-authorized had this priority */
+    bool authorization;    /* ask, as with update-authorized */
+    bool power;            /* not on battery */
     int64_t time;          /* not before, s since 1970 */
     int32_t time_of_day;   /* s since 00:00 local time */
     int32_t day_of_week;   /* days since Sunday, local time */
@@ -133,13 +135,17 @@ struct release_request {
     struct str bytes;              /* the envelope, or the JSON manifest */
     struct str signature;          /* detached CMS, DER or PEM; empty for an envelope */
     const struct anchors *anchors; /* who may sign */
-    const struct release_identity *identity; /* NULL: for no device, only its signatures and its form (tool) */
+    /* NULL: for no device, only its signatures and its form (tool); sha256 is "" when no gateway could install it. */
+    const struct release_identity *identity;
     int64_t now;                             /* s since 1970: anchors and certificates are valid at a time */
     bool untagged;                           /* an envelope without its tag 107 is one too */
+    bool stripped;                           /* it was through release_strip() */
 };
 
 /* Verifies signatures, then reads. -1 and err: refused. *ret borrows from request->bytes. */
 int release_open(const struct release_request *request, struct release *ret, struct error *err);
+/* Appends the envelope without the images inside: what is kept of it. -1: it is none, or no memory. */
+int release_strip(struct str bytes, bool untagged, struct buf *to, struct error *err);
 /* Begins like an envelope (tag 107, or a map with an authentication block when untagged is set). */
 bool release_is_envelope(struct str bytes, bool untagged);
 

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "tools/homepatch/app.h"
+#include "tools/homepatch/release.h"
 #include "tools/homepatch/text.h"
 
 enum {
@@ -212,6 +213,9 @@ static void print_help(FILE *file)
     fputs("usage: homepatch [--socket PATH] [--endpoint ID] [--json] [--timeout S] COMMAND\n\n", file);
     for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
         fprintf(file, "  %-10s %s\n             %s\n", commands[i].name, commands[i].args, commands[i].help);
+    fputs("  release    keygen | create | sign | co-sign | inspect | verify ...\n"
+          "             make and judge signed releases (homepatch release --help)\n",
+          file);
     fputs("\nhomepatch(1) has the whole story.\n", file);
 }
 
@@ -268,6 +272,8 @@ int main(int argc, char **argv)
 
     setlocale(LC_CTYPE, "");
     signal(SIGPIPE, SIG_IGN);
+    if (argc > 1 && strcmp(argv[1], "release") == 0) /* speaks to no agent, and has options of its own */
+        return release_main(argc - 1, argv + 1);
     if (options_parse(&app.options, argc, argv, &err) < 0) {
         fprintf(stderr, "homepatch: %s: %s\n", err.path, err.message);
         return OUTCOME_USAGE;
