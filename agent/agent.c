@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
+#include "agent/releases.h"
 #include "base/log.h"
 #include "usp/endpoint_id.h"
 #include "config.h"
@@ -58,6 +59,8 @@ static void on_signal(uv_signal_t *handle, int number)
             log_failure(LOG_LEVEL_ERROR, "the list of withdrawn images stays as it was", &err);
         if (agent->home && home_reload(agent->home, &err) < 0)
             log_failure(LOG_LEVEL_ERROR, "the passwords of devices stay as they were", &err);
+        if (agent_releases_load(agent, &err) < 0)
+            log_failure(LOG_LEVEL_ERROR, "the trust anchors of releases stay as they were", &err);
         return;
     }
     log_info("signal %d: the agent stops", number);
@@ -343,6 +346,8 @@ static int make_firmware(struct agent *agent, struct error *err)
     if (!agent->firmware)
         return -1;
     agent->model.firmware = agent->firmware;
+    if (agent_releases_load(agent, err) < 0)
+        return -1;
     agent_consent_start(agent->consent, &agent->model, agent->firmware);
     if (!config->hook_firmware)
         return 0;
@@ -463,6 +468,7 @@ static int open_home(struct agent *agent, struct error *err)
 
     if (agent->gateway && firmware_gateway_start(agent->gateway, agent->firmware, err) < 0)
         return -1;
+    agent_releases_identify(agent);
     if (serve_images(agent, err) < 0 ||
         listen_for_enrolment(agent, &settings.websocket_tls_settings, err) < 0)
         return -1;
@@ -593,6 +599,7 @@ void agent_done(struct agent *agent)
     enrolment_done(&agent->enrolment, agent->factory_reset);
     firmware_gateway_free(agent->gateway);
     firmware_free(agent->firmware);
+    agent_releases_done(agent);
     websocket_context_free(agent->websockets);
     if (agent->dm)
         dm_flush(agent->dm, NULL);

@@ -87,6 +87,8 @@ static const struct key keys[] = {
     KEY(battery_minimum, KEY_NUMBER, "30", .min = 0, .max = 100),
     KEY(allow_downgrade, KEY_BOOLEAN, "false", .min = 0),
     KEY(withdrawn_file, KEY_TEXT, NULL, .min = 0),
+    KEY(release_anchors_dir, KEY_TEXT, NULL, .min = 0),
+    KEY(release_untagged, KEY_BOOLEAN, "false", .min = 0),
     KEY(install_retries, KEY_NUMBER, "3", .min = 0, .max = 100),
     KEY(install_retry_wait, KEY_NUMBER, "0", .min = 0, .max = 86400),
     KEY(transfer_timeout, KEY_NUMBER, "0", .min = 0, .max = 86400),

@@ -64,6 +64,8 @@ struct agent_config {
     uint64_t battery_minimum; /* percent */
     bool allow_downgrade;
     const char *withdrawn_file;
+    const char *release_anchors_dir;
+    bool release_untagged;
     uint64_t install_retries;
     uint64_t install_retry_wait; /* s; 0: the dialect's own, as the two below */
     uint64_t transfer_timeout;   /* s */

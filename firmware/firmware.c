@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "firmware/release_keep.h"
+#include "firmware/trust.h"
 #include "firmware/turn.h"
 
 enum {
@@ -67,6 +69,19 @@ void firmware_set_policy(struct firmware *firmware, const struct firmware_policy
     }
 }
 
+int firmware_set_trust(struct firmware *firmware, const struct firmware_trust *settings, struct error *err)
+{
+    struct trust *trust = trust_new(settings, err);
+
+    if (!trust)
+        return -1;
+    trust_free(firmware->trust);
+    firmware->trust = trust;
+    firmware->trust_generation++;
+    firmware_reconsider(firmware);
+    return 0;
+}
+
 /* ---- waiting jobs ---- */
 
 static void on_reconsider(void *ctx)
@@ -105,8 +120,10 @@ void firmware_reconsider(struct firmware *firmware)
 
 static void rewrite(struct firmware *firmware)
 {
-    for (struct firmware_target *target = firmware->targets; target; target = target->next)
+    for (struct firmware_target *target = firmware->targets; target; target = target->next) {
         slots_save(target);
+        release_keep_running(target);
+    }
     for (struct firmware_job *job = firmware->jobs; job; job = job->next)
         if (job->accepted)
             job_rewrite(job);
@@ -225,6 +242,7 @@ void firmware_target_remove(struct firmware_target *target)
     }
     firmware_tell(target->firmware, FIRMWARE_TARGET_REMOVED, target, 0, NULL);
     slots_forget(target);
+    release_forget(target);
     unlink_target(target);
 }
 
@@ -519,6 +537,7 @@ void firmware_free(struct firmware *firmware)
     fetches_free(firmware->fetches);
     http_fetcher_free(firmware->fetcher);
     cache_free(firmware->cache);
+    trust_free(firmware->trust);
     map_done(&firmware->cohorts);
     withdrawn_done(&firmware->withdrawn);
     free(firmware->withdrawn_file);

@@ -31,6 +31,7 @@
 #include "base/loop.h"
 #include "base/observer.h"
 #include "base/store.h"
+#include "release/release.h"
 #include "transports/http_fetch.h"
 #include "transports/http_server.h"
 
@@ -87,6 +88,8 @@ struct firmware_slot {
     char *name;
     char *version;
     char *boot_failure_log;
+    char *description; /* of what the slot holds, by its release; NULL: none */
+    char *signers;     /* whose signatures were verified, by name; NULL: a bare image */
     char *offer;                    /* the dialect's name of the manufacturer's own offer ("stable") */
     struct firmware_image *image;   /* what the gateway keeps for this slot, or NULL */
     struct firmware_notice *notice; /* what is said of it, or NULL */
@@ -268,6 +271,41 @@ void firmware_set_policy(struct firmware *firmware, const struct firmware_policy
 /* Something outside that waiting jobs depend on changed (consent, idleness): looks at them again this iteration. */
 void firmware_reconsider(struct firmware *firmware);
 
+/* ---- releases ---- */
+
+/* What an image needs to be taken. A release is verified in any case. */
+enum firmware_signatures {
+    SIGNATURES_NONE,     /* a bare image is taken */
+    SIGNATURES_CHECKSUM, /* a bare image is taken when the command gave a checksum */
+    SIGNATURES_ANY,      /* a release that the manufacturer or the operator signed */
+    SIGNATURES_MANUFACTURER,
+    SIGNATURES_OPERATOR,
+    SIGNATURES_BOTH,
+    FIRMWARE_SIGNATURES,
+};
+
+/* Devices of one maker. */
+struct firmware_vendor {
+    const char *name;   /* as its devices name it */
+    const char *domain; /* its DNS domain, for vendor-id; "": the name stands for it */
+    enum firmware_signatures required;
+};
+
+struct firmware_trust {
+    struct anchors *anchors;           /* release/anchor.h; NULL: none */
+    enum firmware_signatures required; /* of devices whose vendor is not listed */
+    bool untagged;                     /* an envelope without its tag is one too */
+    const struct firmware_vendor *vendors;
+    size_t vendors_count;
+};
+/* Copied, the anchors counted. Waiting jobs are held against it at once. -1: no memory, all stays as it was. */
+int firmware_set_trust(struct firmware *firmware, const struct firmware_trust *trust, struct error *err);
+/*
+ * What the release of the image in this slot says, verified anew: 1; 0: it came without one; -1 and err: it does not
+ * hold any more (an anchor was revoked). Costs a signature check.
+ */
+int firmware_slot_release(struct firmware_target *target, int slot, struct release *ret, struct error *err);
+
 /*
  * Adds a target: its stored slots are restored into target->slots, its stored jobs are announced, and go on at the end of
  * this iteration, so that whoever is above can show the target first. -1: out of memory.
@@ -411,7 +449,7 @@ struct firmware_job_info {
     uint32_t tries;
     struct firmware_origin origin;
     const char *waits_for; /* JOB_WAITING: "window", "device", "turn", "idle", "consent", "quiet", "retry",
-                              "battery", "hub", "canary"; JOB_TRANSFERRING: "device" while deferred; else "" */
+                              "battery", "hub", "canary", "release"; JOB_TRANSFERRING: "device" while deferred; else "" */
     const char *url;       /* Download; else "" */
     const char *checksum_algorithm; /* of what was fetched, as the command named it or SHA-256; "" not yet */
     const char *checksum;           /* hexadecimal */

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/limits.h"
+#include "firmware/job_release.h"
 #include "firmware/turn.h"
 
 enum {
@@ -104,6 +105,7 @@ static void leave_steps(struct firmware_job *job)
 {
     job_stop_timers(job);
     fetch_cancel(job->firmware->fetches, &job->want);
+    release_leave(job);
     install_leave(job);
     job->then = NULL;
 }
@@ -383,7 +385,7 @@ void firmware_job_info(const struct firmware_job *job, struct firmware_job_info 
         [WAITS_NOT] = "",        [WAITS_WINDOW] = "window", [WAITS_CONSENT] = "consent",
         [WAITS_QUIET] = "quiet", [WAITS_RETRY] = "retry",   [WAITS_DEVICE] = "device",
         [WAITS_IDLE] = "idle",   [WAITS_TURN] = "turn",     [WAITS_BATTERY] = "battery",
-        [WAITS_HUB] = "hub",     [WAITS_CANARY] = "canary",
+        [WAITS_HUB] = "hub",     [WAITS_CANARY] = "canary", [WAITS_RELEASE] = "release",
     };
     uint64_t closes = 0;
 

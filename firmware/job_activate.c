@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "firmware/job_release.h"
 #include "firmware/turn.h"
 
 enum {
@@ -55,6 +56,8 @@ static const char *what_was_missing(enum waits_for what)
         return "nobody agreed";
     case WAITS_QUIET:
         return "the home's quiet hours, for which it was agreed, did not suffice";
+    case WAITS_RELEASE:
+        return "the time that its release gives did not come";
     case WAITS_RETRY:
         return "an installation failed and there was no time to try again";
     default:
@@ -150,14 +153,32 @@ static bool has_consent(struct firmware_job *job, int open, const struct window_
     return false;
 }
 
+/* The release of the image says no, or the policy does: for good. */
+static void refused(struct firmware_job *job, const struct error *err)
+{
+    struct error kept = *err;
+
+    slot_set_status(job->target, job->slot, FIRMWARE_ACTIVATION_FAILED, kept.message);
+    job_end(job, JOB_FAILED, kept.code ? kept.code : ERROR_COMMAND_FAILURE, "%s", kept.message);
+}
+
 /* True when the job ended or waits for something other than its window. */
 static bool is_held_up(struct firmware_job *job, const struct window_now *now)
 {
     struct firmware_target *target = job->target;
     uint64_t mono = clock_monotonic(&job->firmware->loop->clock);
     enum waits_for turn;
+    struct error err;
     uint64_t ms;
+    int allowed = release_allows(job, &turn, &ms, &err);
 
+    /* Nobody is asked about what may not be installed. */
+    if (allowed < 0)
+        refused(job, &err);
+    else if (!allowed)
+        wait_for(job, turn, ms, now);
+    if (allowed <= 0)
+        return true;
     if (!has_consent(job, now->open, now))
         return true;
     if (job->retry_at > mono) {
@@ -205,6 +226,12 @@ void activate_consider(struct firmware_job *job)
     } else if (now.open < 0) {
         wait_for(job, WAITS_WINDOW, UINT64_MAX, &now);
     } else if (!is_held_up(job, &now)) {
+        struct error err;
+
+        if (release_recheck(job, &err) < 0) {
+            refused(job, &err);
+            return;
+        }
         job->window = now.open;
         install_begin(job);
     }

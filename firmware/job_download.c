@@ -4,17 +4,28 @@
 #include <string.h>
 #include <strings.h>
 
-#include "firmware/manager.h"
+#include "firmware/job_release.h"
+#include "firmware/trust.h"
+#include "transports/http_url.h"
 
+/* What is fetched now: the job's URL, or what the release names that was there. */
 static struct fetch_args args_of(const struct firmware_job *job)
 {
-    return (struct fetch_args){
+    struct fetch_args args = {
         .url = job->url,
         .username = job->username,
         .password = job->password,
         .size_hint = job->file_size,
         .checksum = job->checksum,
     };
+    const char *url = release_url(job, &args.checksum, &args.size_hint);
+
+    if (url) {
+        args.url = url;
+        if (!http_url_same_origin(url, job->url))
+            args.username = args.password = NULL;
+    }
+    return args;
 }
 
 /* ---- the fetch tells ---- */
@@ -49,7 +60,7 @@ static void on_progress(void *ctx, unsigned percent)
     job_set_progress(ctx, percent);
 }
 
-static int ask_policy(struct firmware_job *job, struct firmware_image *image,
+static int ask_policy(struct firmware_job *job, struct firmware_image *image, const struct release *stated,
                       struct firmware_release *release, struct error *err)
 {
     struct firmware *firmware = job->firmware;
@@ -66,13 +77,17 @@ static int ask_policy(struct firmware_job *job, struct firmware_image *image,
     if (!path)
         return error_set(err, ERROR_RESOURCES_EXCEEDED, job->url, "no memory to look at the image");
     result = job->target->ops->inspect ? job->target->ops->inspect(path, release, err) : 0;
+    if (result == 0 && stated && *stated->version) {
+        str_copy(release->version, sizeof(release->version), stated->version);
+        release->proven = true;
+    }
     if (result == 0)
         result = firmware->policy.verify_release(firmware->policy.ctx, job->target, &candidate, release, err);
     free(path);
     return result;
 }
 
-static void fail(struct firmware_job *job, enum firmware_status status, const struct error *err)
+void download_failed(struct firmware_job *job, enum firmware_status status, const struct error *err)
 {
     bool named = strstr(err->message, job->url) != NULL;
 
@@ -81,35 +96,38 @@ static void fail(struct firmware_job *job, enum firmware_status status, const st
             named ? "" : ": ", err->message);
 }
 
-static void on_done(void *ctx, enum fetch_result result, struct firmware_image *image,
-                    const struct error *cause)
+/* Withdrawn, not what its maker signs, or not what the dialect or the policy takes. */
+static int admit(struct firmware_job *job, struct firmware_image *image, const struct release *stated,
+                 struct firmware_release *release, struct error *err)
 {
-    struct firmware_job *job = ctx;
+    const char *why = withdrawn_reason(&job->firmware->withdrawn, image->sha256);
+
+    if (why)
+        return error_set(err, ERROR_COMMAND_FAILURE, NULL, "this image was withdrawn: %s", why);
+    if (!stated && trust_admits(job->firmware->trust, job->target, 0,
+                                job->checksum.algorithm != VERIFY_ALGORITHMS, err) < 0)
+        return -1;
+    return ask_policy(job, image, stated, release, err);
+}
+
+void download_take(struct firmware_job *job, struct firmware_image *image, const struct release *stated)
+{
     struct firmware_release release;
-    const char *why;
     struct error err;
 
-    if (result != FETCH_OK) {
-        fail(job, result == FETCH_INVALID ? FIRMWARE_VALIDATION_FAILED : FIRMWARE_DOWNLOAD_FAILED, cause);
-        return;
-    }
-    slot_guess(job->url, &release);
-    why = withdrawn_reason(&job->firmware->withdrawn, image->sha256);
-    if (why) {
-        error_set(&err, ERROR_COMMAND_FAILURE, NULL, "this image was withdrawn: %s", why);
-        fail(job, FIRMWARE_VALIDATION_FAILED, &err);
-        return;
-    }
-    if (ask_policy(job, image, &release, &err) < 0) {
-        fail(job, FIRMWARE_VALIDATION_FAILED, &err);
+    slot_guess(stated && stated->uri[0] != '#' ? stated->uri : job->url, &release);
+    if (admit(job, image, stated, &release, &err) < 0) {
+        download_failed(job, FIRMWARE_VALIDATION_FAILED, &err);
         return;
     }
     job->fetched = job->checksum;
-    if (job->fetched.algorithm == VERIFY_ALGORITHMS) {
+    if (stated || job->fetched.algorithm == VERIFY_ALGORITHMS) {
         job->fetched.algorithm = VERIFY_SHA256;
         str_copy(job->fetched.hex, sizeof(job->fetched.hex), image->sha256);
     }
     slot_set_image(job->target, job->slot, image, &release);
+    if (stated)
+        slot_set_words(&job->target->slots[job->slot], stated->description, stated->signers);
     if (!job->auto_activate) {
         job_end(job, JOB_DONE, ERROR_NONE, "%s", "");
         return;
@@ -120,19 +138,31 @@ static void on_done(void *ctx, enum fetch_result result, struct firmware_image *
     activate_begin(job);
 }
 
+static void on_done(void *ctx, enum fetch_result result, struct firmware_image *image,
+                    const struct error *cause)
+{
+    struct firmware_job *job = ctx;
+
+    if (release_fetching(job))
+        release_fetched(job, result, image, cause);
+    else if (result != FETCH_OK)
+        download_failed(job, result == FETCH_INVALID ? FIRMWARE_VALIDATION_FAILED : FIRMWARE_DOWNLOAD_FAILED, cause);
+    else if (!release_begin(job, image))
+        download_take(job, image, NULL);
+}
+
 /* ---- start, cancel ---- */
 
-void download_begin(struct firmware_job *job)
+void download_fetch(struct firmware_job *job)
 {
     struct fetch_args args = args_of(job);
     enum fetch_state state;
     unsigned percent;
     struct error err;
 
-    slot_reset(job->target, job->slot, FIRMWARE_DOWNLOADING);
     job->want = (struct fetch_want){.state = on_state, .progress = on_progress, .done = on_done, .ctx = job};
     if (fetch_start(job->firmware->fetches, &args, &job->want, &err) < 0) {
-        fail(job, FIRMWARE_DOWNLOAD_FAILED, &err);
+        download_failed(job, FIRMWARE_DOWNLOAD_FAILED, &err);
         return;
     }
     /* It may have joined a fetch that is under way. */
@@ -143,12 +173,19 @@ void download_begin(struct firmware_job *job)
         job_set_progress(job, percent);
 }
 
+void download_begin(struct firmware_job *job)
+{
+    slot_reset(job->target, job->slot, FIRMWARE_DOWNLOADING);
+    download_fetch(job);
+}
+
 void download_cancel(struct firmware_job *job)
 {
     struct fetch_args args = args_of(job);
 
     fetch_cancel(job->firmware->fetches, &job->want);
     fetch_forget(job->firmware->fetches, &args);
+    release_leave(job);
     /* Before its acceptance was durable the slot was left alone. */
     if (job->accepted)
         slot_reset(job->target, job->slot, FIRMWARE_NO_IMAGE);

@@ -7,6 +7,7 @@
  *   job.c           acceptance, states, the end, durability
  *   job_store.c     a job as a record
  *   job_download.c  Requested, Fetching, Verifying
+ *   job_release.c   the same when what came is a release; and what it says of an activation
  *   job_activate.c  Waiting
  *   job_install.c   Transferring, Rebooting, Confirming
  *   turn.c          whose turn it is
@@ -35,6 +36,7 @@ enum waits_for {
     WAITS_BATTERY,
     WAITS_HUB,
     WAITS_CANARY,
+    WAITS_RELEASE, /* for the time that it gives */
 };
 
 struct firmware_job {
@@ -94,6 +96,8 @@ struct firmware_job {
     struct serve_grant grant;
     struct fetch_check *check;      /* of the image before it is handed out */
     struct firmware_image *checked; /* pinned meanwhile */
+    struct job_release *release;    /* the release that it downloads or installs; NULL: none, or not looked at yet */
+    uint64_t release_seen;          /* trust_generation + 1 when an activation looked; 0: not yet */
     struct timer timer;             /* the present step's: window, retry, idleness, stall, next question */
     struct timer deadline;          /* for the device to come back */
     uint64_t unarmed_ms;            /* what `timer` should be armed for, and could not; 0: nothing */
@@ -136,6 +140,8 @@ struct firmware {
     struct withdrawn withdrawn;
     char *withdrawn_file; /* NULL: none */
     struct firmware_policy policy;
+    struct trust *trust;
+    uint64_t trust_generation; /* another one after each change */
     struct observers observers;
     struct firmware_target *targets;
     struct firmware_job *jobs; /* in order of acceptance */
@@ -178,6 +184,8 @@ void slot_set_status(struct firmware_target *target, int slot, enum firmware_sta
 /* An image of the cache came into the slot. */
 void slot_set_image(struct firmware_target *target, int slot, struct firmware_image *image,
                     const struct firmware_release *release);
+/* What its release says of it, for people. */
+void slot_set_words(struct firmware_slot *slot, const char *description, const char *signers);
 /* The target runs this slot now: what it ran before becomes Available or NoImage. */
 void slot_activate(struct firmware_target *target, int slot, const char *name, const char *version);
 /* Images that were withdrawn leave the slots that no job uses. */
@@ -232,6 +240,11 @@ uint64_t jobs_next_id(struct store *store);
 void job_resume(struct firmware_job *job);
 void download_begin(struct firmware_job *job);
 void download_cancel(struct firmware_job *job);
+/* The image is there and may be taken. `release` NULL: a bare one. */
+void download_take(struct firmware_job *job, struct firmware_image *image, const struct release *release);
+/* Fetches the next file that its release names. */
+void download_fetch(struct firmware_job *job);
+void download_failed(struct firmware_job *job, enum firmware_status status, const struct error *err);
 void activate_begin(struct firmware_job *job);
 void activate_consider(struct firmware_job *job);
 void activate_failed(struct firmware_job *job, bool transient, const char *reason);

@@ -33,6 +33,12 @@ void record_put_text(struct buf *buf, const char *text)
         buf_append_str(buf, text);
 }
 
+void record_put_bytes(struct buf *buf, struct str bytes)
+{
+    put_bytes(buf, bytes.len, 4);
+    buf_append(buf, bytes.data, bytes.len);
+}
+
 static uint64_t take(struct record_reader *reader, unsigned count)
 {
     uint64_t value = 0;
@@ -85,6 +91,14 @@ static bool take_text(struct record_reader *reader, struct str *ret)
     reader->rest.data += len;
     reader->rest.len -= (size_t)len;
     return true;
+}
+
+struct str record_bytes(struct record_reader *reader)
+{
+    struct str bytes = {"", 0};
+
+    take_text(reader, &bytes);
+    return bytes;
 }
 
 char *record_text(struct record_reader *reader)

@@ -21,6 +21,7 @@ void record_begin(struct buf *buf, uint8_t version);
 void record_put_number(struct buf *buf, uint64_t value);
 /* NULL and "" are different. */
 void record_put_text(struct buf *buf, const char *text);
+void record_put_bytes(struct buf *buf, struct str bytes);
 
 struct record_reader {
     struct str rest;
@@ -32,6 +33,8 @@ void record_read(struct record_reader *reader, struct str record, uint8_t versio
 uint64_t record_number(struct record_reader *reader);
 /* A number below `end`; anything else fails the reader. */
 uint64_t record_choice(struct record_reader *reader, uint64_t end);
+/* Borrowed from the record; what record_put_text() wrote is read so, too. */
+struct str record_bytes(struct record_reader *reader);
 char *record_text(struct record_reader *reader);
 /* Into a fixed array; too long a text fails the reader. */
 void record_copy(struct record_reader *reader, char *to, size_t size);

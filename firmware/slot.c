@@ -4,6 +4,7 @@
 
 #include "firmware/notice.h"
 #include "firmware/record.h"
+#include "firmware/release_keep.h"
 #include "firmware/turn.h"
 
 enum {
@@ -31,6 +32,15 @@ static void set_text(char **to, const char *text)
     str_replace(to, text && *text ? cut : NULL);
 }
 
+void slot_set_words(struct firmware_slot *slot, const char *description, const char *signers)
+{
+    /* For people: what finds no memory is not there. */
+    if (str_replace(&slot->description, description && *description ? description : NULL) < 0)
+        str_replace(&slot->description, NULL);
+    if (str_replace(&slot->signers, signers && *signers ? signers : NULL) < 0)
+        str_replace(&slot->signers, NULL);
+}
+
 /* All but the alias and what observers know. */
 static void slot_clear(struct firmware_slot *slot)
 {
@@ -40,6 +50,7 @@ static void slot_clear(struct firmware_slot *slot)
     free(slot->offer);
     free(slot->notice);
     slot->notice = NULL;
+    slot_set_words(slot, NULL, NULL);
     slot->name = slot->version = slot->boot_failure_log = slot->offer = NULL;
     slot->image = NULL;
     slot->proven = false;
@@ -193,6 +204,8 @@ static int decode(struct firmware_target *target, struct str record, struct erro
     /* The records of earlier versions end here. */
     for (int i = 0; i < FIRMWARE_SLOTS && reader.rest.len; i++)
         read_notice(&reader, &target->slots[i]);
+    for (int i = 0; i < FIRMWARE_SLOTS; i++)
+        release_keep_words(target, i);
     if (record_end(&reader))
         return 0;
     /* A record that makes no sense is as good as none; one that did not fit is tried again. */
@@ -345,6 +358,7 @@ void slot_activate(struct firmware_target *target, int index, const char *name, 
     str_replace(&slot->boot_failure_log, NULL);
     str_replace(&slot->offer, NULL);
     target->active = (int8_t)index;
+    release_keep_running(target);
     target->since = clock_monotonic(&target->firmware->loop->clock);
     turn_changed(target);
     if (old >= 0 && old != index) {

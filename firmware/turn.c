@@ -175,6 +175,11 @@ void firmware_target_cohort(struct firmware_target *target, const char *name)
     target->cohort = cohort;
 }
 
+const char *turn_cohort_name(const struct firmware_target *target)
+{
+    return target->cohort ? target->cohort->name : NULL;
+}
+
 /* What tells one image from another: its digest, or the version that a manufacturer offers. */
 static const char *image_name(const struct firmware_slot *slot)
 {

@@ -11,6 +11,8 @@ enum waits_for turn_of(const struct firmware_job *job, uint64_t *ret_ms);
 const char *turn_held_back(const struct firmware_job *job);
 /* The device had the image, and it did not come to run it: no device of its kind is given it for a command of before. */
 void turn_failed(struct firmware_job *job, const char *reason);
+/* "manufacturer\nmodel\nhardware" as firmware_target_cohort() was given it, or NULL. */
+const char *turn_cohort_name(const struct firmware_target *target);
 /* A job of the target began or left, or it runs something else. */
 void turn_changed(struct firmware_target *target);
 

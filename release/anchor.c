@@ -98,6 +98,23 @@ static const struct anchor *same(const struct anchors *anchors, const struct anc
     return NULL;
 }
 
+static bool is_same_key(const struct anchor *a, const struct anchor *b)
+{
+    return memcmp(a->id, b->id, sizeof(a->id)) == 0;
+}
+
+/* A key that is known to others counts nowhere any more. */
+static void spread_revocation(struct anchors *anchors, struct anchor *added)
+{
+    for (unsigned i = 0; i < anchors->count; i++)
+        if (is_same_key(&anchors->list[i], added))
+            added->revoked = added->revoked || anchors->list[i].revoked;
+    for (unsigned i = 0; i < anchors->count; i++)
+        if (is_same_key(&anchors->list[i], added))
+            anchors->list[i].revoked = added->revoked;
+}
+
+/* 1: new; 0: known, and it only says that the key is revoked; -1 and err. */
 static int check(const struct anchors *anchors, struct anchor *anchor, struct error *err)
 {
     const struct anchor *other;
@@ -108,26 +125,45 @@ static int check(const struct anchors *anchors, struct anchor *anchor, struct er
         return error_set(err, ERROR_INVALID_VALUE, NULL,
                          "the key is neither Ed25519 nor EC P-256: releases are signed with those");
     other = same(anchors, anchor);
-    if (other)
+    if (other && !anchor->revoked)
         return error_set(err, ERROR_VALUE_CONFLICT, NULL, "this key is an anchor already, \"%s\"", other->name);
-    return 0;
+    return other ? 0 : 1;
 }
 
 int anchors_add(struct anchors *anchors, const struct anchor *anchor, struct str pem, struct error *err)
 {
-    struct anchor *to = &anchors->list[anchors->count];
+    struct anchor to = *anchor;
+    int result;
 
     if (anchors->count == LIMIT_ANCHORS)
         return error_set(err, ERROR_RESOURCES_EXCEEDED, NULL, "there are %u trust anchors already", LIMIT_ANCHORS);
-    *to = *anchor;
-    if (anchor_parse(pem, &to->key, &to->certificate, err) < 0)
+    if (anchor_parse(pem, &to.key, &to.certificate, err) < 0)
         return -1;
-    if (check(anchors, to, err) < 0) {
-        EVP_PKEY_free(to->key);
-        X509_free(to->certificate);
-        return -1;
+    result = check(anchors, &to, err);
+    if (result >= 0)
+        spread_revocation(anchors, &to);
+    if (result == 1) {
+        anchors->list[anchors->count++] = to;
+        return 0;
     }
-    anchors->count++;
+    EVP_PKEY_free(to.key);
+    X509_free(to.certificate);
+    return result;
+}
+
+int anchors_copy(struct anchors *to, const struct anchors *from, struct error *err)
+{
+    for (unsigned i = 0; from && i < from->count; i++) {
+        struct anchor anchor = from->list[i];
+
+        if (to->count == LIMIT_ANCHORS)
+            return error_set(err, ERROR_RESOURCES_EXCEEDED, NULL, "there are %u trust anchors already", LIMIT_ANCHORS);
+        EVP_PKEY_up_ref(anchor.key);
+        if (anchor.certificate)
+            X509_up_ref(anchor.certificate);
+        spread_revocation(to, &anchor);
+        to->list[to->count++] = anchor;
+    }
     return 0;
 }
 
@@ -251,7 +287,9 @@ int anchors_read(struct anchors *anchors, const char *dir, struct error *err)
 static const char *objection(const struct anchor *anchor, const struct release_identity *identity, int64_t now)
 {
     if (anchor->revoked)
-        return "it was revoked or disabled";
+        return "it was revoked";
+    if (anchor->disabled)
+        return "it is disabled";
     if (anchor->not_before && now < anchor->not_before)
         return "it is not valid yet";
     if (anchor->not_after && now > anchor->not_after)

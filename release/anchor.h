@@ -27,7 +27,8 @@ struct anchor {
     enum release_roles role;
     int64_t not_before; /* s since 1970; 0: no limit */
     int64_t not_after;
-    bool revoked; /* or disabled: known, and does not count */
+    bool disabled; /* known, and does not count */
+    bool revoked;  /* likewise, and no other anchor with this key counts either */
     uint8_t id[ANCHOR_ID_BYTES];
     EVP_PKEY *key;     /* EC P-256 or Ed25519; with a certificate also what CMS takes (RSA, EC) */
     X509 *certificate; /* NULL: a bare key, for envelopes only */
@@ -45,9 +46,12 @@ struct anchors *anchors_ref(struct anchors *anchors);
 void anchors_unref(struct anchors *anchors);
 /*
  * Reads a public key or a certificate (PEM, one of it) into `anchor`, whose other members the caller has set, and takes
- * it over. -1 and err: neither, not a key of use, or too many; the same key in the same role and scope twice.
+ * it over. -1 and err: neither, not a key of use, or too many; the same key in the same role and scope twice. One that is
+ * revoked takes all others with its key along.
  */
 int anchors_add(struct anchors *anchors, const struct anchor *anchor, struct str pem, struct error *err);
+/* All of `from` too. */
+int anchors_copy(struct anchors *to, const struct anchors *from, struct error *err);
 /*
  * All files *.pem of a directory, in order of name. Lines before the PEM block say what it is for: "Role: operator"
  * (else manufacturer), "Vendor: Shelly", "Not-Before: " and "Not-After: " with a time, "Revoked: true".

@@ -13,6 +13,8 @@ enum {
     PARAM_AVAILABLE,
     PARAM_STATUS,
     PARAM_BOOT_FAILURE_LOG,
+    PARAM_DESCRIPTION,
+    PARAM_SIGNERS,
 };
 
 /* By enum firmware_status. */
@@ -38,6 +40,9 @@ static const struct dm_param params[] = {
     [PARAM_BOOT_FAILURE_LOG] = {.name = "BootFailureLog",
                                 .type = DM_STRING,
                                 .offset = SLOT(boot_failure_log)},
+    /* What the release of the image says; "" for a bare image. */
+    [PARAM_DESCRIPTION] = {.name = VENDOR_PREFIX "Description", .type = DM_STRING, .offset = SLOT(description)},
+    [PARAM_SIGNERS] = {.name = VENDOR_PREFIX "Signers", .type = DM_STRING, .offset = SLOT(signers)},
     DM_END_PARAMS,
 };
 

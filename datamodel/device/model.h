@@ -53,6 +53,8 @@ struct model {
     bool (*websocket_reset)(void *ctx, struct dm_row *controller_mtp);
     void *ctx;            /* of the functions */
     uint32_t traceroutes; /* that run */
+    struct anchors *release_anchors; /* from files (release_anchors_dir); NULL: none */
+    bool untagged_releases;          /* an envelope without its tag is one too */
 };
 
 static inline struct model *model_of(const struct dm *dm)

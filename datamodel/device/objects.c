@@ -7,6 +7,7 @@
 #include "datamodel/device/firmware_image.h"
 #include "datamodel/device/model.h"
 #include "datamodel/device/proxied_device.h"
+#include "datamodel/device/releases.h"
 
 const struct dm_mount model_mounts[] = {
     {"Device.", &model_device},
@@ -50,6 +51,9 @@ const struct dm_mount model_mounts[] = {
     {"Device.MQTT.Client.{i}.UserProperty.{i}.", &model_mqtt_user_property},
     {"Device.UnixDomainSockets.", &model_unix_domain_sockets},
     {"Device.UnixDomainSockets.UnixDomainSocket.{i}.", &model_unix_domain_socket},
+    {"Device." VENDOR_PREFIX "Releases.", &model_releases},
+    {"Device." VENDOR_PREFIX "Releases.Vendor.{i}.", &model_release_vendor},
+    {"Device." VENDOR_PREFIX "Releases.Anchor.{i}.", &model_release_anchor},
     {"Device.ProxiedDevice.{i}.", &model_proxied_device},
     {"Device.ProxiedDevice.{i}.DeviceInfo.", &model_proxied_device_info},
     {"Device.ProxiedDevice.{i}.DeviceInfo.FirmwareImage.{i}.", &model_firmware_image},
