@@ -201,7 +201,8 @@ struct firmware_image *cache_add(struct cache *cache, const char *sha256, uint64
         added->next = cache->images;
         cache->images = added;
     }
-    forget_url(cache, url, image);
+    if (url)
+        forget_url(cache, url, image);
     return image;
 no_memory:
     image_free(added);

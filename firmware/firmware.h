@@ -79,6 +79,12 @@ struct firmware_notice {
     char notes_url[FIRMWARE_URL_BYTES]; /* release notes; "" or http(s) */
 };
 
+/* What a release says of its image, for people. Strings are malloc'ed. */
+struct firmware_words {
+    char *description;
+    char *signers; /* whose signatures were verified */
+};
+
 /* Strings are malloc'ed, or NULL for "". Read them; only this module writes. */
 struct firmware_slot {
     enum firmware_status status;
@@ -88,8 +94,7 @@ struct firmware_slot {
     char *name;
     char *version;
     char *boot_failure_log;
-    char *description; /* of what the slot holds, by its release; NULL: none */
-    char *signers;     /* whose signatures were verified, by name; NULL: a bare image */
+    struct firmware_words *words; /* of the release of what it holds; NULL: a bare image, or memory was out */
     char *offer;                    /* the dialect's name of the manufacturer's own offer ("stable") */
     struct firmware_image *image;   /* what the gateway keeps for this slot, or NULL */
     struct firmware_notice *notice; /* what is said of it, or NULL */

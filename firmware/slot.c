@@ -34,11 +34,21 @@ static void set_text(char **to, const char *text)
 
 void slot_set_words(struct firmware_slot *slot, const char *description, const char *signers)
 {
+    struct firmware_words *words = slot->words;
+
+    slot->words = NULL;
+    if (words) {
+        free(words->description);
+        free(words->signers);
+        free(words);
+    }
+    words = signers && *signers ? calloc(1, sizeof(*words)) : NULL;
+    if (!words)
+        return;
     /* For people: what finds no memory is not there. */
-    if (str_replace(&slot->description, description && *description ? description : NULL) < 0)
-        str_replace(&slot->description, NULL);
-    if (str_replace(&slot->signers, signers && *signers ? signers : NULL) < 0)
-        str_replace(&slot->signers, NULL);
+    str_replace(&words->description, description);
+    str_replace(&words->signers, signers);
+    slot->words = words;
 }
 
 /* All but the alias and what observers know. */

@@ -24,6 +24,27 @@ static const char *const statuses[] = {
 
 #define SLOT(member) DM_OFFSET(struct firmware_slot, member)
 
+static void set_text(struct dm_value *ret, const char *text)
+{
+    ret->text = str_of(text ? text : "");
+}
+
+static void get_description(const struct dm_row *row, struct dm_value *ret, char *scratch)
+{
+    const struct firmware_slot *slot = row->data;
+
+    (void)scratch;
+    set_text(ret, slot->words ? slot->words->description : NULL);
+}
+
+static void get_signers(const struct dm_row *row, struct dm_value *ret, char *scratch)
+{
+    const struct firmware_slot *slot = row->data;
+
+    (void)scratch;
+    set_text(ret, slot->words ? slot->words->signers : NULL);
+}
+
 static const struct dm_param params[] = {
     [PARAM_ALIAS] = {.name = "Alias",
                      .type = DM_STRING,
@@ -41,8 +62,8 @@ static const struct dm_param params[] = {
                                 .type = DM_STRING,
                                 .offset = SLOT(boot_failure_log)},
     /* What the release of the image says; "" for a bare image. */
-    [PARAM_DESCRIPTION] = {.name = VENDOR_PREFIX "Description", .type = DM_STRING, .offset = SLOT(description)},
-    [PARAM_SIGNERS] = {.name = VENDOR_PREFIX "Signers", .type = DM_STRING, .offset = SLOT(signers)},
+    [PARAM_DESCRIPTION] = {.name = VENDOR_PREFIX "Description", .type = DM_STRING, .get = get_description},
+    [PARAM_SIGNERS] = {.name = VENDOR_PREFIX "Signers", .type = DM_STRING, .get = get_signers},
     DM_END_PARAMS,
 };
 
