@@ -15,6 +15,11 @@
 
 /* ---- the server ---- */
 
+static size_t size_of(const struct bench_image *image)
+{
+    return image->size ? image->size : strlen(image->content);
+}
+
 static void *source_start(void *ctx, const struct http_request *request, const struct http_fetch_ops *ops,
                           void *fetch_ctx, struct error *err)
 {
@@ -40,7 +45,7 @@ static void *source_start(void *ctx, const struct http_request *request, const s
         *fetch = (struct bench_fetch){
             .bench = bench, .image = image, .ops = ops, .ctx = fetch_ctx, .turn = 1};
         if (image && request->offset && request->validator && image->validator &&
-            strcmp(request->validator, image->validator) == 0 && request->offset < strlen(image->content)) {
+            strcmp(request->validator, image->validator) == 0 && request->offset < size_of(image)) {
             fetch->at = request->offset;
             fetch->range = true;
         }
@@ -72,7 +77,7 @@ static void send_head(struct bench_fetch *fetch)
     struct http_head head = {
         .status = fetch->range ? 206 : 200,
         .offset = fetch->at,
-        .length = image && !image->hides_length ? (int64_t)strlen(image->content) : -1,
+        .length = image && !image->hides_length ? (int64_t)size_of(image) : -1,
         .validator = image ? image->validator : NULL,
     };
 
@@ -91,7 +96,7 @@ static void send_head(struct bench_fetch *fetch)
 static void send_body(struct bench_fetch *fetch)
 {
     struct bench_image *image = (struct bench_image *)fetch->image;
-    size_t size = strlen(image->content);
+    size_t size = size_of(image);
     size_t n = size / 4 + 1;
 
     if (image->cuts && fetch->at >= size / 2) {
