@@ -72,7 +72,8 @@ struct firmware_image *cache_find_url(struct cache *cache, const char *url);
 char *cache_path(const struct cache *cache, const char *sha256);
 const char *cache_dir(const struct cache *cache);
 
-/* The file is in place under its name: makes or renews its record. url NULL: it came inside a release. NULL when memory or the store fails. */
+/* The file is in place under its name: makes or renews its record. url NULL: it came inside a release. NULL when memory or the
+ * store fails. */
 struct firmware_image *cache_add(struct cache *cache, const char *sha256, uint64_t size, const char *url,
                                  const char *validator, const struct verify_checksum *checksum,
                                  struct error *err);

@@ -146,7 +146,8 @@ static void on_done(void *ctx, enum fetch_result result, struct firmware_image *
     if (release_fetching(job))
         release_fetched(job, result, image, cause);
     else if (result != FETCH_OK)
-        download_failed(job, result == FETCH_INVALID ? FIRMWARE_VALIDATION_FAILED : FIRMWARE_DOWNLOAD_FAILED, cause);
+        download_failed(job, result == FETCH_INVALID ? FIRMWARE_VALIDATION_FAILED : FIRMWARE_DOWNLOAD_FAILED,
+                        cause);
     else if (!release_begin(job, image))
         download_take(job, image, NULL);
 }

@@ -98,7 +98,8 @@ bool release_fetching(const struct firmware_job *job)
     return job->release && (job->release->step == STEP_SIGNATURE || job->release->step == STEP_IMAGE);
 }
 
-const char *release_url(const struct firmware_job *job, struct verify_checksum *ret_checksum, uint64_t *ret_size)
+const char *release_url(const struct firmware_job *job, struct verify_checksum *ret_checksum,
+                        uint64_t *ret_size)
 {
     const struct job_release *at = job->release;
 
@@ -155,7 +156,8 @@ static void keep_durably(struct firmware_job *job)
     struct error err;
     int result = release_keep(job->target, &job->release->release,
                               (struct str){(const char *)buf_data(&check->kept), check->kept.len},
-                              (struct str){(const char *)buf_data(&check->signature), check->signature.len}, &err);
+                              (struct str){(const char *)buf_data(&check->signature), check->signature.len},
+                              &err);
 
     firmware_wrote(job->firmware, result);
     if (result < 0)
@@ -213,8 +215,8 @@ static void on_extracted(struct firmware_job *job)
         return;
     }
     str_copy(expected.hex, sizeof(expected.hex), at->release.sha256);
-    at->image_check = fetch_check_start(job->firmware->loop, at->part, cache_dir(job->firmware->cache), &expected,
-                                        on_image_checked, job);
+    at->image_check = fetch_check_start(job->firmware->loop, at->part, cache_dir(job->firmware->cache),
+                                        &expected, on_image_checked, job);
     if (!at->image_check)
         out_of_memory(job);
 }
@@ -247,9 +249,11 @@ static int judge(struct firmware_job *job, const struct release *release, struct
     if (trust_admits(job->firmware->trust, job->target, release->roles, false, err) < 0)
         return -1;
     if (release->use_before && now >= release->use_before)
-        return release_refuse(err, RELEASE_CONDITION_FAILED, "its time is over: ask its maker for a newer one");
+        return release_refuse(err, RELEASE_CONDITION_FAILED,
+                              "its time is over: ask its maker for a newer one");
     if (release->size > LIMIT_IMAGE_BYTES)
-        return release_refuse(err, RELEASE_OPERATION_FAILED, "its image has %llu bytes, at most %llu are allowed",
+        return release_refuse(err, RELEASE_OPERATION_FAILED,
+                              "its image has %llu bytes, at most %llu are allowed",
                               (unsigned long long)release->size, LIMIT_IMAGE_BYTES);
     return release_check_sequence(job->target, release, err);
 }
@@ -352,8 +356,8 @@ void release_fetched(struct firmware_job *job, enum fetch_result result, struct 
         release_refuse(&err, RELEASE_UNAUTHORISED, "its signature cannot be had: %.150s", cause->message);
         refuse(job, FIRMWARE_VALIDATION_FAILED, &err);
     } else if (result == FETCH_INVALID) {
-        release_refuse(&err, RELEASE_CONDITION_FAILED, "the image at %.80s is not the one that was signed: %.100s",
-                       at->url, cause->message);
+        release_refuse(&err, RELEASE_CONDITION_FAILED,
+                       "the image at %.80s is not the one that was signed: %.100s", at->url, cause->message);
         refuse(job, FIRMWARE_VALIDATION_FAILED, &err);
     } else if (result != FETCH_OK) {
         refuse(job, FIRMWARE_DOWNLOAD_FAILED, cause);

@@ -16,7 +16,8 @@ bool release_fetching(const struct firmware_job *job);
 void release_fetched(struct firmware_job *job, enum fetch_result result, struct firmware_image *image,
                      const struct error *cause);
 /* For args_of(): what is being fetched now; NULL: the job's own URL. */
-const char *release_url(const struct firmware_job *job, struct verify_checksum *ret_checksum, uint64_t *ret_size);
+const char *release_url(const struct firmware_job *job, struct verify_checksum *ret_checksum,
+                        uint64_t *ret_size);
 /* The job leaves this: nothing pinned, nothing under way. */
 void release_leave(struct firmware_job *job);
 

@@ -96,11 +96,12 @@ struct firmware_job {
     struct serve_grant grant;
     struct fetch_check *check;      /* of the image before it is handed out */
     struct firmware_image *checked; /* pinned meanwhile */
-    struct job_release *release;    /* the release that it downloads or installs; NULL: none, or not looked at yet */
-    uint64_t release_seen;          /* trust_generation + 1 when an activation looked; 0: not yet */
-    struct timer timer;             /* the present step's: window, retry, idleness, stall, next question */
-    struct timer deadline;          /* for the device to come back */
-    uint64_t unarmed_ms;            /* what `timer` should be armed for, and could not; 0: nothing */
+    struct job_release
+        *release;          /* the release that it downloads or installs; NULL: none, or not looked at yet */
+    uint64_t release_seen; /* trust_generation + 1 when an activation looked; 0: not yet */
+    struct timer timer;    /* the present step's: window, retry, idleness, stall, next question */
+    struct timer deadline; /* for the device to come back */
+    uint64_t unarmed_ms;   /* what `timer` should be armed for, and could not; 0: nothing */
     bool unarmed_deadline;
 
     /* Durability. */

@@ -103,13 +103,14 @@ static void drop_others(struct firmware_target *target, const char *sha256)
         char *key = key_of(target, sweep.names[i]);
 
         if (key)
-            firmware_wrote(target->firmware, store_delete(target->firmware->store, "release", str_of(key), NULL));
+            firmware_wrote(target->firmware,
+                           store_delete(target->firmware->store, "release", str_of(key), NULL));
         free(key);
     }
 }
 
-int release_keep(struct firmware_target *target, const struct release *release, struct str bytes, struct str signature,
-                 struct error *err)
+int release_keep(struct firmware_target *target, const struct release *release, struct str bytes,
+                 struct str signature, struct error *err)
 {
     char *key = key_of(target, release->sha256);
     struct buf buf;
@@ -124,7 +125,8 @@ int release_keep(struct firmware_target *target, const struct release *release, 
     record_put_bytes(&buf, bytes);
     record_put_bytes(&buf, signature);
     if (!key || buf.failed)
-        error_set(err, ERROR_RESOURCES_EXCEEDED, target->path, "the release is too long to be kept, or memory is out");
+        error_set(err, ERROR_RESOURCES_EXCEEDED, target->path,
+                  "the release is too long to be kept, or memory is out");
     else
         result = store_put(target->firmware->store, "release", str_of(key), buf_data(&buf), buf.len, err);
     buf_done(&buf);
@@ -169,14 +171,16 @@ static int reopen(const struct firmware_target *target, const struct kept *kept,
     return result;
 }
 
-int release_reopen(const struct firmware_target *target, const char *sha256, struct release *ret, struct error *err)
+int release_reopen(const struct firmware_target *target, const char *sha256, struct release *ret,
+                   struct error *err)
 {
     struct kept kept;
     struct buf buf;
     int result = get(target, "release", sha256, &buf, err);
 
     if (result == 1 && !read_kept(content(&buf), &kept))
-        result = error_set(err, ERROR_INTERNAL, target->path, "what was kept of the release is damaged; download it again");
+        result = error_set(err, ERROR_INTERNAL, target->path,
+                           "what was kept of the release is damaged; download it again");
     if (result == 1)
         result = reopen(target, &kept, sha256, ret, err) < 0 ? -1 : 1;
     buf_done(&buf);
@@ -203,7 +207,8 @@ void release_keep_words(struct firmware_target *target, int index)
 /* ---- sequence numbers ---- */
 
 /* 1: *ret is the last; 0: there is none yet; -1: it cannot be read. */
-static int last_sequence(const struct firmware_target *target, const char *component, uint64_t *ret, struct error *err)
+static int last_sequence(const struct firmware_target *target, const char *component, uint64_t *ret,
+                         struct error *err)
 {
     struct record_reader reader;
     struct buf buf;
@@ -213,13 +218,15 @@ static int last_sequence(const struct firmware_target *target, const char *compo
         record_read(&reader, content(&buf), KEEP_VERSION);
         *ret = record_number(&reader);
         if (!record_end(&reader))
-            result = error_set(err, ERROR_INTERNAL, target->path, "the device's sequence number cannot be read");
+            result = error_set(err, ERROR_INTERNAL, target->path,
+                               "the device's sequence number cannot be read");
     }
     buf_done(&buf);
     return result;
 }
 
-int release_check_sequence(const struct firmware_target *target, const struct release *release, struct error *err)
+int release_check_sequence(const struct firmware_target *target, const struct release *release,
+                           struct error *err)
 {
     uint64_t last;
     int result = last_sequence(target, release->component, &last, err);
@@ -228,10 +235,11 @@ int release_check_sequence(const struct firmware_target *target, const struct re
         return result;
     if (release->sequence > last)
         return 0;
-    return release_refuse(err, RELEASE_CONDITION_FAILED,
-                          "its sequence number %llu is not above %llu, which the device has had: it is an older release, or "
-                          "the same again",
-                          (unsigned long long)release->sequence, (unsigned long long)last);
+    return release_refuse(
+        err, RELEASE_CONDITION_FAILED,
+        "its sequence number %llu is not above %llu, which the device has had: it is an older release, or "
+        "the same again",
+        (unsigned long long)release->sequence, (unsigned long long)last);
 }
 
 static int keep_sequence(struct firmware_target *target, const struct kept *kept)

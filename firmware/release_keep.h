@@ -11,13 +11,15 @@
 #include "firmware/manager.h"
 
 /* In the open batch. signature is empty for an envelope. */
-int release_keep(struct firmware_target *target, const struct release *release, struct str bytes, struct str signature,
-                 struct error *err);
+int release_keep(struct firmware_target *target, const struct release *release, struct str bytes,
+                 struct str signature, struct error *err);
 bool release_is_kept(const struct firmware_target *target, const char *sha256);
 /* 1: verified anew, against the anchors and the time of now; 0: nothing is kept about this image; -1 and err. */
-int release_reopen(const struct firmware_target *target, const char *sha256, struct release *ret, struct error *err);
+int release_reopen(const struct firmware_target *target, const char *sha256, struct release *ret,
+                   struct error *err);
 /* -1 and err: the target has had this release or a later one. */
-int release_check_sequence(const struct firmware_target *target, const struct release *release, struct error *err);
+int release_check_sequence(const struct firmware_target *target, const struct release *release,
+                           struct error *err);
 /* The target runs the image of its Active slot: its release's sequence number counts from this batch on. */
 void release_keep_running(struct firmware_target *target);
 /* Gives the slot the words of what is kept about its image. */

@@ -96,16 +96,19 @@ int trust_identify(const struct trust *trust, const struct firmware_target *targ
 
 static int needs(struct error *err, unsigned roles, const char *whom)
 {
-    return roles ? release_refuse(err, RELEASE_UNAUTHORISED,
-                                  "it is not signed by %s, whose signature the policy for this vendor asks for", whom)
-                 : error_set(err, ERROR_PERMISSION_DENIED, NULL,
-                             "the policy for this device's vendor takes only releases signed by %s, and this is a bare "
-                             "image: name a signed release",
-                             whom);
+    return roles
+               ? release_refuse(err, RELEASE_UNAUTHORISED,
+                                "it is not signed by %s, whose signature the policy for this vendor asks for",
+                                whom)
+               : error_set(
+                     err, ERROR_PERMISSION_DENIED, NULL,
+                     "the policy for this device's vendor takes only releases signed by %s, and this is a bare "
+                     "image: name a signed release",
+                     whom);
 }
 
-int trust_admits(const struct trust *trust, const struct firmware_target *target, unsigned roles, bool checksum,
-                 struct error *err)
+int trust_admits(const struct trust *trust, const struct firmware_target *target, unsigned roles,
+                 bool checksum, struct error *err)
 {
     const struct firmware_trust *settings = trust_settings(trust);
     const struct firmware_vendor *vendor;
@@ -119,9 +122,10 @@ int trust_admits(const struct trust *trust, const struct firmware_target *target
     case SIGNATURES_CHECKSUM:
         return roles || checksum
                    ? 0
-                   : error_set(err, ERROR_PERMISSION_DENIED, NULL,
-                               "the policy for this device's vendor takes a bare image only with CheckSum and "
-                               "CheckSumAlgorithm");
+                   : error_set(
+                         err, ERROR_PERMISSION_DENIED, NULL,
+                         "the policy for this device's vendor takes a bare image only with CheckSum and "
+                         "CheckSumAlgorithm");
     case SIGNATURES_MANUFACTURER:
         return roles & RELEASE_MANUFACTURER ? 0 : needs(err, roles, "the manufacturer");
     case SIGNATURES_OPERATOR:
@@ -129,8 +133,9 @@ int trust_admits(const struct trust *trust, const struct firmware_target *target
     case SIGNATURES_BOTH:
         return (roles & RELEASE_MANUFACTURER) && (roles & RELEASE_OPERATOR)
                    ? 0
-                   : needs(err, roles, roles & RELEASE_MANUFACTURER ? "the operator, beside the manufacturer"
-                                                                    : "the manufacturer and the operator");
+                   : needs(err, roles,
+                           roles & RELEASE_MANUFACTURER ? "the operator, beside the manufacturer"
+                                                        : "the manufacturer and the operator");
     default:
         return roles ? 0 : needs(err, roles, "the manufacturer or the operator");
     }

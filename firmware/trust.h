@@ -23,7 +23,7 @@ const struct firmware_trust *trust_settings(const struct trust *trust);
 int trust_identify(const struct trust *trust, const struct firmware_target *target, struct arena *arena,
                    struct release_identity *ret, struct error *err);
 /* roles: whose signatures were verified; 0: a bare image. -1 and err: the policy of the target's vendor needs others. */
-int trust_admits(const struct trust *trust, const struct firmware_target *target, unsigned roles, bool checksum,
-                 struct error *err);
+int trust_admits(const struct trust *trust, const struct firmware_target *target, unsigned roles,
+                 bool checksum, struct error *err);
 
 #endif

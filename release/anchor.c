@@ -68,7 +68,8 @@ int anchor_parse(struct str pem, EVP_PKEY **ret_key, X509 **ret_certificate, str
     if (!key) {
         X509_free(certificate);
         return error_set(err, ERROR_INVALID_VALUE, NULL,
-                         "it is neither a public key nor a certificate in PEM (at most %d bytes)", ANCHOR_PEM_BYTES);
+                         "it is neither a public key nor a certificate in PEM (at most %d bytes)",
+                         ANCHOR_PEM_BYTES);
     }
     *ret_key = key;
     *ret_certificate = certificate;
@@ -126,7 +127,8 @@ static int check(const struct anchors *anchors, struct anchor *anchor, struct er
                          "the key is neither Ed25519 nor EC P-256: releases are signed with those");
     other = same(anchors, anchor);
     if (other && !anchor->revoked)
-        return error_set(err, ERROR_VALUE_CONFLICT, NULL, "this key is an anchor already, \"%s\"", other->name);
+        return error_set(err, ERROR_VALUE_CONFLICT, NULL, "this key is an anchor already, \"%s\"",
+                         other->name);
     return other ? 0 : 1;
 }
 
@@ -136,7 +138,8 @@ int anchors_add(struct anchors *anchors, const struct anchor *anchor, struct str
     int result;
 
     if (anchors->count == LIMIT_ANCHORS)
-        return error_set(err, ERROR_RESOURCES_EXCEEDED, NULL, "there are %u trust anchors already", LIMIT_ANCHORS);
+        return error_set(err, ERROR_RESOURCES_EXCEEDED, NULL, "there are %u trust anchors already",
+                         LIMIT_ANCHORS);
     if (anchor_parse(pem, &to.key, &to.certificate, err) < 0)
         return -1;
     result = check(anchors, &to, err);
@@ -157,7 +160,8 @@ int anchors_copy(struct anchors *to, const struct anchors *from, struct error *e
         struct anchor anchor = from->list[i];
 
         if (to->count == LIMIT_ANCHORS)
-            return error_set(err, ERROR_RESOURCES_EXCEEDED, NULL, "there are %u trust anchors already", LIMIT_ANCHORS);
+            return error_set(err, ERROR_RESOURCES_EXCEEDED, NULL, "there are %u trust anchors already",
+                             LIMIT_ANCHORS);
         EVP_PKEY_up_ref(anchor.key);
         if (anchor.certificate)
             X509_up_ref(anchor.certificate);
@@ -171,16 +175,17 @@ int anchors_copy(struct anchors *to, const struct anchors *from, struct error *e
 
 static int set_time(struct str value, int64_t *ret, struct error *err)
 {
-    return str_to_time(value, ret) < 0
-               ? error_set(err, ERROR_INVALID_CONFIGURATION, NULL, "\"%.*s\" is no time such as 2027-01-31T00:00:00Z",
-                           (int)(value.len > 40 ? 40 : value.len), value.data)
-               : 0;
+    return str_to_time(value, ret) < 0 ? error_set(err, ERROR_INVALID_CONFIGURATION, NULL,
+                                                   "\"%.*s\" is no time such as 2027-01-31T00:00:00Z",
+                                                   (int)(value.len > 40 ? 40 : value.len), value.data)
+                                       : 0;
 }
 
 static int set_text(struct str value, char to[ANCHOR_NAME_BYTES], struct error *err)
 {
     if (value.len >= ANCHOR_NAME_BYTES || !str_is_utf8(value))
-        return error_set(err, ERROR_INVALID_CONFIGURATION, NULL, "a name is longer than %d bytes", ANCHOR_NAME_BYTES - 1);
+        return error_set(err, ERROR_INVALID_CONFIGURATION, NULL, "a name is longer than %d bytes",
+                         ANCHOR_NAME_BYTES - 1);
     memcpy(to, value.data, value.len);
     to[value.len] = '\0';
     return 0;
@@ -202,8 +207,8 @@ static int set_line(struct anchor *anchor, struct str name, struct str value, st
         return error_set(err, ERROR_INVALID_CONFIGURATION, NULL,
                          "\"%.*s: %.*s\" is not understood; there are Role (manufacturer, operator), Vendor, "
                          "Not-Before, Not-After and Revoked",
-                         (int)(name.len > 40 ? 40 : name.len), name.data, (int)(value.len > 40 ? 40 : value.len),
-                         value.data);
+                         (int)(name.len > 40 ? 40 : name.len), name.data,
+                         (int)(value.len > 40 ? 40 : value.len), value.data);
     return 0;
 }
 
@@ -222,7 +227,8 @@ static int read_lines(struct anchor *anchor, struct str *text, struct error *err
             continue;
         colon = memchr(line.data, ':', line.len);
         if (!colon)
-            return error_set(err, ERROR_INVALID_CONFIGURATION, NULL, "a line before the key is no \"Name: value\"");
+            return error_set(err, ERROR_INVALID_CONFIGURATION, NULL,
+                             "a line before the key is no \"Name: value\"");
         if (set_line(anchor, (struct str){line.data, (size_t)(colon - line.data)},
                      str_trim((struct str){colon + 1, (size_t)(line.data + line.len - colon - 1)}), err) < 0)
             return -1;
@@ -244,7 +250,8 @@ int anchors_read_file(struct anchors *anchors, const char *path, struct error *e
     len = fread(text, 1, sizeof(text), file);
     fclose(file);
     if (len > ANCHOR_PEM_BYTES)
-        return error_set(err, ERROR_INVALID_CONFIGURATION, path, "it is longer than %d bytes", ANCHOR_PEM_BYTES);
+        return error_set(err, ERROR_INVALID_CONFIGURATION, path, "it is longer than %d bytes",
+                         ANCHOR_PEM_BYTES);
     rest = (struct str){text, len};
     str_copy(anchor.name, sizeof(anchor.name), slash ? slash + 1 : path);
     if (read_lines(&anchor, &rest, err) < 0 || anchors_add(anchors, &anchor, rest, err) < 0) {
@@ -284,7 +291,8 @@ int anchors_read(struct anchors *anchors, const char *dir, struct error *err)
 
 /* ---- who counts ---- */
 
-static const char *objection(const struct anchor *anchor, const struct release_identity *identity, int64_t now)
+static const char *objection(const struct anchor *anchor, const struct release_identity *identity,
+                             int64_t now)
 {
     if (anchor->revoked)
         return "it was revoked";
@@ -314,6 +322,6 @@ void anchor_signed(const struct anchor *anchor, struct release *release)
     size_t len = strlen(release->signers);
 
     release->roles |= anchor->role;
-    snprintf(release->signers + len, sizeof(release->signers) - len, "%s%s (%s)", len ? ", " : "", anchor->name,
-             anchor->role == RELEASE_OPERATOR ? "operator" : "manufacturer");
+    snprintf(release->signers + len, sizeof(release->signers) - len, "%s%s (%s)", len ? ", " : "",
+             anchor->name, anchor->role == RELEASE_OPERATOR ? "operator" : "manufacturer");
 }

@@ -17,7 +17,7 @@
 
 enum {
     ANCHOR_NAME_BYTES = 65,
-    ANCHOR_ID_BYTES = 32,      /* SHA-256 of the SubjectPublicKeyInfo: the key id that homepatch writes */
+    ANCHOR_ID_BYTES = 32, /* SHA-256 of the SubjectPublicKeyInfo: the key id that homepatch writes */
     ANCHOR_PEM_BYTES = 16384,
 };
 

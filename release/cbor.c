@@ -47,7 +47,8 @@ static enum cbor_type head(struct cbor *cbor, uint64_t *ret)
         return type;
     }
     if (info > INFO_64 || type == CBOR_SIMPLE) {
-        fail(cbor, "it has an item of no definite length, a floating point number or a simple value of no use");
+        fail(cbor,
+             "it has an item of no definite length, a floating point number or a simple value of no use");
         return CBOR_NONE;
     }
     bytes = 1u << (info - INFO_8);
@@ -258,7 +259,11 @@ int cbor_end(struct cbor *cbor)
 static void put_head(struct buf *buf, enum cbor_type type, uint64_t value)
 {
     uint8_t bytes[9];
-    unsigned log = value < INFO_8 ? 0 : value < 1u << 8 ? 1 : value < 1u << 16 ? 2 : value < 1ull << 32 ? 3 : 4;
+    unsigned log = value < INFO_8       ? 0
+                   : value < 1u << 8    ? 1
+                   : value < 1u << 16   ? 2
+                   : value < 1ull << 32 ? 3
+                                        : 4;
     unsigned count = log ? 1u << (log - 1) : 0;
 
     bytes[0] = (uint8_t)((unsigned)type << MAJOR_SHIFT | (log ? INFO_8 + log - 1 : (unsigned)value));

@@ -24,7 +24,8 @@ static CMS_ContentInfo *parse(struct str signature)
     bool pem = signature.len && signature.data[0] == '-';
 
     if (bio)
-        cms = pem ? PEM_ASN1_read_bio((d2i_of_void *)d2i_CMS_ContentInfo, PEM_STRING_CMS, bio, NULL, NULL, NULL)
+        cms = pem ? PEM_ASN1_read_bio((d2i_of_void *)d2i_CMS_ContentInfo, PEM_STRING_CMS, bio, NULL, NULL,
+                                      NULL)
                   : d2i_CMS_bio(bio, NULL);
     /* Nothing may follow the structure. */
     if (cms && !pem && BIO_pending(bio)) {
@@ -57,7 +58,7 @@ static bool takes_digest(const X509_ALGOR *algorithm)
     return nid == NID_sha256 || nid == NID_sha384 || nid == NID_sha512;
 }
 
-static bool leads_to(X509 *certificate, STACK_OF(X509) *others, X509 *anchor, int64_t now)
+static bool leads_to(X509 *certificate, STACK_OF(X509) * others, X509 *anchor, int64_t now)
 {
     X509_STORE *store = X509_STORE_new();
     X509_STORE_CTX *ctx = X509_STORE_CTX_new();
@@ -77,7 +78,7 @@ static bool leads_to(X509 *certificate, STACK_OF(X509) *others, X509 *anchor, in
     return good;
 }
 
-static int take_signer(const struct release_request *request, CMS_SignerInfo *signer, STACK_OF(X509) *others,
+static int take_signer(const struct release_request *request, CMS_SignerInfo *signer, STACK_OF(X509) * others,
                        struct release *ret, const char **ret_why, struct error *err)
 {
     X509 *certificate;
@@ -85,9 +86,11 @@ static int take_signer(const struct release_request *request, CMS_SignerInfo *si
 
     CMS_SignerInfo_get0_algs(signer, NULL, &certificate, &digest, NULL);
     if (!takes_digest(digest))
-        return release_refuse(err, RELEASE_ALGORITHM_UNSUPPORTED, "it is signed over another digest than SHA-2");
+        return release_refuse(err, RELEASE_ALGORITHM_UNSUPPORTED,
+                              "it is signed over another digest than SHA-2");
     if (!certificate || !signs_code(certificate)) {
-        *ret_why = "its certificate is not for code signing (extendedKeyUsage codeSigning, keyUsage digitalSignature)";
+        *ret_why =
+            "its certificate is not for code signing (extendedKeyUsage codeSigning, keyUsage digitalSignature)";
         return 0;
     }
     for (unsigned i = 0; i < request->anchors->count; i++) {
@@ -116,8 +119,11 @@ static int take_signers(const struct release_request *request, CMS_ContentInfo *
         result = take_signer(request, sk_CMS_SignerInfo_value(signers, i), others, ret, &why, err);
     sk_X509_pop_free(others, X509_free);
     if (result == 0 && !ret->roles)
-        result = release_refuse(err, RELEASE_UNAUTHORISED, "%s",
-                                why ? why : "its certificate leads to no trust anchor: add its maker's CA, or check where it is from");
+        result = release_refuse(
+            err, RELEASE_UNAUTHORISED, "%s",
+            why ? why
+                : "its certificate leads to no trust anchor: add its maker's CA, or check "
+                  "where it is from");
     return result;
 }
 
@@ -136,9 +142,11 @@ int cms_authenticate(const struct release_request *request, struct release *ret,
     } else if (!cms || OBJ_obj2nid(CMS_get0_type(cms)) != NID_pkcs7_signed || CMS_is_detached(cms) != 1) {
         release_refuse(err, RELEASE_CBOR_PARSE, "its signature is no detached CMS signature (DER or PEM)");
     } else if ((count = sk_CMS_SignerInfo_num(CMS_get0_SignerInfos(cms))) < 1 || count > CMS_SIGNERS) {
-        release_refuse(err, RELEASE_UNAUTHORISED, "it has %d signers, and may have 1 to %d", count, CMS_SIGNERS);
+        release_refuse(err, RELEASE_UNAUTHORISED, "it has %d signers, and may have 1 to %d", count,
+                       CMS_SIGNERS);
     } else if (CMS_verify(cms, known, NULL, content, NULL, CMS_BINARY | CMS_NO_SIGNER_CERT_VERIFY) != 1) {
-        release_refuse(err, RELEASE_UNAUTHORISED, "a signature is not that of its manifest: it was changed, or forged");
+        release_refuse(err, RELEASE_UNAUTHORISED,
+                       "a signature is not that of its manifest: it was changed, or forged");
     } else {
         result = take_signers(request, cms, ret, err);
     }
@@ -152,7 +160,8 @@ int cms_authenticate(const struct release_request *request, struct release *ret,
 int cms_open(const struct release_request *request, struct release *ret, struct error *err)
 {
     if (request->bytes.len > CMS_MANIFEST_BYTES)
-        return release_refuse(err, RELEASE_CBOR_PARSE, "its manifest is longer than %d bytes", CMS_MANIFEST_BYTES);
+        return release_refuse(err, RELEASE_CBOR_PARSE, "its manifest is longer than %d bytes",
+                              CMS_MANIFEST_BYTES);
     if (cms_authenticate(request, ret, err) < 0)
         return -1;
     return cms_read(request->bytes, request->identity, ret, err);
@@ -165,8 +174,7 @@ int cms_make(struct buf *to, struct str manifest, struct str before, EVP_PKEY *k
 {
     unsigned flags = CMS_BINARY | CMS_DETACHED | CMS_NOSMIMECAP;
     BIO *content = bio_of(manifest);
-    CMS_ContentInfo *cms =
-        before.len ? parse(before) : CMS_sign(NULL, NULL, NULL, NULL, flags | CMS_PARTIAL);
+    CMS_ContentInfo *cms = before.len ? parse(before) : CMS_sign(NULL, NULL, NULL, NULL, flags | CMS_PARTIAL);
     unsigned char *der = NULL;
     int len = -1;
 
@@ -183,6 +191,7 @@ int cms_make(struct buf *to, struct str manifest, struct str before, EVP_PKEY *k
     if (len > 0 && !to->failed)
         return 0;
     return error_set(err, ERROR_INVALID_VALUE, NULL,
-                     before.len ? "cannot co-sign: the signature there is no detached CMS signature over SHA-256"
-                                : "cannot sign: the certificate is not that of the key");
+                     before.len
+                         ? "cannot co-sign: the signature there is no detached CMS signature over SHA-256"
+                         : "cannot sign: the certificate is not that of the key");
 }

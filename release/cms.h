@@ -25,7 +25,8 @@ int cms_open(const struct release_request *request, struct release *ret, struct 
 /* Which anchors have signed; a part of cms_open(). */
 int cms_authenticate(const struct release_request *request, struct release *ret, struct error *err);
 /* The manifest alone; a part of cms_open(). */
-int cms_read(struct str bytes, const struct release_identity *identity, struct release *ret, struct error *err);
+int cms_read(struct str bytes, const struct release_identity *identity, struct release *ret,
+             struct error *err);
 /* Appends a detached signature, DER. With before (DER, may be empty) its signers are kept: a co-signature. */
 int cms_make(struct buf *to, struct str manifest, struct str before, EVP_PKEY *key, X509 *certificate,
              struct error *err);

@@ -97,7 +97,8 @@ static int take_vendor(struct reading *at, const cJSON *item)
     if (release_identify(&named, text, NULL, NULL, NULL, at->err) < 0)
         return -1;
     if (at->identity && memcmp(named.vendor_id, at->identity->vendor_id, sizeof(named.vendor_id)) != 0)
-        return release_refuse(at->err, RELEASE_CONDITION_FAILED, "it is for another vendor's devices than this one");
+        return release_refuse(at->err, RELEASE_CONDITION_FAILED,
+                              "it is for another vendor's devices than this one");
     return 0;
 }
 
@@ -219,20 +220,13 @@ struct member {
 static int take_image(struct reading *at, const cJSON *item);
 
 static const struct member members[] = {
-    {"homepatch-release", take_format, true},
-    {"vendor", take_vendor, true},
-    {"vendor-name", take_vendor_name, false},
-    {"model", take_model, true},
-    {"hardware", take_hardware, false},
-    {"version", take_version, true},
-    {"sequence", take_sequence, true},
-    {"image", take_image, true},
-    {"priority", take_priority, false},
-    {"ask", take_ask, false},
-    {"use-before", take_use_before, false},
-    {"min-battery", take_battery, false},
-    {"description", take_description, false},
-    {NULL, NULL, false},
+    {"homepatch-release", take_format, true}, {"vendor", take_vendor, true},
+    {"vendor-name", take_vendor_name, false}, {"model", take_model, true},
+    {"hardware", take_hardware, false},       {"version", take_version, true},
+    {"sequence", take_sequence, true},        {"image", take_image, true},
+    {"priority", take_priority, false},       {"ask", take_ask, false},
+    {"use-before", take_use_before, false},   {"min-battery", take_battery, false},
+    {"description", take_description, false}, {NULL, NULL, false},
 };
 
 static const struct member image_members[] = {
@@ -271,7 +265,8 @@ static int take_image(struct reading *at, const cJSON *item)
     return take_members(at, item, image_members);
 }
 
-int cms_read(struct str bytes, const struct release_identity *identity, struct release *ret, struct error *err)
+int cms_read(struct str bytes, const struct release_identity *identity, struct release *ret,
+             struct error *err)
 {
     struct reading at = {.identity = identity, .release = ret, .err = err};
     const char *end = NULL;
@@ -279,7 +274,8 @@ int cms_read(struct str bytes, const struct release_identity *identity, struct r
     int result;
 
     if (!json || str_trim((struct str){end, (size_t)(bytes.data + bytes.len - end)}).len)
-        result = release_refuse(err, RELEASE_CBOR_PARSE, "its manifest is no JSON object, or something follows it");
+        result = release_refuse(err, RELEASE_CBOR_PARSE,
+                                "its manifest is no JSON object, or something follows it");
     else
         result = take_members(&at, json, members);
     cJSON_Delete(json);

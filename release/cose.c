@@ -62,8 +62,7 @@ static int check_tag(uint64_t tag, struct error *err)
 {
     if (tag == COSE_SIGN1_TAG)
         return 0;
-    return release_refuse(err, RELEASE_COSE_UNSUPPORTED,
-                          "its authentication is %s; sign it as COSE_Sign1",
+    return release_refuse(err, RELEASE_COSE_UNSUPPORTED, "its authentication is %s; sign it as COSE_Sign1",
                           tag == MAC0_TAG   ? "COSE_Mac0, a shared secret"
                           : tag == MAC_TAG  ? "COSE_Mac, a shared secret"
                           : tag == SIGN_TAG ? "COSE_Sign"
@@ -92,11 +91,13 @@ int cose_read(struct str block, struct cose_sign1 *ret, struct error *err)
         return release_refuse(err, RELEASE_COSE_UNSUPPORTED, "an authentication block: %s",
                               headers.why ? headers.why : cbor.why);
     if (!cose_algorithm_text(ret->algorithm))
-        return release_refuse(err, RELEASE_ALGORITHM_UNSUPPORTED,
-                              "it is signed by COSE algorithm %lld; ES256, ESP256, EdDSA and Ed25519 are taken",
-                              (long long)ret->algorithm);
+        return release_refuse(
+            err, RELEASE_ALGORITHM_UNSUPPORTED,
+            "it is signed by COSE algorithm %lld; ES256, ESP256, EdDSA and Ed25519 are taken",
+            (long long)ret->algorithm);
     if (ret->signature.len != COSE_SIGNATURE_BYTES || ret->key_id.len > COSE_KEY_ID_BYTES)
-        return release_refuse(err, RELEASE_COSE_UNSUPPORTED, "a signature or key id has not the right length");
+        return release_refuse(err, RELEASE_COSE_UNSUPPORTED,
+                              "a signature or key id has not the right length");
     return 0;
 }
 
@@ -224,7 +225,7 @@ int cose_sign(struct buf *to, EVP_PKEY *key, struct str payload, struct error *e
     if (anchor_key_id(key, id) == 0)
         cbor_put_bytes(&protected, (struct str){(const char *)id, sizeof(id)});
     else
-        protected.failed = true;
+    protected.failed = true;
     header = (struct str){(const char *)buf_data(&protected), protected.len};
     if (!protected.failed && make_signature(key, algorithm, header, payload, signature) == 0) {
         cbor_put_tag(to, COSE_SIGN1_TAG);
@@ -236,6 +237,7 @@ int cose_sign(struct buf *to, EVP_PKEY *key, struct str payload, struct error *e
         result = to->failed ? -1 : 0;
     }
     buf_done(&protected);
-    return result < 0 ? error_set(err, ERROR_RESOURCES_EXCEEDED, NULL, "cannot sign: no memory, or no private key")
-                      : 0;
+    return result < 0
+               ? error_set(err, ERROR_RESOURCES_EXCEEDED, NULL, "cannot sign: no memory, or no private key")
+               : 0;
 }

@@ -50,7 +50,8 @@ int release_refuse(struct error *err, enum release_reason reason, const char *fm
 /* ---- identity ---- */
 
 /* RFC 4122, 4.3: a version 5 UUID of a name in a name space. */
-static int uuid5(const uint8_t space[RELEASE_UUID_BYTES], const char *name, size_t len, uint8_t ret[RELEASE_UUID_BYTES])
+static int uuid5(const uint8_t space[RELEASE_UUID_BYTES], const char *name, size_t len,
+                 uint8_t ret[RELEASE_UUID_BYTES])
 {
     EVP_MD_CTX *ctx = EVP_MD_CTX_new();
     uint8_t digest[EVP_MAX_MD_SIZE];
@@ -83,7 +84,8 @@ int release_identify(struct release_identity *ret, const char *vendor, const cha
     for (char *at = name; *at; at++)
         *at = (char)tolower((unsigned char)*at);
     len = snprintf(class, sizeof(class), "%s|%s", ret->model, ret->hardware);
-    if (uuid5(dns, name, strlen(name), ret->vendor_id) < 0 || uuid5(ret->vendor_id, "*", 1, ret->class_id[0]) < 0 ||
+    if (uuid5(dns, name, strlen(name), ret->vendor_id) < 0 ||
+        uuid5(ret->vendor_id, "*", 1, ret->class_id[0]) < 0 ||
         (*ret->model && uuid5(ret->vendor_id, ret->model, strlen(ret->model), ret->class_id[1]) < 0) ||
         (*ret->model && *ret->hardware && len < (int)sizeof(class) &&
          uuid5(ret->vendor_id, class, (size_t)len, ret->class_id[2]) < 0))

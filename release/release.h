@@ -91,20 +91,20 @@ struct release_version {
 
 /* suit-parameter-wait-info, as far as the gateway can know it. Numbers: -1, not given. */
 struct release_wait {
-    bool authorization;    /* ask, as with update-authorized */
-    bool power;            /* not on battery */
-    int64_t time;          /* not before, s since 1970 */
-    int32_t time_of_day;   /* s since 00:00 local time */
-    int32_t day_of_week;   /* days since Sunday, local time */
+    bool authorization;  /* ask, as with update-authorized */
+    bool power;          /* not on battery */
+    int64_t time;        /* not before, s since 1970 */
+    int32_t time_of_day; /* s since 00:00 local time */
+    int32_t day_of_week; /* days since Sunday, local time */
     int32_t time_of_day_utc;
     int32_t day_of_week_utc;
 };
 
 /* What a release says to this device. */
 struct release {
-    unsigned roles;     /* of whose signatures were verified */
-    char signers[160];  /* their names, for people */
-    uint64_t sequence;  /* greater than that of any release the device took */
+    unsigned roles;                          /* of whose signatures were verified */
+    char signers[160];                       /* their names, for people */
+    uint64_t sequence;                       /* greater than that of any release the device took */
     char component[RELEASE_COMPONENT_BYTES]; /* whose sequence that is */
     char sha256[RELEASE_SHA256_HEX_BYTES];   /* of the image */
     uint64_t size;
@@ -137,9 +137,9 @@ struct release_request {
     const struct anchors *anchors; /* who may sign */
     /* NULL: for no device, only its signatures and its form (tool); sha256 is "" when no gateway could install it. */
     const struct release_identity *identity;
-    int64_t now;                             /* s since 1970: anchors and certificates are valid at a time */
-    bool untagged;                           /* an envelope without its tag 107 is one too */
-    bool stripped;                           /* it was through release_strip() */
+    int64_t now;   /* s since 1970: anchors and certificates are valid at a time */
+    bool untagged; /* an envelope without its tag 107 is one too */
+    bool stripped; /* it was through release_strip() */
 };
 
 /* Verifies signatures, then reads. -1 and err: refused. *ret borrows from request->bytes. */

@@ -154,7 +154,8 @@ static int try_anchor(struct authenticating *at, const struct cose_sign1 *sign1,
 
 static bool names(const struct cose_sign1 *sign1, const struct anchor *anchor)
 {
-    return sign1->key_id.len == ANCHOR_ID_BYTES && memcmp(sign1->key_id.data, anchor->id, ANCHOR_ID_BYTES) == 0;
+    return sign1->key_id.len == ANCHOR_ID_BYTES &&
+           memcmp(sign1->key_id.data, anchor->id, ANCHOR_ID_BYTES) == 0;
 }
 
 /*
@@ -183,13 +184,14 @@ static int verify_block(struct authenticating *at, struct str block, struct str 
     }
     if (matched || (sign1.key_id.len == ANCHOR_ID_BYTES && !named))
         return 0;
-    return release_refuse(err, RELEASE_UNAUTHORISED,
-                          named ? "a signature is not what the key makes that it names: the release was changed, or forged"
-                                : "no trust anchor verifies its signature: add its maker's key, or check where it is from");
+    return release_refuse(
+        err, RELEASE_UNAUTHORISED,
+        named ? "a signature is not what the key makes that it names: the release was changed, or forged"
+              : "no trust anchor verifies its signature: add its maker's key, or check where it is from");
 }
 
-int suit_authenticate(const struct suit_envelope *envelope, const struct release_request *request, struct release *ret,
-                      struct error *err)
+int suit_authenticate(const struct suit_envelope *envelope, const struct release_request *request,
+                      struct release *ret, struct error *err)
 {
     struct authenticating at = {.request = request, .release = ret};
     struct str digest;
@@ -203,11 +205,12 @@ int suit_authenticate(const struct suit_envelope *envelope, const struct release
         if (verify_block(&at, envelope->blocks[i], envelope->digest, err) < 0)
             return -1;
     if (!ret->roles && at.why)
-        return release_refuse(err, RELEASE_UNAUTHORISED, "it is signed with \"%s\", and that key does not count: %s",
-                              at.who, at.why);
-    if (!ret->roles)
         return release_refuse(err, RELEASE_UNAUTHORISED,
-                              "no trust anchor verifies its signature: add its maker's key, or check where it is from");
+                              "it is signed with \"%s\", and that key does not count: %s", at.who, at.why);
+    if (!ret->roles)
+        return release_refuse(
+            err, RELEASE_UNAUTHORISED,
+            "no trust anchor verifies its signature: add its maker's key, or check where it is from");
     matches = suit_digest_matches(digest, envelope->manifest_item);
     if (matches <= 0)
         return release_refuse(err, matches < 0 ? RELEASE_OPERATION_FAILED : RELEASE_UNAUTHORISED,
@@ -249,5 +252,6 @@ int release_strip(struct str bytes, bool untagged, struct buf *to, struct error 
     cbor_put_uint(to, SUIT_AUTHENTICATION);
     cbor_put_bytes(to, envelope.authentication);
     suit_put_rest(to, &envelope);
-    return to->failed ? error_set(err, ERROR_RESOURCES_EXCEEDED, NULL, "the release is too long to be kept") : 0;
+    return to->failed ? error_set(err, ERROR_RESOURCES_EXCEEDED, NULL, "the release is too long to be kept")
+                      : 0;
 }

@@ -19,8 +19,8 @@ enum {
     SUIT_ENVELOPE_TAG = 107,
     SUIT_SHA256 = -16,
     SUIT_DIGEST_BYTES = 32,
-    SUIT_BLOCKS = 8,     /* signatures of one envelope */
-    SUIT_PAYLOADS = 8,   /* images inside one envelope */
+    SUIT_BLOCKS = 8,   /* signatures of one envelope */
+    SUIT_PAYLOADS = 8, /* images inside one envelope */
     SUIT_COMPONENTS = 8,
     SUIT_SEQUENCE_DEPTH = 4, /* of try-each and run-sequence */
     SUIT_COMMANDS = 512,     /* looked at in one manifest */
@@ -102,7 +102,7 @@ enum suit_kind {
     SUIT_BOOLEAN,
     SUIT_BYTES,
     SUIT_CHARACTERS,
-    SUIT_DIGEST,  /* bstr with a SUIT_Digest */
+    SUIT_DIGEST,   /* bstr with a SUIT_Digest */
     SUIT_VERSIONS, /* bstr with a SUIT_Parameter_Version_Match */
     SUIT_EVENTS,   /* bstr with a SUIT_Wait_Event */
 };
@@ -125,8 +125,8 @@ struct suit_envelope {
     struct str digest;         /* its first element, content: what is signed */
     struct str blocks[SUIT_BLOCKS];
     unsigned blocks_count;
-    struct str manifest;      /* content of the byte string */
-    struct str manifest_item; /* with the byte string's head: what the digest covers */
+    struct str manifest;                   /* content of the byte string */
+    struct str manifest_item;              /* with the byte string's head: what the digest covers */
     struct str severed[SUIT_MEMBERS];      /* content; data NULL: not there */
     struct str severed_item[SUIT_MEMBERS]; /* with the head */
     struct suit_payload payloads[SUIT_PAYLOADS];
@@ -137,26 +137,26 @@ struct suit_manifest {
     const struct suit_envelope *envelope;
     uint64_t sequence_number;
     struct str reference_uri;
-    struct str component_id; /* of the manifest, as encoded; empty: none */
-    struct str version;      /* suit-set-version, content; empty: none */
+    struct str component_id;                /* of the manifest, as encoded; empty: none */
+    struct str version;                     /* suit-set-version, content; empty: none */
     struct str components[SUIT_COMPONENTS]; /* as encoded */
     unsigned components_count;
-    struct str shared;                      /* data NULL: none */
-    struct str sequences[SUIT_MEMBERS];     /* by member; content, data NULL: none */
-    bool stripped;                          /* images inside were taken out; see release_strip() */
-    struct str text;                        /* content, data NULL: none, or severed and not sent */
+    struct str shared;                  /* data NULL: none */
+    struct str sequences[SUIT_MEMBERS]; /* by member; content, data NULL: none */
+    bool stripped;                      /* images inside were taken out; see release_strip() */
+    struct str text;                    /* content, data NULL: none, or severed and not sent */
 };
 
 /* The envelope's members; the manifest is not looked into, and its digest not computed. */
 int suit_read(struct str bytes, bool untagged, struct suit_envelope *ret, struct error *err);
 /* The digest covers the manifest, and which anchors signed it: roles and signers of *ret. */
-int suit_authenticate(const struct suit_envelope *envelope, const struct release_request *request, struct release *ret,
-                      struct error *err);
+int suit_authenticate(const struct suit_envelope *envelope, const struct release_request *request,
+                      struct release *ret, struct error *err);
 /* The manifest's form, all of it, with what was severed from it. Authenticate first. */
 int suit_check(const struct suit_envelope *envelope, struct suit_manifest *ret, struct error *err);
 /* What it says to this device: fills all of *ret but roles, signers and words. */
-int suit_run(const struct suit_manifest *manifest, const struct release_identity *identity, struct release *ret,
-             struct error *err);
+int suit_run(const struct suit_manifest *manifest, const struct release_identity *identity,
+             struct release *ret, struct error *err);
 /* Its words about the component (as encoded; may be empty). */
 void suit_words(const struct suit_manifest *manifest, struct str component, struct release *ret);
 

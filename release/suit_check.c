@@ -178,10 +178,11 @@ static int check_values(struct str argument, struct error *err)
         const struct suit_word *word = suit_parameter(key);
 
         if (!word)
-            return release_refuse(err, RELEASE_PARAMETER_UNSUPPORTED, "its manifest has a parameter that is not known here");
+            return release_refuse(err, RELEASE_PARAMETER_UNSUPPORTED,
+                                  "its manifest has a parameter that is not known here");
         if (!is_value(&map, word->kind))
-            return release_refuse(err, RELEASE_PARAMETER_UNSUPPORTED, "its manifest: %s is not what it should be",
-                                  word->name);
+            return release_refuse(err, RELEASE_PARAMETER_UNSUPPORTED,
+                                  "its manifest: %s is not what it should be", word->name);
     }
     return cbor_end(&map) < 0 ? release_refuse(err, RELEASE_CBOR_PARSE, "its parameters: %s", map.why) : 0;
 }
@@ -218,7 +219,8 @@ static int check_nested(struct checking *checking, struct cbor *cbor, unsigned d
     return cbor->why ? 0 : check_sequence(checking, sequence, depth + 1);
 }
 
-static int check_argument(struct checking *checking, const struct suit_word *word, struct str argument, unsigned depth)
+static int check_argument(struct checking *checking, const struct suit_word *word, struct str argument,
+                          unsigned depth)
 {
     enum { REPORT_MAX = 15 };
     struct cbor cbor;
@@ -251,8 +253,8 @@ static int check_argument(struct checking *checking, const struct suit_word *wor
             cbor_fail(&cbor, "a reporting policy is out of range");
         break;
     }
-    return cbor_end(&cbor) < 0 ? release_refuse(checking->err, RELEASE_COMMAND_UNSUPPORTED, "its manifest: %s: %s",
-                                                word->name, cbor.why)
+    return cbor_end(&cbor) < 0 ? release_refuse(checking->err, RELEASE_COMMAND_UNSUPPORTED,
+                                                "its manifest: %s: %s", word->name, cbor.why)
                                : 0;
 }
 
@@ -264,7 +266,8 @@ static int check_sequence(struct checking *checking, struct str bytes, unsigned 
     size_t left;
 
     if (depth >= SUIT_SEQUENCE_DEPTH)
-        return release_refuse(checking->err, RELEASE_COMMAND_UNSUPPORTED, "its sequences are nested too deep");
+        return release_refuse(checking->err, RELEASE_COMMAND_UNSUPPORTED,
+                              "its sequences are nested too deep");
     cbor_open(&sequence, bytes);
     left = cbor_array(&sequence);
     if (left % 2)
@@ -274,15 +277,17 @@ static int check_sequence(struct checking *checking, struct str bytes, unsigned 
 
         if (!word)
             return release_refuse(checking->err, RELEASE_COMMAND_UNSUPPORTED,
-                                  "its manifest has command %llu, which is not known here", (unsigned long long)code);
+                                  "its manifest has command %llu, which is not known here",
+                                  (unsigned long long)code);
         if (++checking->commands > SUIT_COMMANDS)
-            return release_refuse(checking->err, RELEASE_COMMAND_UNSUPPORTED, "its manifest has too many commands");
+            return release_refuse(checking->err, RELEASE_COMMAND_UNSUPPORTED,
+                                  "its manifest has too many commands");
         if (check_argument(checking, word, argument, depth) < 0)
             return -1;
     }
-    return cbor_end(&sequence) < 0
-               ? release_refuse(checking->err, RELEASE_CBOR_PARSE, "a sequence of its manifest: %s", sequence.why)
-               : 0;
+    return cbor_end(&sequence) < 0 ? release_refuse(checking->err, RELEASE_CBOR_PARSE,
+                                                    "a sequence of its manifest: %s", sequence.why)
+                                   : 0;
 }
 
 /* ---- the manifest ---- */
@@ -326,7 +331,8 @@ static void read_common(struct str bytes, struct suit_manifest *ret, const char 
 }
 
 /* A severable member: its content, or the digest of what is beside the manifest. */
-static int read_severable(struct cbor *manifest, enum suit_member key, struct suit_manifest *ret, struct error *err)
+static int read_severable(struct cbor *manifest, enum suit_member key, struct suit_manifest *ret,
+                          struct error *err)
 {
     const struct suit_envelope *envelope = ret->envelope;
     struct str digest, content;
@@ -335,17 +341,20 @@ static int read_severable(struct cbor *manifest, enum suit_member key, struct su
     if (cbor_peek(manifest) == CBOR_BYTES) {
         content = cbor_bytes(manifest);
         if (envelope->severed[key].data)
-            return release_refuse(err, RELEASE_SEVERING_UNSUPPORTED, "a member is in the manifest and beside it");
+            return release_refuse(err, RELEASE_SEVERING_UNSUPPORTED,
+                                  "a member is in the manifest and beside it");
     } else {
         if (suit_digest_read(cbor_raw(manifest), &digest) < 0)
-            return release_refuse(err, RELEASE_SEVERING_UNSUPPORTED, "the digest of a severed member is not SHA-256");
+            return release_refuse(err, RELEASE_SEVERING_UNSUPPORTED,
+                                  "the digest of a severed member is not SHA-256");
         content = envelope->severed[key];
         matches = content.data ? suit_digest_matches(digest, envelope->severed_item[key]) : 1;
         if (matches <= 0)
             return release_refuse(err, matches < 0 ? RELEASE_OPERATION_FAILED : RELEASE_UNAUTHORISED,
                                   "what was severed from its manifest is not what was signed");
         if (!content.data && key != SUIT_TEXT && key != SUIT_COSWID)
-            return release_refuse(err, RELEASE_SEVERING_UNSUPPORTED, "what was severed from its manifest is missing");
+            return release_refuse(err, RELEASE_SEVERING_UNSUPPORTED,
+                                  "what was severed from its manifest is missing");
     }
     if (key == SUIT_TEXT)
         ret->text = content;
@@ -406,7 +415,8 @@ static int check_beside(const struct suit_manifest *manifest, unsigned seen, str
 
     for (unsigned key = 0; key < SUIT_MEMBERS; key++)
         if (envelope->severed[key].data && !(seen & 1u << key))
-            return release_refuse(err, RELEASE_UNAUTHORISED, "something is beside its manifest that was not signed");
+            return release_refuse(err, RELEASE_UNAUTHORISED,
+                                  "something is beside its manifest that was not signed");
     return 0;
 }
 

@@ -192,7 +192,8 @@ static enum outcome run_condition(struct running *run, uint64_t code)
         return HELD;
     default:
         release_refuse(run->err, RELEASE_COMMAND_UNSUPPORTED,
-                       "its manifest has %s, which only the device itself could do", suit_command(code)->name);
+                       "its manifest has %s, which only the device itself could do",
+                       suit_command(code)->name);
         return REFUSED;
     }
 }
@@ -218,9 +219,11 @@ static enum outcome set_index(struct running *run, struct str argument)
     struct cbor cbor;
 
     cbor_open(&cbor, argument);
-    if (cbor_peek(&cbor) != CBOR_UINT || (run->current = cbor_uint(&cbor)) >= run->manifest->components_count) {
+    if (cbor_peek(&cbor) != CBOR_UINT ||
+        (run->current = cbor_uint(&cbor)) >= run->manifest->components_count) {
         run->current = 0;
-        release_refuse(run->err, RELEASE_COMPONENT_UNSUPPORTED, "its manifest chooses a component in a way not known here");
+        release_refuse(run->err, RELEASE_COMPONENT_UNSUPPORTED,
+                       "its manifest chooses a component in a way not known here");
         return REFUSED;
     }
     return HELD;
@@ -265,7 +268,8 @@ static enum outcome run_nested(struct running *run, struct str argument, unsigne
     return outcome;
 }
 
-static enum outcome run_command(struct running *run, uint64_t code, struct str argument, unsigned depth, bool *soft)
+static enum outcome run_command(struct running *run, uint64_t code, struct str argument, unsigned depth,
+                                bool *soft)
 {
     switch (code) {
     case SUIT_OVERRIDE:
@@ -339,9 +343,11 @@ static int choose(const struct running *run)
         return release_refuse(run->err, RELEASE_OPERATION_FAILED,
                               "its manifest fetches nothing that a gateway could install on this device");
     if (count > 1 && names != 1)
-        return release_refuse(run->err, RELEASE_COMPONENT_UNSUPPORTED,
-                              "it has %d images for this device, and none has its model as component identifier; "
-                              "release them one by one", count);
+        return release_refuse(
+            run->err, RELEASE_COMPONENT_UNSUPPORTED,
+            "it has %d images for this device, and none has its model as component identifier; "
+            "release them one by one",
+            count);
     return count == 1 ? fetched : named;
 }
 
@@ -358,9 +364,11 @@ static int find_payload(const struct suit_manifest *manifest, struct str digest,
         ret->payload = envelope->payloads[i].bytes;
         if (ret->payload.len == ret->size && suit_digest_matches(digest, ret->payload) == 1)
             return 0;
-        return release_refuse(err, RELEASE_CONDITION_FAILED, "the image inside it is not the one that was signed");
+        return release_refuse(err, RELEASE_CONDITION_FAILED,
+                              "the image inside it is not the one that was signed");
     }
-    return release_refuse(err, RELEASE_OPERATION_FAILED, "the image \"%.60s\" that should be inside it is not", ret->uri);
+    return release_refuse(err, RELEASE_OPERATION_FAILED,
+                          "the image \"%.60s\" that should be inside it is not", ret->uri);
 }
 
 static int take(struct running *run, int chosen)
@@ -386,12 +394,12 @@ static int take(struct running *run, int chosen)
     return find_payload(manifest, component->fetched_digest, release, run->err);
 }
 
-int suit_run(const struct suit_manifest *manifest, const struct release_identity *identity, struct release *ret,
-             struct error *err)
+int suit_run(const struct suit_manifest *manifest, const struct release_identity *identity,
+             struct release *ret, struct error *err)
 {
     const struct str sequences[] = {manifest->shared, manifest->sequences[SUIT_PAYLOAD_FETCH],
-                                    manifest->sequences[SUIT_CANDIDATE_VERIFICATION], manifest->sequences[SUIT_INSTALL],
-                                    manifest->sequences[SUIT_VALIDATE]};
+                                    manifest->sequences[SUIT_CANDIDATE_VERIFICATION],
+                                    manifest->sequences[SUIT_INSTALL], manifest->sequences[SUIT_VALIDATE]};
     struct running run = {.manifest = manifest, .identity = identity, .release = ret, .err = err};
     int chosen;
 
@@ -406,6 +414,7 @@ int suit_run(const struct suit_manifest *manifest, const struct release_identity
     if (chosen < 0)
         return -1;
     if (identity && !(run.components[chosen].vendor_id.data && run.components[chosen].class_id.data))
-        return release_refuse(err, RELEASE_CONDITION_FAILED, "it does not say for which vendor and class of devices it is");
+        return release_refuse(err, RELEASE_CONDITION_FAILED,
+                              "it does not say for which vendor and class of devices it is");
     return take(&run, chosen);
 }

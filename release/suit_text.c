@@ -84,7 +84,8 @@ static void put_version(struct str bytes, struct release *ret)
     for (size_t left = cbor_array(&parts); left && !parts.why; left--) {
         int64_t part = cbor_int(&parts);
 
-        if (part < 0 || len + 21 > sizeof(text)) /* negative parts are what comes before a release (alpha, beta) */
+        if (part < 0 ||
+            len + 21 > sizeof(text)) /* negative parts are what comes before a release (alpha, beta) */
             return;
         if (len)
             text[len++] = '.';

@@ -69,8 +69,8 @@ static void put_uuid(struct buf *to, uint64_t key, const uint8_t uuid[RELEASE_UU
     cbor_put_bytes(to, (struct str){(const char *)uuid, RELEASE_UUID_BYTES});
 }
 
-static int identify(const struct suit_description *from, const struct suit_image *image, struct release_identity *ret,
-                    struct error *err)
+static int identify(const struct suit_description *from, const struct suit_image *image,
+                    struct release_identity *ret, struct error *err)
 {
     bool any = strcmp(image->model, "*") == 0;
 
@@ -83,7 +83,8 @@ static int put_values(struct buf *to, const struct suit_description *from, const
 {
     struct release_identity identity;
     struct buf digest;
-    size_t count = 4u + (from->use_before > 0) + from->has_battery + from->has_priority + (from->not_before > 0);
+    size_t count = 4u + (from->use_before > 0) + from->has_battery + from->has_priority +
+                   (from->not_before > 0);
 
     if (identify(from, image, &identity, err) < 0)
         return -1;
@@ -215,7 +216,8 @@ static int put_common(struct buf *to, const struct suit_description *from, struc
 }
 
 /* One of several: index, conditions, fetch. */
-static int put_alternative(struct buf *to, const struct suit_description *from, unsigned index, struct error *err)
+static int put_alternative(struct buf *to, const struct suit_description *from, unsigned index,
+                           struct error *err)
 {
     struct buf sequence;
     int result;
@@ -282,7 +284,8 @@ static void put_words(struct buf *text, const struct suit_description *from)
 /* ---- the envelope ---- */
 
 /* text: the bstr of the words, as it stands in the manifest or beside it. */
-static int put_manifest(struct buf *to, const struct suit_description *from, const struct buf *text, struct error *err)
+static int put_manifest(struct buf *to, const struct suit_description *from, const struct buf *text,
+                        struct error *err)
 {
     cbor_put_map(to, 5);
     cbor_put_uint(to, SUIT_VERSION);
@@ -300,7 +303,8 @@ static int put_manifest(struct buf *to, const struct suit_description *from, con
 }
 
 /* [digest], or with the blocks that are there and one more. */
-static void put_authentication(struct buf *to, struct str digest, const struct suit_envelope *before, struct str block)
+static void put_authentication(struct buf *to, struct str digest, const struct suit_envelope *before,
+                               struct str block)
 {
     unsigned blocks = before ? before->blocks_count : 0;
     struct buf authentication;
@@ -368,7 +372,8 @@ int suit_write(const struct suit_description *from, struct buf *to, struct error
     put_wrapped(&text, &words);
     result = put_manifest(&manifest, from, &text, err);
     if (result == 0 && (text.failed || manifest.failed || put_envelope(to, from, &manifest, &text) < 0))
-        result = error_set(err, ERROR_RESOURCES_EXCEEDED, NULL, "the release is longer than %u bytes", LIMIT_RELEASE_BYTES);
+        result = error_set(err, ERROR_RESOURCES_EXCEEDED, NULL,
+                           "no memory, or the release is longer than %u bytes", LIMIT_RELEASE_BYTES);
     buf_done(&text);
     buf_done(&manifest);
     return result;
@@ -387,7 +392,8 @@ int suit_sign(struct str bytes, EVP_PKEY *key, struct buf *to, struct error *err
         return -1;
     if (envelope.blocks_count == SUIT_BLOCKS)
         return error_set(err, ERROR_RESOURCES_EXCEEDED, NULL, "it has %d signatures already", SUIT_BLOCKS);
-    if (suit_digest_read(envelope.digest, &digest) < 0 || suit_digest_matches(digest, envelope.manifest_item) != 1)
+    if (suit_digest_read(envelope.digest, &digest) < 0 ||
+        suit_digest_matches(digest, envelope.manifest_item) != 1)
         return release_refuse(err, RELEASE_UNAUTHORISED, "its digest is not that of its manifest");
     begin(&block);
     if (cose_sign(&block, key, envelope.digest, err) == 0) {

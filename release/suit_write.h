@@ -17,8 +17,8 @@ struct suit_image {
     const char *hardware; /* "": any */
     uint8_t digest[32];
     uint64_t size;
-    const char *uri;      /* "#name" when payload is set */
-    struct str payload;   /* the image, to be put inside; empty: it is at uri */
+    const char *uri;    /* "#name" when payload is set */
+    struct str payload; /* the image, to be put inside; empty: it is at uri */
 };
 
 struct suit_description {

@@ -51,8 +51,8 @@ struct model {
     void (*mqtt_reconnect)(void *ctx, struct dm_row *client);
     /* Controller.MTP row; false when it has no session to begin. */
     bool (*websocket_reset)(void *ctx, struct dm_row *controller_mtp);
-    void *ctx;            /* of the functions */
-    uint32_t traceroutes; /* that run */
+    void *ctx;                       /* of the functions */
+    uint32_t traceroutes;            /* that run */
     struct anchors *release_anchors; /* from files (release_anchors_dir); NULL: none */
     bool untagged_releases;          /* an envelope without its tag is one too */
 };

@@ -47,8 +47,8 @@ struct anchor_row {
     bool revoked;
 };
 
-static const char *const signatures[] = {"None", "Checksum", "Any", "Manufacturer", "Operator", "ManufacturerAndOperator",
-                                         NULL};
+static const char *const signatures[] = {
+    "None", "Checksum", "Any", "Manufacturer", "Operator", "ManufacturerAndOperator", NULL};
 static const char *const roles[] = {"Manufacturer", "Operator", NULL};
 
 /* ---- the set ---- */
@@ -216,7 +216,11 @@ static const struct dm_param releases_params[] = {
 };
 
 static const struct dm_param vendor_params[] = {
-    {.name = "Alias", .type = DM_STRING, .flags = DM_WRITABLE | DM_ALIAS | DM_INDEXED, .max = 64, .offset = VENDOR(alias)},
+    {.name = "Alias",
+     .type = DM_STRING,
+     .flags = DM_WRITABLE | DM_ALIAS | DM_INDEXED,
+     .max = 64,
+     .offset = VENDOR(alias)},
     {.name = "Name", .type = DM_STRING, .flags = DM_WRITABLE | DM_INDEXED, .max = 64, .offset = VENDOR(name)},
     {.name = "Domain", .type = DM_STRING, .flags = DM_WRITABLE, .max = 253, .offset = VENDOR(domain)},
     {.name = "RequiredSignatures",
@@ -229,16 +233,37 @@ static const struct dm_param vendor_params[] = {
 };
 
 static const struct dm_param anchor_params[] = {
-    {.name = "Alias", .type = DM_STRING, .flags = DM_WRITABLE | DM_ALIAS | DM_INDEXED, .max = 64, .offset = ANCHOR(alias)},
-    {.name = "Enable", .type = DM_BOOLEAN, .flags = DM_WRITABLE, .default_value = "true", .offset = ANCHOR(enable)},
+    {.name = "Alias",
+     .type = DM_STRING,
+     .flags = DM_WRITABLE | DM_ALIAS | DM_INDEXED,
+     .max = 64,
+     .offset = ANCHOR(alias)},
+    {.name = "Enable",
+     .type = DM_BOOLEAN,
+     .flags = DM_WRITABLE,
+     .default_value = "true",
+     .offset = ANCHOR(enable)},
     {.name = "Revoked", .type = DM_BOOLEAN, .flags = DM_WRITABLE, .offset = ANCHOR(revoked)},
     {.name = "Name", .type = DM_STRING, .flags = DM_WRITABLE, .max = 64, .offset = ANCHOR(name)},
-    {.name = "Role", .type = DM_ENUM, .flags = DM_WRITABLE, .values = roles, .default_value = "Manufacturer", .offset = ANCHOR(role)},
+    {.name = "Role",
+     .type = DM_ENUM,
+     .flags = DM_WRITABLE,
+     .values = roles,
+     .default_value = "Manufacturer",
+     .offset = ANCHOR(role)},
     {.name = "Vendor", .type = DM_STRING, .flags = DM_WRITABLE, .max = 64, .offset = ANCHOR(vendor)},
     {.name = "NotBefore", .type = DM_DATE_TIME, .flags = DM_WRITABLE, .offset = ANCHOR(not_before)},
     {.name = "NotAfter", .type = DM_DATE_TIME, .flags = DM_WRITABLE, .offset = ANCHOR(not_after)},
-    {.name = "Key", .type = DM_STRING, .flags = DM_AT_CREATION, .max = ANCHOR_PEM_BYTES, .offset = ANCHOR(key)},
-    {.name = "KeyID", .type = DM_HEX_BINARY, .flags = DM_STATE | DM_INDEXED, .max = ANCHOR_ID_BYTES, .offset = ANCHOR(key_id)},
+    {.name = "Key",
+     .type = DM_STRING,
+     .flags = DM_AT_CREATION,
+     .max = ANCHOR_PEM_BYTES,
+     .offset = ANCHOR(key)},
+    {.name = "KeyID",
+     .type = DM_HEX_BINARY,
+     .flags = DM_STATE | DM_INDEXED,
+     .max = ANCHOR_ID_BYTES,
+     .offset = ANCHOR(key_id)},
     DM_END_PARAMS,
 };
 

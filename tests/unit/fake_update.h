@@ -55,7 +55,7 @@ struct bench_device {
 struct bench_image {
     const char *url;
     const char *content;
-    size_t size; /* of content; 0: it is a text */
+    size_t size;           /* of content; 0: it is a text */
     const char *validator; /* NULL: none */
     const char *version;   /* what a device runs that installed it */
     unsigned cuts;         /* so many transfers end in the middle */

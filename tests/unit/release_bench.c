@@ -10,7 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-int release_bench_anchor(struct release_bench *bench, EVP_PKEY *key, const struct anchor *anchor, struct error *err)
+int release_bench_anchor(struct release_bench *bench, EVP_PKEY *key, const struct anchor *anchor,
+                         struct error *err)
 {
     BIO *bio = BIO_new(BIO_s_mem());
     char *pem;
@@ -34,15 +35,23 @@ void release_bench_init(struct release_bench *bench)
         .stranger = EVP_EC_gen("P-256"),
         .anchors = anchors_new(),
         .image = {.model = "Plus1", .hardware = "", .size = 1000, .uri = "https://images.example/plus1.bin"},
-        .description = {.vendor = "maker.example", .sequence = 7, .images_count = 1, .vendor_name = "Maker",
-                        .version = "1.4.4", .description = "Closes a hole"},
+        .description = {.vendor = "maker.example",
+                        .sequence = 7,
+                        .images_count = 1,
+                        .vendor_name = "Maker",
+                        .version = "1.4.4",
+                        .description = "Closes a hole"},
     };
     memcpy(bench->image.digest, digest, sizeof(digest));
     bench->description.images = &bench->image;
     assert_int_equal(release_bench_anchor(bench, bench->maker,
-                                          &(struct anchor){.name = "maker", .role = RELEASE_MANUFACTURER}, NULL), 0);
-    assert_int_equal(release_bench_anchor(bench, bench->operator,
-                                          &(struct anchor){.name = "operator", .role = RELEASE_OPERATOR}, NULL), 0);
+                                          &(struct anchor){.name = "maker", .role = RELEASE_MANUFACTURER},
+                                          NULL),
+                     0);
+    assert_int_equal(
+        release_bench_anchor(
+            bench, bench->operator, &(struct anchor){.name = "operator", .role = RELEASE_OPERATOR}, NULL),
+        0);
     assert_int_equal(release_identify(&bench->identity, "Maker", "maker.example", "Plus1", "2", NULL), 0);
     bench->request = (struct release_request){
         .anchors = bench->anchors, .identity = &bench->identity, .now = RELEASE_NOW};

@@ -25,7 +25,8 @@ struct release_bench {
 void release_bench_init(struct release_bench *bench);
 void release_bench_done(struct release_bench *bench);
 /* An anchor for the key; adds it. */
-int release_bench_anchor(struct release_bench *bench, EVP_PKEY *key, const struct anchor *anchor, struct error *err);
+int release_bench_anchor(struct release_bench *bench, EVP_PKEY *key, const struct anchor *anchor,
+                         struct error *err);
 /* The description as an envelope with these signatures, NULL at the end of the keys. buf is done by the caller. */
 void release_bench_make(struct release_bench *bench, struct buf *buf, EVP_PKEY *const *keys);
 /* 0 or -1; bytes as the request's. */

@@ -20,9 +20,31 @@ static int open_hex(const char *hex, struct cbor *ret, uint8_t bytes[256])
 static void test_what_is_read(void **state)
 {
     static const char *const good[] = {
-        "00", "17", "1818", "18ff", "190100", "1a00010000", "1b0000000100000000", "20", "3863", "40", "4401020304",
-        "60", "6449455446", "80", "83010203", "a0", "a201020304", "a26161016162820203", "f4", "f5", "f6", "d86ba0",
-        "62c3bc", "a2188001202a", "a10180",
+        "00",
+        "17",
+        "1818",
+        "18ff",
+        "190100",
+        "1a00010000",
+        "1b0000000100000000",
+        "20",
+        "3863",
+        "40",
+        "4401020304",
+        "60",
+        "6449455446",
+        "80",
+        "83010203",
+        "a0",
+        "a201020304",
+        "a26161016162820203",
+        "f4",
+        "f5",
+        "f6",
+        "d86ba0",
+        "62c3bc",
+        "a2188001202a",
+        "a10180",
     };
     uint8_t bytes[256];
     struct cbor cbor;
@@ -36,15 +58,45 @@ static void test_what_is_read(void **state)
 static void test_what_is_refused(void **state)
 {
     static const char *const bad[] = {
-        "",                   /* nothing */
-        "0000",               /* two items */
-        "1817", "190017", "1900ff", "1a0000ffff", "1b00000000ffffffff", "3817", "5803010203", /* not the shortest */
-        "5f41014102ff", "7f6161ff", "9f01ff", "bf0102ff", "ff",                                /* no definite length */
-        "f97e00", "fa00000000", "fb0000000000000000", "f820", "f7", "e0", "1c", "fc",          /* of no use */
-        "a201020102",         /* a key twice */
-        "a203040102",         /* keys out of order */
-        "a26162016161", "a2202a01", "a1", "a101", "8201", "42ff", "61ff", "62c328", "1a0000",
-        "5bffffffffffffffff", "9bffffffffffffffff", "bbffffffffffffffff", "7bffffffffffffffff", "c1", "d86b",
+        "",     /* nothing */
+        "0000", /* two items */
+        "1817",
+        "190017",
+        "1900ff",
+        "1a0000ffff",
+        "1b00000000ffffffff",
+        "3817",
+        "5803010203", /* not the shortest */
+        "5f41014102ff",
+        "7f6161ff",
+        "9f01ff",
+        "bf0102ff",
+        "ff", /* no definite length */
+        "f97e00",
+        "fa00000000",
+        "fb0000000000000000",
+        "f820",
+        "f7",
+        "e0",
+        "1c",
+        "fc",         /* of no use */
+        "a201020102", /* a key twice */
+        "a203040102", /* keys out of order */
+        "a26162016161",
+        "a2202a01",
+        "a1",
+        "a101",
+        "8201",
+        "42ff",
+        "61ff",
+        "62c328",
+        "1a0000",
+        "5bffffffffffffffff",
+        "9bffffffffffffffff",
+        "bbffffffffffffffff",
+        "7bffffffffffffffff",
+        "c1",
+        "d86b",
         "8181818181818181818181818101", /* too deep */
     };
     uint8_t bytes[256];
@@ -138,8 +190,8 @@ static void test_another_type(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_what_is_read),         cmocka_unit_test(test_what_is_refused),
-        cmocka_unit_test(test_too_many_items),       cmocka_unit_test(test_what_is_written_is_read),
+        cmocka_unit_test(test_what_is_read),   cmocka_unit_test(test_what_is_refused),
+        cmocka_unit_test(test_too_many_items), cmocka_unit_test(test_what_is_written_is_read),
         cmocka_unit_test(test_another_type),
     };
 

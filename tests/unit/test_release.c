@@ -172,11 +172,15 @@ static void test_anchors_count_for_a_time_and_a_vendor(void **state)
     (void)state;
     check_anchor(&(struct anchor){.name = "a", .role = RELEASE_MANUFACTURER}, NULL);
     check_anchor(&(struct anchor){.name = "a", .role = RELEASE_MANUFACTURER, .vendor = "maker"}, NULL);
-    check_anchor(&(struct anchor){.name = "a", .role = RELEASE_MANUFACTURER, .vendor = "Other"}, "another vendor's");
-    check_anchor(&(struct anchor){.name = "a", .role = RELEASE_MANUFACTURER, .not_before = RELEASE_NOW + 1}, "not valid yet");
-    check_anchor(&(struct anchor){.name = "a", .role = RELEASE_MANUFACTURER, .not_after = RELEASE_NOW - 1}, "has expired");
+    check_anchor(&(struct anchor){.name = "a", .role = RELEASE_MANUFACTURER, .vendor = "Other"},
+                 "another vendor's");
+    check_anchor(&(struct anchor){.name = "a", .role = RELEASE_MANUFACTURER, .not_before = RELEASE_NOW + 1},
+                 "not valid yet");
+    check_anchor(&(struct anchor){.name = "a", .role = RELEASE_MANUFACTURER, .not_after = RELEASE_NOW - 1},
+                 "has expired");
     check_anchor(&(struct anchor){.name = "a", .role = RELEASE_MANUFACTURER, .revoked = true}, "was revoked");
-    check_anchor(&(struct anchor){.name = "a", .role = RELEASE_MANUFACTURER, .disabled = true}, "is disabled");
+    check_anchor(&(struct anchor){.name = "a", .role = RELEASE_MANUFACTURER, .disabled = true},
+                 "is disabled");
 }
 
 /* Whoever says that a key is revoked is right, in whatever order, role and scope. */
@@ -194,7 +198,9 @@ static void test_revoked_everywhere(void **state)
         assert_int_equal(release_bench_anchor(&bench, bench.stranger, &anchors[!first], NULL), 0);
         refused(&bench, &buf, ERROR_PERMISSION_DENIED, "was revoked");
         assert_int_equal(release_bench_anchor(&bench, bench.maker,
-                                              &(struct anchor){.name = "c", .role = RELEASE_MANUFACTURER}, NULL), -1);
+                                              &(struct anchor){.name = "c", .role = RELEASE_MANUFACTURER},
+                                              NULL),
+                         -1);
         buf_done(&buf);
         release_bench_done(&bench);
     }
@@ -376,25 +382,85 @@ static void test_odd_manifests(void **state)
         {"a3010102000346a10281814100", ERROR_COMMAND_FAILURE, "fetches nothing"},
         {"a4010102000346a1028181410018634100", ERROR_INVALID_VALUE, "not known here"},
         {"a2010203", ERROR_INVALID_VALUE, "parse error"},
-        {"a30101020003" "49" "a202818141000441" "80", ERROR_COMMAND_FAILURE, "fetches nothing"},
+        {"a30101020003"
+         "49"
+         "a202818141000441"
+         "80",
+         ERROR_COMMAND_FAILURE, "fetches nothing"},
         /* shared: [99, 15], an unknown command */
-        {"a30101020003" "4d" "a2028181410004" "45" "821863" "0f" "80", ERROR_INVALID_VALUE, "parse error"},
-        {"a30101020003" "4c" "a2028181410004" "44" "8218630f", ERROR_INVALID_VALUE, "command 99"},
+        {"a30101020003"
+         "4d"
+         "a2028181410004"
+         "45"
+         "821863"
+         "0f"
+         "80",
+         ERROR_INVALID_VALUE, "parse error"},
+        {"a30101020003"
+         "4c"
+         "a2028181410004"
+         "44"
+         "8218630f",
+         ERROR_INVALID_VALUE, "command 99"},
         /* [20, {99: 0}], an unknown parameter */
-        {"a30101020003" "4e" "a2028181410004" "46" "8214a1186300", ERROR_INVALID_VALUE, "a parameter that is not known"},
+        {"a30101020003"
+         "4e"
+         "a2028181410004"
+         "46"
+         "8214a1186300",
+         ERROR_INVALID_VALUE, "a parameter that is not known"},
         /* [20, {14: true}], [1, 16], [1] */
-        {"a30101020003" "4d" "a2028181410004" "45" "8214a10ef5", ERROR_INVALID_VALUE, "image-size"},
-        {"a30101020003" "4b" "a2028181410004" "43" "820110", ERROR_INVALID_VALUE, "out of range"},
-        {"a30101020003" "4a" "a2028181410004" "42" "8101", ERROR_INVALID_VALUE, "no argument"},
+        {"a30101020003"
+         "4d"
+         "a2028181410004"
+         "45"
+         "8214a10ef5",
+         ERROR_INVALID_VALUE, "image-size"},
+        {"a30101020003"
+         "4b"
+         "a2028181410004"
+         "43"
+         "820110",
+         ERROR_INVALID_VALUE, "out of range"},
+        {"a30101020003"
+         "4a"
+         "a2028181410004"
+         "42"
+         "8101",
+         ERROR_INVALID_VALUE, "no argument"},
         /* [14, 15]: abort; [22, 15]: copy */
-        {"a30101020003" "4b" "a2028181410004" "43" "820e0f", ERROR_COMMAND_FAILURE, "none of what this device is"},
-        {"a30101020003" "4b" "a2028181410004" "43" "82160f", ERROR_INVALID_VALUE, "directive-copy"},
+        {"a30101020003"
+         "4b"
+         "a2028181410004"
+         "43"
+         "820e0f",
+         ERROR_COMMAND_FAILURE, "none of what this device is"},
+        {"a30101020003"
+         "4b"
+         "a2028181410004"
+         "43"
+         "82160f",
+         ERROR_INVALID_VALUE, "directive-copy"},
         /* [12, 1]: a component that is not there */
-        {"a30101020003" "4b" "a2028181410004" "43" "820c01", ERROR_INVALID_VALUE, "chooses a component"},
+        {"a30101020003"
+         "4b"
+         "a2028181410004"
+         "43"
+         "820c01",
+         ERROR_INVALID_VALUE, "chooses a component"},
         /* sequences inside sequences */
-        {"a30101020003" "5816" "a2028181410004" "4e" "8218204a821820468218204282" "0e0f", ERROR_INVALID_VALUE, ""},
+        {"a30101020003"
+         "5816"
+         "a2028181410004"
+         "4e"
+         "8218204a821820468218204282"
+         "0e0f",
+         ERROR_INVALID_VALUE, ""},
         /* dependencies */
-        {"a30101020003" "49" "a301a0028181410004", ERROR_INVALID_VALUE, "parse error"},
+        {"a30101020003"
+         "49"
+         "a301a0028181410004",
+         ERROR_INVALID_VALUE, "parse error"},
     };
 
     (void)state;
@@ -503,8 +569,11 @@ static void test_algorithms(void **state)
 
 static void test_time_of_day(void **state)
 {
-    struct release release = {.wait = {.time = -1, .time_of_day = -1, .day_of_week = -1,
-                                       .time_of_day_utc = 3600, .day_of_week_utc = -1}};
+    struct release release = {.wait = {.time = -1,
+                                       .time_of_day = -1,
+                                       .day_of_week = -1,
+                                       .time_of_day_utc = 3600,
+                                       .day_of_week_utc = -1}};
 
     (void)state;
     assert_int_equal(release_wait_s(&release, 0), 3600); /* 1970-01-01 was a Thursday */
@@ -520,13 +589,20 @@ static void test_time_of_day(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_what_it_says),     cmocka_unit_test(test_same_description_same_bytes),
-        cmocka_unit_test(test_no_change_is_taken), cmocka_unit_test(test_signatures),
-        cmocka_unit_test(test_anchors_count_for_a_time_and_a_vendor), cmocka_unit_test(test_revoked_everywhere),
-        cmocka_unit_test(test_the_device),       cmocka_unit_test(test_identifiers),
-        cmocka_unit_test(test_one_of_several),   cmocka_unit_test(test_an_image_inside),
-        cmocka_unit_test(test_odd_manifests),    cmocka_unit_test(test_tags),
-        cmocka_unit_test(test_other_cose),       cmocka_unit_test(test_algorithms),
+        cmocka_unit_test(test_what_it_says),
+        cmocka_unit_test(test_same_description_same_bytes),
+        cmocka_unit_test(test_no_change_is_taken),
+        cmocka_unit_test(test_signatures),
+        cmocka_unit_test(test_anchors_count_for_a_time_and_a_vendor),
+        cmocka_unit_test(test_revoked_everywhere),
+        cmocka_unit_test(test_the_device),
+        cmocka_unit_test(test_identifiers),
+        cmocka_unit_test(test_one_of_several),
+        cmocka_unit_test(test_an_image_inside),
+        cmocka_unit_test(test_odd_manifests),
+        cmocka_unit_test(test_tags),
+        cmocka_unit_test(test_other_cose),
+        cmocka_unit_test(test_algorithms),
         cmocka_unit_test(test_time_of_day),
     };
 

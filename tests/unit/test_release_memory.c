@@ -91,7 +91,8 @@ static void test_jobs(void **state)
     make_release(&bench, &buf);
     for (bool hit = true; hit && n < ROUNDS_MAX; n++) {
         const struct firmware_vendor vendor = {"Maker", "maker.example", SIGNATURES_OPERATOR};
-        const struct firmware_trust trust = {.anchors = bench.anchors, .vendors = &vendor, .vendors_count = 1};
+        const struct firmware_trust trust = {
+            .anchors = bench.anchors, .vendors = &vendor, .vendors_count = 1};
         struct bench jobs;
         unsigned accepted;
 

@@ -56,7 +56,8 @@ static int setup(void **state)
     assert_int_equal(anchors_read_file(vectors->anchors, path, NULL), 0);
     /* The class of the examples is made in a way of their own; the vendor is arm.com. */
     assert_int_equal(release_identify(&vectors->identity, "arm", "arm.com", "x", NULL, NULL), 0);
-    assert_int_equal(str_from_hex(STR("1492af1425695e48bf429b2d51f2ab45"), vectors->identity.class_id[0], 16), 16);
+    assert_int_equal(str_from_hex(STR("1492af1425695e48bf429b2d51f2ab45"), vectors->identity.class_id[0], 16),
+                     16);
     vectors->request = (struct release_request){.anchors = vectors->anchors, .now = RELEASE_NOW};
     return 0;
 }
@@ -115,8 +116,9 @@ static void test_each_verifies(void **state)
 /* 1 and 2 fetch one image; the others are for a boot loader, for slots, for a decompressor, or for two processors. */
 static void test_what_a_gateway_makes_of_them(void **state)
 {
-    static const char *const outcomes[EXAMPLES] = {"fetches nothing", NULL, NULL, "condition-component-slot",
-                                                   "without saying from where", "2 images for this device"};
+    static const char *const outcomes[EXAMPLES] = {
+        "fetches nothing",         NULL, NULL, "condition-component-slot", "without saying from where",
+        "2 images for this device"};
     struct vectors *vectors = need(state);
 
     vectors->request.identity = &vectors->identity;
@@ -135,7 +137,8 @@ static void test_what_a_gateway_makes_of_them(void **state)
         assert_int_equal(release_open(&vectors->request, &release, &err), 0);
         assert_int_equal(release.sequence, i);
         assert_int_equal(release.size, 34768);
-        assert_string_equal(release.sha256, "00112233445566778899aabbccddeeff0123456789abcdeffedcba9876543210");
+        assert_string_equal(release.sha256,
+                            "00112233445566778899aabbccddeeff0123456789abcdeffedcba9876543210");
     }
 }
 

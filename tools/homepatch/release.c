@@ -30,17 +30,19 @@ static const struct command {
      "a release that is not signed yet", release_create},
     {"sign", "--key KEY [--certificate PEM] [--output FILE] FILE",
      "sign it; a .json manifest gets FILE.p7s beside it", release_sign},
-    {"co-sign", "--key KEY [--certificate PEM] [--output FILE] FILE", "add a signature to those that are there",
-     release_sign},
+    {"co-sign", "--key KEY [--certificate PEM] [--output FILE] FILE",
+     "add a signature to those that are there", release_sign},
     {"inspect", "[--json] FILE", "what it says; proves nothing", release_inspect},
-    {"verify", "--anchor FILE|FOLDER... [--vendor V --model M [--hardware H]] [--image FILE] [--time TIME] [--json] FILE",
+    {"verify",
+     "--anchor FILE|FOLDER... [--vendor V --model M [--hardware H]] [--image FILE] [--time TIME] [--json] FILE",
      "what the gateway would say", release_verify},
 };
 
 static void print_help(FILE *file)
 {
     for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
-        fprintf(file, "homepatch release %s %s\n         %s\n", commands[i].name, commands[i].args, commands[i].help);
+        fprintf(file, "homepatch release %s %s\n         %s\n", commands[i].name, commands[i].args,
+                commands[i].help);
     fputs("\ndocs/releases.md walks through it; homepatch-release(1) has the whole story.\n", file);
 }
 
@@ -112,10 +114,11 @@ static const struct option table[] = {
 
 static const char **text_of(struct release_options *options, int option)
 {
-    const char **texts[] = {&options->output,     &options->key,         &options->certificate, &options->vendor,
-                            &options->vendor_name, &options->version,    &options->description, &options->sequence,
-                            &options->priority,   &options->min_battery, &options->use_before,  &options->not_before,
-                            &options->time,       &options->role};
+    const char **texts[] = {&options->output,      &options->key,         &options->certificate,
+                            &options->vendor,      &options->vendor_name, &options->version,
+                            &options->description, &options->sequence,    &options->priority,
+                            &options->min_battery, &options->use_before,  &options->not_before,
+                            &options->time,        &options->role};
 
     return option >= O_OUTPUT && option < O_TEXTS ? texts[option - O_OUTPUT] : NULL;
 }
@@ -150,7 +153,8 @@ static int usage(struct error *err, const char *what, const char *why)
 /* Options of the image that the last --image has named; verify names the device with the same, before any. */
 static int set_image(struct release_options *options, int option, const char *text, struct error *err)
 {
-    struct release_option_image *image = &options->images[options->images_count ? options->images_count - 1 : 0];
+    struct release_option_image *image = &options
+                                              ->images[options->images_count ? options->images_count - 1 : 0];
 
     switch (option) {
     case O_IMAGE:

@@ -59,7 +59,8 @@ int release_verify(struct release_options *options, struct error *err);
 
 /* ---- release_files.c ---- */
 /* The whole file, in the arena. */
-int release_read_file(struct release_options *options, const char *path, size_t max, struct str *ret, struct error *err);
+int release_read_file(struct release_options *options, const char *path, size_t max, struct str *ret,
+                      struct error *err);
 /* Under another name first, so that there is never half a file. */
 int release_write_file(const char *path, struct str content, unsigned mode, struct error *err);
 EVP_PKEY *release_private_key(struct release_options *options, const char *path, struct error *err);

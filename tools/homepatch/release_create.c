@@ -63,8 +63,8 @@ static int version_of(const char *text, struct release_version *ret, struct erro
 
 /* ---- images ---- */
 
-static int load_image(struct release_options *options, const struct release_option_image *from, unsigned index,
-                      struct suit_image *ret, struct error *err)
+static int load_image(struct release_options *options, const struct release_option_image *from,
+                      unsigned index, struct suit_image *ret, struct error *err)
 {
     const char *slash = strrchr(from->file, '/');
 
@@ -72,7 +72,9 @@ static int load_image(struct release_options *options, const struct release_opti
         return missing(err, "--model");
     *ret = (struct suit_image){.model = from->model,
                                .hardware = from->hardware ? from->hardware : "",
-                               .uri = from->uri ? from->uri : slash ? slash + 1 : from->file};
+                               .uri = from->uri ? from->uri
+                                      : slash   ? slash + 1
+                                                : from->file};
     if (release_digest_file(from->file, ret->digest, &ret->size, err) < 0)
         return -1;
     if (!from->inside)
@@ -111,8 +113,8 @@ static int load_images(struct release_options *options, struct suit_image *ret, 
 
 /* ---- create ---- */
 
-static int describe(struct release_options *options, struct suit_description *ret, struct release_version *versions,
-                    struct error *err)
+static int describe(struct release_options *options, struct suit_description *ret,
+                    struct release_version *versions, struct error *err)
 {
     *ret = (struct suit_description){
         .vendor = options->vendor,
@@ -182,7 +184,8 @@ static cJSON *manifest_of(const struct suit_description *from, const char *use_b
     return root;
 }
 
-static int write_manifest(struct release_options *options, const struct suit_description *from, struct error *err)
+static int write_manifest(struct release_options *options, const struct suit_description *from,
+                          struct error *err)
 {
     struct release release = {0};
     cJSON *json;
@@ -223,7 +226,8 @@ int release_create(struct release_options *options, struct error *err)
     buf_init(&buf, 2 * LIMIT_IMAGE_BYTES, 0);
     result = suit_write(&description, &buf, err);
     if (result == 0)
-        result = release_write_file(options->file, (struct str){(const char *)buf_data(&buf), buf.len}, 0644, err);
+        result = release_write_file(options->file, (struct str){(const char *)buf_data(&buf), buf.len}, 0644,
+                                    err);
     buf_done(&buf);
     return result;
 }

@@ -16,7 +16,8 @@ enum {
     KEY_BYTES = 16 << 10,
 };
 
-int release_read_file(struct release_options *options, const char *path, size_t max, struct str *ret, struct error *err)
+int release_read_file(struct release_options *options, const char *path, size_t max, struct str *ret,
+                      struct error *err)
 {
     FILE *file = fopen(path, "re");
     struct stat status;

@@ -45,7 +45,8 @@ static void add_release(cJSON *to, const struct release *release)
 {
     add_text(to, "signers", release->signers);
     if (!*release->sha256) {
-        cJSON_AddStringToObject(to, "note", "it has no image that a gateway could install on every device it is for");
+        cJSON_AddStringToObject(to, "note",
+                                "it has no image that a gateway could install on every device it is for");
         return;
     }
     add_text(to, "version", release->version);
@@ -277,8 +278,8 @@ static int verify_image(const char *path, const struct release *release, struct 
     str_to_hex(hex, digest, sizeof(digest));
     if (size == release->size && strcmp(hex, release->sha256) == 0)
         return 0;
-    return error_set(err, ERROR_COMMAND_FAILURE, path, "is not the image that was signed: %" PRIu64 " bytes, SHA-256 %.16s...",
-                     size, hex);
+    return error_set(err, ERROR_COMMAND_FAILURE, path,
+                     "is not the image that was signed: %" PRIu64 " bytes, SHA-256 %.16s...", size, hex);
 }
 
 static int open_release(struct release_options *options, struct release_request *request, struct release *ret,
@@ -291,7 +292,8 @@ static int open_release(struct release_options *options, struct release_request 
     request->signature = (struct str){"", 0};
     if (cms_is_manifest(request->bytes)) {
         signature = arena_printf(&options->arena, "%s.p7s", options->file);
-        if (!signature || release_read_file(options, signature, CMS_SIGNATURE_BYTES, &request->signature, err) < 0)
+        if (!signature ||
+            release_read_file(options, signature, CMS_SIGNATURE_BYTES, &request->signature, err) < 0)
             return -1;
     }
     return release_open(request, ret, err);
@@ -315,7 +317,8 @@ static int verify_with(struct release_options *options, struct anchors *anchors,
     if (open_release(options, &request, &release, err) < 0)
         return -1;
     if (release.use_before && request.now >= release.use_before)
-        return release_refuse(err, RELEASE_CONDITION_FAILED, "its time is over: it was to be used before that");
+        return release_refuse(err, RELEASE_CONDITION_FAILED,
+                              "its time is over: it was to be used before that");
     if (image->file && verify_image(image->file, &release, err) < 0)
         return -1;
     object = cJSON_CreateObject();
@@ -332,7 +335,8 @@ int release_verify(struct release_options *options, struct error *err)
     int result = anchors ? 0 : error_set(err, ERROR_RESOURCES_EXCEEDED, NULL, "out of memory");
 
     if (result == 0 && !options->anchors_count)
-        result = error_set(err, ERROR_INVALID_ARGUMENTS, "--anchor", "is missing: whose signature is to count?");
+        result = error_set(err, ERROR_INVALID_ARGUMENTS, "--anchor",
+                           "is missing: whose signature is to count?");
     for (unsigned i = 0; i < options->anchors_count && result == 0; i++)
         result = add_anchor(anchors, options->anchors[i], err);
     if (result == 0)

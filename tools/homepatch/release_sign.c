@@ -23,7 +23,8 @@ static int write_bio(BIO *bio, const char *path, unsigned mode, struct error *er
     return release_write_file(path, (struct str){data, (size_t)len}, mode, err);
 }
 
-static int write_keys(struct release_options *options, EVP_PKEY *key, BIO *secret, BIO *public, struct error *err)
+static int write_keys(struct release_options *options, EVP_PKEY *key, BIO *secret, BIO *public,
+                      struct error *err)
 {
     const char *role = options->role ? options->role : "manufacturer";
     char *key_path = arena_printf(&options->arena, "%s.key", options->file);
@@ -32,7 +33,8 @@ static int write_keys(struct release_options *options, EVP_PKEY *key, BIO *secre
     BIO_printf(public, "Role: %s\n", role);
     if (options->vendor)
         BIO_printf(public, "Vendor: %s\n", options->vendor);
-    if (!key_path || !anchor_path || PEM_write_bio_PKCS8PrivateKey(secret, key, NULL, NULL, 0, NULL, NULL) != 1 ||
+    if (!key_path || !anchor_path ||
+        PEM_write_bio_PKCS8PrivateKey(secret, key, NULL, NULL, 0, NULL, NULL) != 1 ||
         PEM_write_bio_PUBKEY(public, key) != 1)
         return error_set(err, ERROR_RESOURCES_EXCEEDED, NULL, "no memory for the key");
     if (access(key_path, F_OK) == 0)
@@ -67,7 +69,8 @@ int release_keygen(struct release_options *options, struct error *err)
 static int sign_manifest(struct release_options *options, struct str manifest, EVP_PKEY *key, bool co_sign,
                          struct error *err)
 {
-    const char *to = options->output ? options->output : arena_printf(&options->arena, "%s.p7s", options->file);
+    const char *to = options->output ? options->output
+                                     : arena_printf(&options->arena, "%s.p7s", options->file);
     struct str pem, before = {"", 0};
     X509 *certificate = NULL;
     EVP_PKEY *public = NULL;
@@ -76,7 +79,8 @@ static int sign_manifest(struct release_options *options, struct str manifest, E
     int result;
 
     if (!options->certificate)
-        return error_set(err, ERROR_INVALID_ARGUMENTS, "--certificate", "is missing: a CMS signature names its signer by it");
+        return error_set(err, ERROR_INVALID_ARGUMENTS, "--certificate",
+                         "is missing: a CMS signature names its signer by it");
     if (cms_read(manifest, NULL, &release, err) < 0 ||
         release_read_file(options, options->certificate, ANCHOR_PEM_BYTES, &pem, err) < 0 ||
         anchor_parse(pem, &public, &certificate, err) < 0)
@@ -104,7 +108,8 @@ static int check_signed(struct str envelope, bool co_sign, struct error *err)
     if (co_sign && !read.blocks_count)
         return error_set(err, ERROR_COMMAND_FAILURE, NULL, "it is not signed yet: sign it first");
     if (!co_sign && read.blocks_count)
-        return error_set(err, ERROR_COMMAND_FAILURE, NULL, "it is signed already: co-sign adds another signature");
+        return error_set(err, ERROR_COMMAND_FAILURE, NULL,
+                         "it is signed already: co-sign adds another signature");
     return 0;
 }
 
