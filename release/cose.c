@@ -80,8 +80,8 @@ int cose_read(struct str block, struct cose_sign1 *ret, struct error *err)
         return -1;
     if (cbor_array(&cbor) != 4)
         cbor_fail(&cbor, "COSE_Sign1 has four members");
-    ret->protected = cbor_bytes(&cbor);
-    if (cbor.why || cbor_open(&headers, ret->protected) < 0)
+    ret->headers = cbor_bytes(&cbor);
+    if (cbor.why || cbor_open(&headers, ret->headers) < 0)
         return release_refuse(err, RELEASE_CBOR_PARSE, "an authentication block is no COSE_Sign1");
     read_headers(&headers, true, ret);
     read_headers(&cbor, false, ret);
@@ -104,12 +104,12 @@ int cose_read(struct str block, struct cose_sign1 *ret, struct error *err)
 /* ---- signatures ---- */
 
 /* RFC 9052, 4.4: what is signed. */
-static int put_structure(struct buf *buf, struct str protected, struct str payload)
+static int put_structure(struct buf *buf, struct str headers, struct str payload)
 {
     buf_init(buf, STRUCTURE_BYTES, 0);
     cbor_put_array(buf, 4);
     cbor_put_text(buf, STR("Signature1"));
-    cbor_put_bytes(buf, protected);
+    cbor_put_bytes(buf, headers);
     cbor_put_bytes(buf, STR(""));
     cbor_put_bytes(buf, payload);
     if (!buf->failed)
@@ -160,7 +160,7 @@ int cose_verify(const struct cose_sign1 *sign1, EVP_PKEY *key, struct str payloa
         signature = der;
     }
     ctx = EVP_MD_CTX_new();
-    if (len > 0 && ctx && put_structure(&buf, sign1->protected, payload) == 0) {
+    if (len > 0 && ctx && put_structure(&buf, sign1->headers, payload) == 0) {
         if (EVP_DigestVerifyInit(ctx, NULL, md, NULL, key) == 1)
             result = EVP_DigestVerify(ctx, signature, (size_t)len, buf_data(&buf), buf.len) == 1;
         buf_done(&buf);
@@ -182,7 +182,7 @@ static int raw_of(const uint8_t *der, size_t len, uint8_t to[COSE_SIGNATURE_BYTE
     return rc;
 }
 
-static int make_signature(EVP_PKEY *key, int64_t algorithm, struct str protected, struct str payload,
+static int make_signature(EVP_PKEY *key, int64_t algorithm, struct str headers, struct str payload,
                           uint8_t to[COSE_SIGNATURE_BYTES])
 {
     const EVP_MD *md = is_ecdsa(algorithm) ? EVP_sha256() : NULL;
@@ -192,13 +192,15 @@ static int make_signature(EVP_PKEY *key, int64_t algorithm, struct str protected
     struct buf buf;
     int result = -1;
 
-    if (ctx && put_structure(&buf, protected, payload) == 0) {
+    if (ctx && put_structure(&buf, headers, payload) == 0) {
         if (EVP_DigestSignInit(ctx, NULL, md, NULL, key) == 1 &&
             EVP_DigestSign(ctx, signature, &len, buf_data(&buf), buf.len) == 1) {
             if (md)
                 result = raw_of(signature, len, to);
             else if (len == COSE_SIGNATURE_BYTES)
-                memcpy(to, signature, len), result = 0;
+                result = 0;
+            if (!md && result == 0)
+                memcpy(to, signature, len);
         }
         buf_done(&buf);
     }
@@ -211,23 +213,23 @@ int cose_sign(struct buf *to, EVP_PKEY *key, struct str payload, struct error *e
 {
     int64_t algorithm = fits(key, COSE_ESP256) ? COSE_ESP256 : COSE_ED25519;
     uint8_t signature[COSE_SIGNATURE_BYTES], id[ANCHOR_ID_BYTES];
-    struct buf protected;
+    struct buf headers;
     struct str header;
     int result = -1;
 
     if (!fits(key, algorithm))
         return error_set(err, ERROR_INVALID_VALUE, NULL, "the key is neither Ed25519 nor EC P-256");
-    buf_init(&protected, STRUCTURE_BYTES, 0);
-    cbor_put_map(&protected, 2);
-    cbor_put_uint(&protected, HEADER_ALGORITHM);
-    cbor_put_int(&protected, algorithm);
-    cbor_put_uint(&protected, HEADER_KEY_ID);
+    buf_init(&headers, STRUCTURE_BYTES, 0);
+    cbor_put_map(&headers, 2);
+    cbor_put_uint(&headers, HEADER_ALGORITHM);
+    cbor_put_int(&headers, algorithm);
+    cbor_put_uint(&headers, HEADER_KEY_ID);
     if (anchor_key_id(key, id) == 0)
-        cbor_put_bytes(&protected, (struct str){(const char *)id, sizeof(id)});
+        cbor_put_bytes(&headers, (struct str){(const char *)id, sizeof(id)});
     else
-    protected.failed = true;
-    header = (struct str){(const char *)buf_data(&protected), protected.len};
-    if (!protected.failed && make_signature(key, algorithm, header, payload, signature) == 0) {
+        headers.failed = true;
+    header = (struct str){(const char *)buf_data(&headers), headers.len};
+    if (!headers.failed && make_signature(key, algorithm, header, payload, signature) == 0) {
         cbor_put_tag(to, COSE_SIGN1_TAG);
         cbor_put_array(to, 4);
         cbor_put_bytes(to, header);
@@ -236,7 +238,7 @@ int cose_sign(struct buf *to, EVP_PKEY *key, struct str payload, struct error *e
         cbor_put_bytes(to, (struct str){(const char *)signature, sizeof(signature)});
         result = to->failed ? -1 : 0;
     }
-    buf_done(&protected);
+    buf_done(&headers);
     return result < 0
                ? error_set(err, ERROR_RESOURCES_EXCEEDED, NULL, "cannot sign: no memory, or no private key")
                : 0;

@@ -26,7 +26,7 @@ enum {
 
 /* Borrows from the block. */
 struct cose_sign1 {
-    struct str protected; /* as it is signed */
+    struct str headers; /* as it is signed */
     int64_t algorithm;
     struct str key_id; /* empty: none */
     struct str signature;

@@ -31,7 +31,7 @@ void release_bench_init(struct release_bench *bench)
 
     *bench = (struct release_bench){
         .maker = EVP_EC_gen("P-256"),
-        .operator= EVP_PKEY_Q_keygen(NULL, NULL, "ED25519"),
+        .carrier = EVP_PKEY_Q_keygen(NULL, NULL, "ED25519"),
         .stranger = EVP_EC_gen("P-256"),
         .anchors = anchors_new(),
         .image = {.model = "Plus1", .hardware = "", .size = 1000, .uri = "https://images.example/plus1.bin"},
@@ -48,10 +48,10 @@ void release_bench_init(struct release_bench *bench)
                                           &(struct anchor){.name = "maker", .role = RELEASE_MANUFACTURER},
                                           NULL),
                      0);
-    assert_int_equal(
-        release_bench_anchor(
-            bench, bench->operator, &(struct anchor){.name = "operator", .role = RELEASE_OPERATOR}, NULL),
-        0);
+    assert_int_equal(release_bench_anchor(bench, bench->carrier,
+                                          &(struct anchor){.name = "operator", .role = RELEASE_OPERATOR},
+                                          NULL),
+                     0);
     assert_int_equal(release_identify(&bench->identity, "Maker", "maker.example", "Plus1", "2", NULL), 0);
     bench->request = (struct release_request){
         .anchors = bench->anchors, .identity = &bench->identity, .now = RELEASE_NOW};
@@ -60,7 +60,7 @@ void release_bench_init(struct release_bench *bench)
 void release_bench_done(struct release_bench *bench)
 {
     EVP_PKEY_free(bench->maker);
-    EVP_PKEY_free(bench->operator);
+    EVP_PKEY_free(bench->carrier);
     EVP_PKEY_free(bench->stranger);
     anchors_unref(bench->anchors);
 }

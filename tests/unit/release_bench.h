@@ -13,7 +13,7 @@ enum {
 
 struct release_bench {
     EVP_PKEY *maker;    /* P-256 */
-    EVP_PKEY *operator; /* Ed25519 */
+    EVP_PKEY *carrier;  /* Ed25519 */
     EVP_PKEY *stranger; /* P-256, no anchor */
     struct anchors *anchors;
     struct release_identity identity;

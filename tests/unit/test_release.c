@@ -52,7 +52,7 @@ static void test_what_it_says(void **state)
     bench.description.not_before = RELEASE_NOW + 50;
     bench.description.versions = versions;
     bench.description.versions_count = 2;
-    release_bench_make(&bench, &buf, (EVP_PKEY *[]){bench.maker, bench.operator, NULL});
+    release_bench_make(&bench, &buf, (EVP_PKEY *[]){bench.maker, bench.carrier, NULL});
     opens(&bench, &buf, &release);
     assert_int_equal(release.roles, RELEASE_MANUFACTURER | RELEASE_OPERATOR);
     assert_string_equal(release.signers, "maker (manufacturer), operator (operator)");
@@ -87,8 +87,8 @@ static void test_same_description_same_bytes(void **state)
 
     (void)state;
     release_bench_init(&bench);
-    release_bench_make(&bench, &a, (EVP_PKEY *[]){bench.operator, NULL}); /* Ed25519 has no randomness in it */
-    release_bench_make(&bench, &b, (EVP_PKEY *[]){bench.operator, NULL});
+    release_bench_make(&bench, &a, (EVP_PKEY *[]){bench.carrier, NULL}); /* Ed25519 has no randomness in it */
+    release_bench_make(&bench, &b, (EVP_PKEY *[]){bench.carrier, NULL});
     assert_true(str_equal(of(&a), of(&b)));
     buf_done(&a);
     buf_done(&b);
@@ -111,7 +111,7 @@ static void test_no_change_is_taken(void **state)
     bench.image.payload = STR("an image");
     bench.image.size = 8;
     assert_int_equal(EVP_Digest("an image", 8, bench.image.digest, NULL, EVP_sha256(), NULL), 1);
-    release_bench_make(&bench, &buf, (EVP_PKEY *[]){bench.operator, NULL});
+    release_bench_make(&bench, &buf, (EVP_PKEY *[]){bench.carrier, NULL});
     bench.request.bytes = of(&buf);
     release_mutate(&bench.request, of(&buf));
     buf_done(&buf);
@@ -138,7 +138,7 @@ static void test_signatures(void **state)
     assert_int_equal(release.roles, RELEASE_MANUFACTURER);
     buf_done(&buf);
     /* One that names the maker's key and is not its. */
-    release_bench_make(&bench, &buf, (EVP_PKEY *[]){bench.maker, bench.operator, NULL});
+    release_bench_make(&bench, &buf, (EVP_PKEY *[]){bench.maker, bench.carrier, NULL});
     buf_data(&buf)[buf.len - 1] ^= 0; /* its end is the manifest: the signature is changed below */
     for (size_t at = 0; at + 2 < buf.len; at++)
         if (buf_data(&buf)[at] == 0x58 && buf_data(&buf)[at + 1] == 0x40) { /* the first bstr of 64 bytes */
@@ -369,100 +369,35 @@ static void odd_done(struct odd *odd)
     release_bench_done(&odd->bench);
 }
 
+struct odd_one {
+    const char *hex;
+    uint32_t code;
+    const char *words;
+};
+
+static const struct odd_one odd_ones[] = {
+    {"a30101020003430180", ERROR_INVALID_VALUE, "parse error"},
+    {"a0", ERROR_INVALID_VALUE, "are missing"},
+    {"a301020200034aa2028181410004428000", ERROR_INVALID_VALUE, "version is not 1"},
+    {"a3010102000346a10281814100", ERROR_COMMAND_FAILURE, "fetches nothing"},
+    {"a4010102000346a1028181410018634100", ERROR_INVALID_VALUE, "not known here"},
+    /* shared: [], [99, 15], [20, {99: 0}], [20, {14: true}], [1, 16], [1] */
+    {"a3010102000349a20281814100044180", ERROR_COMMAND_FAILURE, "fetches nothing"},
+    {"a301010200034ca2028181410004448218630f", ERROR_INVALID_VALUE, "command 99"},
+    {"a301010200034ea2028181410004468214a1186300", ERROR_INVALID_VALUE, "a parameter that is not known"},
+    {"a301010200034da2028181410004458214a10ef5", ERROR_INVALID_VALUE, "image-size"},
+    {"a301010200034ba202818141000443820110", ERROR_INVALID_VALUE, "out of range"},
+    {"a301010200034aa2028181410004428101", ERROR_INVALID_VALUE, "no argument"},
+    /* abort, copy, a component that is not there */
+    {"a301010200034ba202818141000443820e0f", ERROR_COMMAND_FAILURE, "none of what this device is"},
+    {"a301010200034ba20281814100044382160f", ERROR_INVALID_VALUE, "directive-copy"},
+    {"a301010200034ba202818141000443820c01", ERROR_INVALID_VALUE, "chooses a component"},
+    /* dependencies */
+    {"a301010200034aa301a002818141000440", ERROR_INVALID_VALUE, "dependencies are not"},
+};
+
 static void test_odd_manifests(void **state)
 {
-    static const struct {
-        const char *hex;
-        uint32_t code;
-        const char *words;
-    } odd_ones[] = {
-        {"a30101020003430180", ERROR_INVALID_VALUE, "parse error"},
-        {"a0", ERROR_INVALID_VALUE, "are missing"},
-        {"a301020200034aa2028181410004428000", ERROR_INVALID_VALUE, "version is not 1"},
-        {"a3010102000346a10281814100", ERROR_COMMAND_FAILURE, "fetches nothing"},
-        {"a4010102000346a1028181410018634100", ERROR_INVALID_VALUE, "not known here"},
-        {"a2010203", ERROR_INVALID_VALUE, "parse error"},
-        {"a30101020003"
-         "49"
-         "a202818141000441"
-         "80",
-         ERROR_COMMAND_FAILURE, "fetches nothing"},
-        /* shared: [99, 15], an unknown command */
-        {"a30101020003"
-         "4d"
-         "a2028181410004"
-         "45"
-         "821863"
-         "0f"
-         "80",
-         ERROR_INVALID_VALUE, "parse error"},
-        {"a30101020003"
-         "4c"
-         "a2028181410004"
-         "44"
-         "8218630f",
-         ERROR_INVALID_VALUE, "command 99"},
-        /* [20, {99: 0}], an unknown parameter */
-        {"a30101020003"
-         "4e"
-         "a2028181410004"
-         "46"
-         "8214a1186300",
-         ERROR_INVALID_VALUE, "a parameter that is not known"},
-        /* [20, {14: true}], [1, 16], [1] */
-        {"a30101020003"
-         "4d"
-         "a2028181410004"
-         "45"
-         "8214a10ef5",
-         ERROR_INVALID_VALUE, "image-size"},
-        {"a30101020003"
-         "4b"
-         "a2028181410004"
-         "43"
-         "820110",
-         ERROR_INVALID_VALUE, "out of range"},
-        {"a30101020003"
-         "4a"
-         "a2028181410004"
-         "42"
-         "8101",
-         ERROR_INVALID_VALUE, "no argument"},
-        /* [14, 15]: abort; [22, 15]: copy */
-        {"a30101020003"
-         "4b"
-         "a2028181410004"
-         "43"
-         "820e0f",
-         ERROR_COMMAND_FAILURE, "none of what this device is"},
-        {"a30101020003"
-         "4b"
-         "a2028181410004"
-         "43"
-         "82160f",
-         ERROR_INVALID_VALUE, "directive-copy"},
-        /* [12, 1]: a component that is not there */
-        {"a30101020003"
-         "4b"
-         "a2028181410004"
-         "43"
-         "820c01",
-         ERROR_INVALID_VALUE, "chooses a component"},
-        /* sequences inside sequences */
-        {"a30101020003"
-         "5816"
-         "a2028181410004"
-         "4e"
-         "8218204a821820468218204282"
-         "0e0f",
-         ERROR_INVALID_VALUE, ""},
-        /* dependencies */
-        {"a30101020003"
-         "49"
-         "a301a0028181410004",
-         ERROR_INVALID_VALUE, "parse error"},
-    };
-
     (void)state;
     for (size_t i = 0; i < sizeof(odd_ones) / sizeof(odd_ones[0]); i++) {
         struct odd odd;
@@ -478,6 +413,40 @@ static void test_odd_manifests(void **state)
         buf_done(&buf);
         odd_done(&odd);
     }
+}
+
+/* [32, << [32, << ... >>] >>]: run-sequence in itself, once too often. */
+static void test_nested_too_deep(void **state)
+{
+    struct buf sequence, common;
+    struct odd odd;
+
+    (void)state;
+    odd_init(&odd, "a0");
+    buf_clear(&odd.manifest, 0);
+    buf_init(&sequence, 1024, 0);
+    cbor_put_array(&sequence, 0);
+    for (unsigned i = 0; i < SUIT_SEQUENCE_DEPTH; i++) {
+        struct buf outer;
+
+        buf_init(&outer, 1024, 0);
+        cbor_put_array(&outer, 2);
+        cbor_put_uint(&outer, SUIT_RUN_SEQUENCE);
+        wrap(&outer, &sequence);
+        buf_done(&sequence);
+        sequence = outer;
+    }
+    buf_init(&common, 1024, 0);
+    buf_append(&common, "\xa2\x02\x81\x81\x41\x00\x04", 7);
+    wrap(&common, &sequence);
+    buf_append(&odd.manifest, "\xa3\x01\x01\x02\x00\x03", 6);
+    wrap(&odd.manifest, &common);
+    buf_done(&sequence);
+    sign_odd(&odd, SUIT_ENVELOPE_TAG, &sequence);
+    refused(&odd.bench, &sequence, ERROR_INVALID_VALUE, "nested too deep");
+    buf_done(&sequence);
+    buf_done(&common);
+    odd_done(&odd);
 }
 
 static void test_tags(void **state)
@@ -553,16 +522,16 @@ static void test_algorithms(void **state)
     assert_int_equal(cose_verify(&sign1, bench.maker, STR("payload")), 1);
     assert_int_equal(cose_verify(&sign1, bench.maker, STR("Payload")), 0);
     assert_int_equal(cose_verify(&sign1, bench.stranger, STR("payload")), 0);
-    assert_int_equal(cose_verify(&sign1, bench.operator, STR("payload")), 0);
+    assert_int_equal(cose_verify(&sign1, bench.carrier, STR("payload")), 0);
     sign1.algorithm = COSE_ED25519;
     assert_int_equal(cose_verify(&sign1, bench.maker, STR("payload")), 0);
     buf_clear(&block, 0);
-    assert_int_equal(cose_sign(&block, bench.operator, STR("payload"), NULL), 0);
+    assert_int_equal(cose_sign(&block, bench.carrier, STR("payload"), NULL), 0);
     assert_int_equal(cose_read(of(&block), &sign1, NULL), 0);
     assert_int_equal(sign1.algorithm, COSE_ED25519);
-    assert_int_equal(cose_verify(&sign1, bench.operator, STR("payload")), 1);
+    assert_int_equal(cose_verify(&sign1, bench.carrier, STR("payload")), 1);
     sign1.algorithm = COSE_ES256;
-    assert_int_equal(cose_verify(&sign1, bench.operator, STR("payload")), 0);
+    assert_int_equal(cose_verify(&sign1, bench.carrier, STR("payload")), 0);
     buf_done(&block);
     release_bench_done(&bench);
 }
@@ -600,6 +569,7 @@ int main(void)
         cmocka_unit_test(test_one_of_several),
         cmocka_unit_test(test_an_image_inside),
         cmocka_unit_test(test_odd_manifests),
+        cmocka_unit_test(test_nested_too_deep),
         cmocka_unit_test(test_tags),
         cmocka_unit_test(test_other_cose),
         cmocka_unit_test(test_algorithms),

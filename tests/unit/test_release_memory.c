@@ -63,7 +63,7 @@ static void make_release(struct release_bench *bench, struct buf *buf)
     bench->image.uri = "image.bin";
     bench->image.size = strlen("an image");
     assert_int_equal(EVP_Digest("an image", 8, bench->image.digest, NULL, EVP_sha256(), NULL), 1);
-    release_bench_make(bench, buf, (EVP_PKEY *[]){bench->operator, NULL});
+    release_bench_make(bench, buf, (EVP_PKEY *[]){bench->carrier, NULL});
 }
 
 static void play(struct bench *jobs, unsigned *ret_accepted)
