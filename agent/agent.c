@@ -10,6 +10,7 @@
 #include <time.h>
 
 #include "agent/releases.h"
+#include "agent/reload.h"
 #include "base/log.h"
 #include "usp/endpoint_id.h"
 #include "config.h"
@@ -52,15 +53,9 @@ static void stop(struct agent *agent)
 static void on_signal(uv_signal_t *handle, int number)
 {
     struct agent *agent = handle->data;
-    struct error err;
 
     if (number == SIGHUP) {
-        if (firmware_reload(agent->firmware, &err) < 0)
-            log_failure(LOG_LEVEL_ERROR, "the list of withdrawn images stays as it was", &err);
-        if (agent->home && home_reload(agent->home, &err) < 0)
-            log_failure(LOG_LEVEL_ERROR, "the passwords of devices stay as they were", &err);
-        if (agent_releases_load(agent, &err) < 0)
-            log_failure(LOG_LEVEL_ERROR, "the trust anchors of releases stay as they were", &err);
+        agent_reload(agent);
         return;
     }
     log_info("signal %d: the agent stops", number);
@@ -343,10 +338,8 @@ static int make_firmware(struct agent *agent, struct error *err)
     };
 
     agent->firmware = firmware_new(&agent->loop, agent->store, &settings, err);
-    if (!agent->firmware)
-        return -1;
     agent->model.firmware = agent->firmware;
-    if (agent_releases_load(agent, err) < 0)
+    if (!agent->firmware || agent_releases_load(agent, err) < 0)
         return -1;
     agent_consent_start(agent->consent, &agent->model, agent->firmware);
     if (!config->hook_firmware)

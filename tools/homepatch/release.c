@@ -38,6 +38,14 @@ static const struct command {
      "what the gateway would say", release_verify},
 };
 
+bool release_knows(const char *word)
+{
+    for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
+        if (strcmp(commands[i].name, word) == 0)
+            return true;
+    return strcmp(word, "--help") == 0;
+}
+
 static void print_help(FILE *file)
 {
     for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
