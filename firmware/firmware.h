@@ -95,8 +95,8 @@ struct firmware_slot {
     char *version;
     char *boot_failure_log;
     struct firmware_words *words; /* of the release of what it holds; NULL: a bare image, or memory was out */
-    char *offer;                    /* the dialect's name of the manufacturer's own offer ("stable") */
-    struct firmware_image *image;   /* what the gateway keeps for this slot, or NULL */
+    char *offer;                  /* the dialect's name of the manufacturer's own offer ("stable") */
+    struct firmware_image *image; /* what the gateway keeps for this slot, or NULL */
     struct firmware_notice *notice; /* what is said of it, or NULL */
     uint32_t told[5]; /* private: hashes of what observers were told, by enum firmware_slot_field */
 };

@@ -60,6 +60,19 @@ static void on_progress(void *ctx, unsigned percent)
     job_set_progress(ctx, percent);
 }
 
+/* What a release states stands in place of what was guessed. */
+static void take_statement(const struct release *stated, struct firmware_release *release)
+{
+    if (*stated->version) {
+        str_copy(release->version, sizeof(release->version), stated->version);
+        release->proven = true;
+    }
+    release->notice.ask = stated->ask;
+    str_copy(release->notice.text, sizeof(release->notice.text), stated->description);
+    if (stated->has_priority)
+        release->notice.severity = firmware_severity_of_priority(stated->priority);
+}
+
 static int ask_policy(struct firmware_job *job, struct firmware_image *image, const struct release *stated,
                       struct firmware_release *release, struct error *err)
 {
@@ -77,10 +90,8 @@ static int ask_policy(struct firmware_job *job, struct firmware_image *image, co
     if (!path)
         return error_set(err, ERROR_RESOURCES_EXCEEDED, job->url, "no memory to look at the image");
     result = job->target->ops->inspect ? job->target->ops->inspect(path, release, err) : 0;
-    if (result == 0 && stated && *stated->version) {
-        str_copy(release->version, sizeof(release->version), stated->version);
-        release->proven = true;
-    }
+    if (result == 0 && stated)
+        take_statement(stated, release);
     if (result == 0)
         result = firmware->policy.verify_release(firmware->policy.ctx, job->target, &candidate, release, err);
     free(path);
