@@ -272,8 +272,8 @@ int main(int argc, char **argv)
 
     setlocale(LC_CTYPE, "");
     signal(SIGPIPE, SIG_IGN);
-    /* Has options of its own, and speaks to no agent; `release DEVICE` is another command. */
-    if (argc > 2 && strcmp(argv[1], "release") == 0 && release_knows(argv[2]))
+    /* Has options of its own, and speaks to no agent. */
+    if (argc > 1 && strcmp(argv[1], "release") == 0)
         return release_main(argc - 1, argv + 1);
     if (options_parse(&app.options, argc, argv, &err) < 0) {
         fprintf(stderr, "homepatch: %s: %s\n", err.path, err.message);

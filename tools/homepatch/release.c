@@ -38,14 +38,6 @@ static const struct command {
      "what the gateway would say", release_verify},
 };
 
-bool release_knows(const char *word)
-{
-    for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
-        if (strcmp(commands[i].name, word) == 0)
-            return true;
-    return strcmp(word, "--help") == 0;
-}
-
 static void print_help(FILE *file)
 {
     for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
@@ -216,6 +208,14 @@ static int set_option(struct release_options *options, int option, const char *t
     return set_image(options, option, text, err);
 }
 
+static const struct command *known(const char *name)
+{
+    for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
+        if (strcmp(commands[i].name, name) == 0)
+            return &commands[i];
+    return NULL;
+}
+
 static int parse(struct release_options *options, int argc, char **argv, struct error *err)
 {
     int option;
@@ -230,17 +230,11 @@ static int parse(struct release_options *options, int argc, char **argv, struct 
         return 0;
     options->command = argv[optind++];
     options->file = optind < argc ? argv[optind++] : NULL;
+    if (!known(options->command))
+        return usage(err, options->command, "is no command of homepatch release (--help)");
     if (!options->file || optind < argc)
         return usage(err, options->command, "takes one file (homepatch release --help)");
     return 0;
-}
-
-static int run(struct release_options *options, struct error *err)
-{
-    for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
-        if (strcmp(commands[i].name, options->command) == 0)
-            return commands[i].run(options, err);
-    return usage(err, options->command, "is no command of homepatch release (--help)");
 }
 
 int release_main(int argc, char **argv)
@@ -258,7 +252,7 @@ int release_main(int argc, char **argv)
         return options.help ? 0 : EXIT_USAGE;
     }
     if (result == 0)
-        result = run(&options, &err);
+        result = known(options.command)->run(&options, &err);
     arena_done(&options.arena);
     if (result == 0)
         return 0;

@@ -47,8 +47,6 @@ struct release_options {
     struct arena arena;
 };
 
-/* One of its commands, or --help. */
-bool release_knows(const char *word);
 /* The exit code: 0 done; 1 refused (verify), or it could not be done; 2 the command line is wrong. */
 int release_main(int argc, char **argv);
 
