@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "consent/internal.h"
-#include "firmware/record.h"
+#include "base/record.h"
 
 #define KIND "consent"
 #define KIND_DEVICE "consent-device"

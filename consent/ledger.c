@@ -9,7 +9,7 @@
 
 #include "base/limits.h"
 #include "consent/internal.h"
-#include "firmware/record.h"
+#include "base/record.h"
 
 #define KIND "consent-ledger"
 

@@ -12,7 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "devices/rate.h"
+#include "base/rate.h"
 #include "firmware/firmware.h"
 
 struct registry;

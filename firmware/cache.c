@@ -10,7 +10,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-#include "firmware/record.h"
+#include "base/record.h"
 
 enum {
     IMAGE_VERSION = 1,

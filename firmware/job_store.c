@@ -3,8 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/record.h"
 #include "firmware/manager.h"
-#include "firmware/record.h"
 
 /*
  * Kind "job", key "<target>\n<id in 16 hexadecimal digits>": all jobs of a target lie together and in order. Kind

@@ -4,7 +4,7 @@
 #define FIRMWARE_NOTICE_H
 
 #include "firmware/firmware.h"
-#include "firmware/record.h"
+#include "base/record.h"
 
 /* notice NULL: none. */
 void notice_put(struct buf *buf, const struct firmware_notice *notice);

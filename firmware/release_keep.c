@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "base/limits.h"
-#include "firmware/record.h"
+#include "base/record.h"
 #include "firmware/trust.h"
 #include "release/anchor.h"
 

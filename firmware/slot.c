@@ -2,8 +2,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/record.h"
 #include "firmware/notice.h"
-#include "firmware/record.h"
 #include "firmware/release_keep.h"
 #include "firmware/turn.h"
 

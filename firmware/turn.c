@@ -16,7 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "firmware/record.h"
+#include "base/record.h"
 
 enum {
     FAILURE_VERSION = 1,     /* of the record */

@@ -13,7 +13,7 @@
 #include "base/limits.h"
 #include "base/str.h"
 #include "devices/authority/ca.h"
-#include "devices/rate.h"
+#include "base/rate.h"
 
 enum {
     CODE_BYTES = 10, /* "K7QF-3M9X" */

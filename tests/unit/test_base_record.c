@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "firmware/record.h"
+#include "base/record.h"
 
 static void write_sample(struct buf *buf)
 {

@@ -3,8 +3,8 @@
  * A rate limit in eight bytes: the time at which the next event would be exactly on schedule. An event passes while
  * that time is no more than the burst ahead of now. Zero-initialised it has its whole burst. Embedded in its owner.
  */
-#ifndef DEVICES_RATE_H
-#define DEVICES_RATE_H
+#ifndef BASE_RATE_H
+#define BASE_RATE_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * How this folder writes its records into the store: a version byte, then numbers (8 bytes, little-endian) and texts
+ * How modules write their records into the store: a version byte, then numbers (8 bytes, little-endian) and texts
  * (4 bytes of length, then the bytes). A reader that meets anything short, long or of another version fails for good,
  * gives zeros and empty texts from there on, and its owner drops the record. Texts read are malloc'ed.
  */
-#ifndef FIRMWARE_RECORD_H
-#define FIRMWARE_RECORD_H
+#ifndef BASE_RECORD_H
+#define BASE_RECORD_H
 
 #include <stdbool.h>
 #include <stdint.h>

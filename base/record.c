@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "firmware/record.h"
+#include "base/record.h"
 
 #include <stdlib.h>
 #include <string.h>
