@@ -127,7 +127,10 @@ enum host_lease {
     HOST_LEASE_ENDED,
 };
 
-/* mac or ip, or both, are known. Everything is borrowed for the time of the call. */
+/*
+ * mac or ip, or both, are known. Of SSDP and mDNS, which anybody may forge, ip counts and mac only without it: they add facts
+ * to whom the neighbour table or DHCP knows, and no address to anybody. Everything is borrowed for the time of the call.
+ */
 struct host_sighting {
     enum host_source source;
     const uint8_t *mac;       /* HOST_MAC_BYTES; NULL: whoever has ip */
@@ -145,36 +148,40 @@ struct host_sighting {
 
 /* ---- a host ---- */
 
+/*
+ * What is `ended` is told to the observers once more, and gone after that; what is `fresh` came or changed. Each lies where it
+ * is until then: `row` is of the observer above that shows it.
+ */
 struct host_known_fact {
     char *text;
     int64_t time; /* s since 1970, when it was first said so */
     enum host_fact fact;
     enum host_source source;
-    uint32_t instance; /* of its row; given by whoever shows it */
+    bool fresh, ended;
     void *row;
 };
 
 struct host_service {
     char *type;
-    char *instance_name;
+    char *name;   /* of the instance; NULL: it has none */
     char *txt;    /* a TR-106 list, or NULL */
     int64_t time; /* s since 1970, when it was first announced like this */
     enum host_source source;
     uint16_t port;
-    uint32_t instance;
+    bool fresh, ended;
     void *row;
 };
 
 struct host_address {
     struct host_ip ip;
-    enum host_presence presence; /* never UNKNOWN with a tracking source; UNKNOWN: leased, not seen */
-    int64_t lease_expires;       /* 0: no lease */
-    uint64_t checked;            /* monotonic ms of when it was last asked for, 0 never */
-    uint64_t seen;               /* monotonic ms */
-    uint32_t instance;
-    void *row;
+    enum host_presence presence; /* UNKNOWN: leased or heard of, not seen */
+    bool ended, queued;
+    int64_t lease_expires; /* 0: no lease */
+    uint64_t seen;         /* monotonic ms; 0: not yet */
+    uint64_t asked;        /* monotonic ms; 0: no answer is waited for */
     struct host *host;
-    struct host_address *older, *newer; /* in the order in which they are to be asked for */
+    struct host_address *previous, *next; /* in the order in which something is due */
+    void *row;
 };
 
 enum host_event_type {
@@ -212,10 +219,9 @@ struct host {
     char interface[HOST_INTERFACE_BYTES];
     const char *link_type; /* a literal */
     struct host_address **addresses;
-    struct host_known_fact *facts; /* by fact, then source */
-    struct host_service *services;
+    struct host_known_fact **facts; /* by fact, then source */
+    struct host_service **services;
     uint32_t addresses_count, facts_count, services_count;
-    uint32_t next_sub_instance;
     uint64_t changed; /* set of fields not yet announced */
     struct rate changes;
     void *row;                    /* of the observer above that shows the host; NULL: not shown */
