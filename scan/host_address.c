@@ -221,6 +221,14 @@ void host_address_presence(struct host_address *address, enum host_source source
         enqueue(address);
 }
 
+void hosts_lost_track(struct hosts *hosts)
+{
+    for (uint32_t i = 0; i < hosts->count; i++)
+        for (uint32_t k = 0; k < hosts->table[i]->addresses_count; k++)
+            if (hosts->table[i]->addresses[k]->presence == HOST_PRESENCE_TRACKED)
+                host_address_presence(hosts->table[i]->addresses[k], HOST_NEIGHBOUR, HOST_PRESENCE_SEEN);
+}
+
 void host_address_lease(struct host_address *address, enum host_lease lease, int64_t expires)
 {
     if (lease == HOST_LEASE_UNKNOWN)

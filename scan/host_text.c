@@ -31,6 +31,7 @@ static const char *const fact_names[HOST_FACTS] = {
     [HOST_FACT_VENDOR_CLASS_ID] = "VendorClassID",
     [HOST_FACT_USER_CLASS_ID] = "UserClassID",
     [HOST_FACT_CLIENT_ID] = "ClientID",
+    [HOST_FACT_DUID] = "DUID",
     [HOST_FACT_REQUESTED_OPTIONS] = "RequestedOptions",
 };
 

@@ -64,7 +64,8 @@ enum host_fact {
     HOST_FACT_MUD_URL, /* RFC 8520 */
     HOST_FACT_VENDOR_CLASS_ID,
     HOST_FACT_USER_CLASS_ID,
-    HOST_FACT_CLIENT_ID, /* DHCPv4 option 61 or DUID, hexadecimal */
+    HOST_FACT_CLIENT_ID, /* DHCPv4 option 61, hexadecimal */
+    HOST_FACT_DUID,      /* of DHCPv6, hexadecimal */
     HOST_FACT_REQUESTED_OPTIONS,
     HOST_FACTS,
 };
@@ -261,6 +262,9 @@ void hosts_set_check(struct hosts *hosts, hosts_check_fn *check, void *ctx);
 
 /* The one way in. Cannot fail: what cannot be taken is counted. */
 void hosts_observe(struct hosts *hosts, const struct host_sighting *sighting);
+
+/* Whoever tracks hosts has missed something: who was tracked was seen now, and no more is known. */
+void hosts_lost_track(struct hosts *hosts);
 
 struct host *hosts_find(const struct hosts *hosts, const uint8_t mac[HOST_MAC_BYTES]);
 /* The host that has the address, or NULL. */

@@ -6,7 +6,7 @@ LIC_FILES_CHKSUM = "file://LICENSE;md5=27b7275537f2cc3bcdcfa812261ce4ac"
 
 SRC_URI = "file://${BPN}-${PV}.tar.xz"
 
-DEPENDS = "libuv openssl sqlite3 curl cjson"
+DEPENDS = "libuv openssl sqlite3 curl cjson libmnl"
 
 inherit autotools pkgconfig systemd useradd
 
