@@ -451,7 +451,9 @@ static int restore_home(struct agent *agent, struct error *err)
         model_firmware_attach(&agent->model, dm_row_find(agent->dm, STR("Device.DeviceInfo.")),
                               firmware_gateway_target(agent->gateway)) < 0)
         return error_set(err, ERROR_RESOURCES_EXCEEDED, NULL, "out of memory");
-    return home_load(agent->home, err);
+    if (home_load(agent->home, err) < 0)
+        return -1;
+    return agent_scan_restore(&agent->scan, &agent->model, agent->store, agent->config, err);
 }
 
 /* Jobs of the last life go on, and devices are listened to. */
@@ -513,6 +515,7 @@ static int begin(struct agent *agent, const char *version, struct error *err)
     tell_recovery(agent);
     usp_requests_abandon(agent->usp); /* what no job goes on with ended with the last life */
     agent_discovery_start(&agent->discovery, &agent->model, &agent->mtp, agent->config);
+    agent_scan_start(&agent->scan);
     mtp_start(&agent->mtp);
     log_info("ready endpoint=%s", usp_endpoint_id(agent->usp));
     return 0;
@@ -580,6 +583,7 @@ void agent_done(struct agent *agent)
     usp_stop(agent->usp); /* commands let go of their jobs while those are still there */
     boot_image_done(&agent->boot_image);
     consent_stop(agent->consent);
+    agent_scan_stop(&agent->scan);
     if (agent->home) {
         model_consent_stop(&agent->model);
         model_proxied_stop(&agent->model);

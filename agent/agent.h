@@ -12,6 +12,7 @@
 #include "agent/enrolment.h"
 #include "agent/mtp.h"
 #include "agent/payload_security.h"
+#include "agent/scan.h"
 #include "devices/home.h"
 #include "firmware/firmware.h"
 #include "firmware/gateway.h"
@@ -33,6 +34,7 @@ struct agent {
     struct mtp mtp;
     struct tls_trust *trust; /* of the certificates that controllers added */
     struct agent_discovery discovery;
+    struct agent_scan scan;
     struct payload_security security;
     struct agent_bulk bulk;
     struct boot boot;

@@ -57,7 +57,12 @@ struct agent_config {
     const char *dhcp_dir; /* where the hook of the DHCP clients leaves their options */
     const char *dhcp_interfaces;
     bool dhcp_plaintext;
-    uint64_t open_files; /* descriptors of the process: each device connection is one */
+    const char *scan_interfaces; /* not set: no scan */
+    const char *scan_lease_files;
+    const char *scan_hook_dir;
+    const char *scan_oui_files;
+    uint64_t scan_presence; /* s */
+    uint64_t open_files;    /* descriptors of the process: each device connection is one */
     uint64_t parallel_fetches;
     uint64_t parallel_installs;
     uint64_t canary_soak;     /* s */

@@ -93,6 +93,11 @@ struct host *hosts_find_ip(const struct hosts *hosts, const struct host_ip *ip)
     return address && !is_waiting(address->host) ? address->host : NULL;
 }
 
+const struct clock *hosts_clock(const struct hosts *hosts)
+{
+    return hosts->timers->clock;
+}
+
 uint32_t hosts_count(const struct hosts *hosts)
 {
     return hosts->count;
@@ -232,9 +237,8 @@ int hosts_load(struct hosts *hosts, struct error *err)
 
 /* ---- what changed ---- */
 
-void host_announce(struct host *host)
+static void announce(struct host *host, uint64_t changed)
 {
-    uint64_t changed = host->changed;
     bool added = changed & HOST_BIT(HOST_FIELDS);
     bool left = (changed & HOST_BIT(HOST_ACTIVE)) && !host->active &&
                 host->active_change - host->stored_change >= ACTIVE_STORE_S;
@@ -251,6 +255,25 @@ void host_announce(struct host *host)
     }
     host_addresses_sweep(host, false);
     host_said_sweep(host, false);
+}
+
+static void note_address(struct host *host)
+{
+    const struct host_address *address = host_address(host);
+    struct host_ip ip = address ? address->ip : (struct host_ip){.scope = 0};
+    bool lease = address && address->lease_expires;
+
+    if (lease == host->shown_lease && memcmp(&ip, &host->shown_ip, sizeof(ip)) == 0)
+        return;
+    host->shown_ip = ip;
+    host->shown_lease = lease;
+    host->changed |= HOST_BIT(HOST_ADDRESS);
+}
+
+void host_announce(struct host *host)
+{
+    note_address(host);
+    announce(host, host->changed);
 }
 
 /* ---- coming and going ---- */

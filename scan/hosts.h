@@ -194,7 +194,8 @@ enum host_event_type {
 /* What can change besides facts. */
 enum host_field {
     HOST_ACTIVE = HOST_FACTS, /* and when that was */
-    HOST_ADDRESSES,
+    HOST_ADDRESSES,           /* some came, some ended */
+    HOST_ADDRESS,             /* another is the one to show, or the same has a lease or none */
     HOST_SERVICES,
     HOST_INTERFACE,
     HOST_LINK_TYPE,
@@ -223,7 +224,9 @@ struct host {
     struct host_known_fact **facts; /* by fact, then source */
     struct host_service **services;
     uint32_t addresses_count, facts_count, services_count;
-    uint64_t changed; /* set of fields not yet announced */
+    uint64_t changed;        /* set of fields not yet announced */
+    struct host_ip shown_ip; /* what was announced as its address, and whether that was leased */
+    bool shown_lease;
     struct rate changes;
     void *row;                    /* of the observer above that shows the host; NULL: not shown */
     struct host *previous, *next; /* waiting ones, oldest first */
@@ -269,6 +272,7 @@ void hosts_lost_track(struct hosts *hosts);
 struct host *hosts_find(const struct hosts *hosts, const uint8_t mac[HOST_MAC_BYTES]);
 /* The host that has the address, or NULL. */
 struct host *hosts_find_ip(const struct hosts *hosts, const struct host_ip *ip);
+const struct clock *hosts_clock(const struct hosts *hosts);
 uint32_t hosts_count(const struct hosts *hosts);
 /* In order of instance. */
 struct host *hosts_at(const struct hosts *hosts, uint32_t index);

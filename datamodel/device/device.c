@@ -14,6 +14,7 @@ static void get_data_model_version(const struct dm_row *row, struct dm_value *re
 
 static const struct dm_param params[] = {
     {.name = "RootDataModelVersion", .type = DM_STRING, .max = 32, .get = get_data_model_version},
+    {.name = "CollectionDeviceNumberOfEntries", .type = DM_UNSIGNED_INT, .count_of = "CollectionDevice"},
     {.name = "ProxiedDeviceNumberOfEntries", .type = DM_UNSIGNED_INT, .count_of = "ProxiedDevice"},
     DM_END_PARAMS,
 };

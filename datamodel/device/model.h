@@ -15,6 +15,8 @@ struct consent;
 struct firmware;
 struct firmware_target;
 struct home;
+struct hosts;
+struct model_scan;
 struct usp;
 
 /* What became of a row of the message transfer configuration (Device.MQTT., LocalAgent.MTP, Controller.MTP ...). */
@@ -39,6 +41,8 @@ struct model {
     struct home *home;            /* may be NULL (tests) */
     struct authority *authority;  /* of the home's devices; NULL: the gateway is none */
     struct consent *consent;      /* may be NULL (tests) */
+    struct hosts *hosts;          /* may be NULL (tests, and until the agent begins) */
+    const struct model_scan *scan; /* the same */
     struct bulk *bulk;            /* may be NULL (tests, and until the agent begins) */
     struct observers mtp;         /* struct model_mtp_event: who carries records listens */
     const char *software_version; /* of the agent */

@@ -2,9 +2,11 @@
 /* The tree: where each declared object stands. Parents come before their children. */
 #include "config.h"
 
+#include "datamodel/device/collection_device.h"
 #include "datamodel/device/device_authority.h"
 #include "datamodel/device/consent.h"
 #include "datamodel/device/firmware_image.h"
+#include "datamodel/device/hosts.h"
 #include "datamodel/device/model.h"
 #include "datamodel/device/proxied_device.h"
 #include "datamodel/device/releases.h"
@@ -54,6 +56,14 @@ const struct dm_mount model_mounts[] = {
     {"Device." VENDOR_PREFIX "Releases.", &model_releases},
     {"Device." VENDOR_PREFIX "Releases.Vendor.{i}.", &model_release_vendor},
     {"Device." VENDOR_PREFIX "Releases.Anchor.{i}.", &model_release_anchor},
+    {"Device.Hosts.", &model_hosts},
+    {"Device.Hosts." VENDOR_PREFIX "Scan.", &model_hosts_scan},
+    {"Device.Hosts.Host.{i}.", &model_host},
+    {"Device.Hosts.Host.{i}.IPv4Address.{i}.", &model_host_ipv4_address},
+    {"Device.Hosts.Host.{i}.IPv6Address.{i}.", &model_host_ipv6_address},
+    {"Device.Hosts.Host.{i}." VENDOR_PREFIX "Fact.{i}.", &model_host_fact},
+    {"Device.Hosts.Host.{i}." VENDOR_PREFIX "Service.{i}.", &model_host_service},
+    {"Device.CollectionDevice.{i}.", &model_collection_device},
     {"Device.ProxiedDevice.{i}.", &model_proxied_device},
     {"Device.ProxiedDevice.{i}.DeviceInfo.", &model_proxied_device_info},
     {"Device.ProxiedDevice.{i}.DeviceInfo.FirmwareImage.{i}.", &model_firmware_image},
