@@ -364,10 +364,12 @@ static bool read_some(struct neighbours *neighbours)
 
 static void on_readable(uv_poll_t *poll, int status, int events)
 {
-    (void)status;
     (void)events;
     for (unsigned i = 0; i < READS_AT_ONCE && read_some(poll->data); i++)
         ;
+    /* libuv stops at an error of a descriptor. Here it says that messages were lost, and reading has taken it. */
+    if (status < 0)
+        uv_poll_start(poll, UV_READABLE, on_readable);
 }
 
 static void on_poll_closed(uv_handle_t *handle)
