@@ -16,7 +16,7 @@ _homepatch_controllers() {
 
 _homepatch() {
     local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} command='' word i
-    local commands='devices show download activate watch events get set add del operate instances supported enrol doctor version accept reject forget lan-broker release'
+    local commands='devices show download activate watch events get set add del operate instances supported enrol doctor version accept reject forget lan-broker release hosts'
     local options='--socket --endpoint --json --timeout --help'
 
     COMPREPLY=()

@@ -22,6 +22,7 @@ struct app {
 typedef void command_fn(struct app *app);
 
 command_fn command_devices, command_show;
+command_fn command_hosts;
 command_fn command_get, command_instances, command_supported;
 command_fn command_set, command_add, command_del;
 command_fn command_operate;

@@ -7,33 +7,9 @@
 #include "tools/homepatch/inventory.h"
 #include "tools/homepatch/text.h"
 
-enum {
-    MINUTE = 60,
-    HOUR = 60 * MINUTE,
-    DAY = 24 * HOUR,
-};
-
-/* "12 s", "3 min", "5 h", "2 d" ago; the text as it is when it is no time. */
 static const char *age(struct app *app, const char *time)
 {
-    int64_t seconds;
-    int64_t ago;
-    const char *text;
-
-    if (str_to_time(str_of(time), &seconds) < 0 || seconds <= 0)
-        return "never";
-    ago = clock_wall(&app->session.loop.clock) - seconds;
-    if (ago < 0)
-        return time;
-    if (ago < 2 * MINUTE)
-        text = arena_printf(&app->arena, "%d s ago", (int)ago);
-    else if (ago < 2 * HOUR)
-        text = arena_printf(&app->arena, "%d min ago", (int)(ago / MINUTE));
-    else if (ago < 2 * DAY)
-        text = arena_printf(&app->arena, "%d h ago", (int)(ago / HOUR));
-    else
-        text = arena_printf(&app->arena, "%lld d ago", (long long)(ago / DAY));
-    return text ? text : "";
+    return text_age(&app->arena, clock_wall(&app->session.loop.clock), time);
 }
 
 static const char *update_text(struct app *app, const struct device *device)

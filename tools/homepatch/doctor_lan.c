@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The side of the home: the broker that devices use, and the ports where they meet the gateway. */
+#include "config.h"
+
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -170,6 +172,39 @@ static void check_url(struct doctor *doctor)
     probe_done(&probe);
 }
 
+/* ---- the scan ---- */
+
+static void check_scan(struct doctor *doctor)
+{
+    const char *interfaces = doctor_config(doctor, "scan_interfaces");
+    const char *status = doctor_get(doctor, "Device.Hosts." VENDOR_PREFIX "Scan.Status");
+    const char *count = doctor_get(doctor, "Device.Hosts.HostNumberOfEntries");
+    const char *refused = doctor_get(doctor, "Device.Hosts." VENDOR_PREFIX "Scan.RefusedHosts");
+
+    if (!interfaces[0]) {
+        doctor_ok(doctor, "scan_interfaces", "scan_interfaces is not set: hosts of the LAN are not listed");
+        return;
+    }
+    if (!doctor->live || !status[0])
+        return;
+    if (strcmp(status, "Error") == 0)
+        doctor_warn(doctor, "scan_interfaces",
+                    doctor_text(doctor, "the scan of %s goes on without a source: %s", interfaces,
+                                doctor_get(doctor, "Device.Hosts." VENDOR_PREFIX "Scan.Problem")),
+                    "homepatchd.conf(5) says what the keys scan_... need");
+    else if (strcmp(count, "0") == 0)
+        doctor_warn(doctor, "scan_interfaces", doctor_text(doctor, "no host was seen on %s yet", interfaces),
+                    "see that scan_interfaces names the interfaces of the LAN, as ip link does");
+    else
+        doctor_ok(doctor, "scan_interfaces",
+                  doctor_text(doctor, "%s hosts are listed of %s", count, interfaces));
+    if (refused[0] && strcmp(refused, "0") != 0)
+        doctor_warn(
+            doctor, "scan_interfaces",
+            doctor_text(doctor, "%s new hosts were refused: too many at once, or the table is full", refused),
+            "look for a device on the LAN that invents MAC addresses");
+}
+
 void doctor_lan(struct doctor *doctor)
 {
     if (!doctor->config)
@@ -182,4 +217,5 @@ void doctor_lan(struct doctor *doctor)
     check_port(doctor, "lan_websocket_listen", "WebSockets of devices");
     check_port(doctor, "lan_http_listen", "devices that fetch images");
     check_url(doctor);
+    check_scan(doctor);
 }

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* What doctor knows: the configuration, the agent's model, and whether the agent can be asked for it at all. */
+#include "config.h"
+
 #include "tools/homepatch/doctor.h"
 
 #include <stdarg.h>
@@ -192,10 +194,12 @@ static void explain_socket(struct doctor *doctor, const struct error *err)
 
 static bool read_model(struct doctor *doctor, struct error *err)
 {
-    static const char *const paths[] = {"Device.LocalAgent.EndpointID",       "Device.LocalAgent.MTP.",
-                                        "Device.LocalAgent.Controller.",      "Device.LocalAgent.Request.",
-                                        "Device.LocalAgent.ControllerTrust.", "Device.MQTT.",
-                                        "Device.UnixDomainSockets."};
+    static const char *const paths[] = {
+        "Device.LocalAgent.EndpointID",       "Device.LocalAgent.MTP.",
+        "Device.LocalAgent.Controller.",      "Device.LocalAgent.Request.",
+        "Device.LocalAgent.ControllerTrust.", "Device.MQTT.",
+        "Device.UnixDomainSockets.",          "Device.Hosts.HostNumberOfEntries",
+        "Device.Hosts." VENDOR_PREFIX "Scan."};
     struct str list[sizeof(paths) / sizeof(paths[0])];
     struct app *app = doctor->app;
     struct buf message;

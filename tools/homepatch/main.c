@@ -30,6 +30,7 @@ struct command {
 
 static const struct command commands[] = {
     {"devices", "[--model MODEL]", "the devices of the home and their updates", command_devices, 0, 0, false},
+    {"hosts", "", "the LAN as the gateway sees it", command_hosts, 0, 0, false},
     {"show", "DEVICE", "all about one device", command_show, 1, 1, false},
     {"download", "DEVICE... URL | --all [--model MODEL] URL", "download firmware for devices",
      command_download, 1, -1, false},

@@ -6,6 +6,8 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "base/str.h"
+
 enum {
     GAP = 2,
     SMALLEST = 6, /* columns that a cut cell keeps */
@@ -195,4 +197,33 @@ void table_print(const struct table *table, FILE *file)
         print_cells(table, row->cells, widths, file);
         fprintf(file, "%s\n", text_normal(file));
     }
+}
+
+/* ---- times ---- */
+
+const char *text_age(struct arena *arena, int64_t now, const char *time)
+{
+    enum {
+        MINUTE = 60,
+        HOUR = 60 * MINUTE,
+        DAY = 24 * HOUR,
+    };
+    const char *text;
+    int64_t seconds;
+    int64_t ago;
+
+    if (str_to_time(str_of(time), &seconds) < 0 || seconds <= 0)
+        return "never";
+    ago = now - seconds;
+    if (ago < 0)
+        return time;
+    if (ago < 2 * MINUTE)
+        text = arena_printf(arena, "%d s ago", (int)ago);
+    else if (ago < 2 * HOUR)
+        text = arena_printf(arena, "%d min ago", (int)(ago / MINUTE));
+    else if (ago < 2 * DAY)
+        text = arena_printf(arena, "%d h ago", (int)(ago / HOUR));
+    else
+        text = arena_printf(arena, "%lld d ago", (long long)(ago / DAY));
+    return text ? text : "";
 }

@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
 
 #include "base/arena.h"
@@ -35,6 +36,9 @@ size_t text_columns(const char *text);
 const char *text_safe(struct arena *arena, const char *text, size_t max);
 /* Prints the text without control characters. */
 void text_print(FILE *file, const char *text);
+
+/* "12 s ago", "3 min ago", "5 h ago", "2 d ago" in the arena; "never"; the text as it is when it is later than now (s since 1970). */
+const char *text_age(struct arena *arena, int64_t now, const char *time);
 
 enum {
     TABLE_COLUMNS = 16,
