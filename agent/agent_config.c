@@ -267,6 +267,9 @@ int agent_config_read(struct agent_config *config, const char *file, struct erro
     if (config->dhcp_dir && config->dhcp_dir[0] != '/')
         return error_set(err, ERROR_INVALID_CONFIGURATION, file, "dhcp_dir: \"%s\" does not begin with /",
                          config->dhcp_dir);
+    if (config->scan_hook_dir && config->scan_hook_dir[0] != '/')
+        return error_set(err, ERROR_INVALID_CONFIGURATION, file,
+                         "scan_hook_dir: \"%s\" does not begin with /", config->scan_hook_dir);
     if (!config->state_dir || !config->cache_dir || !config->factory_file)
         return error_set(err, ERROR_INVALID_CONFIGURATION, file,
                          "state_dir, cache_dir and factory_file must not be empty");

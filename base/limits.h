@@ -78,14 +78,14 @@
 #define LIMIT_MANUFACTURER_ROOTS 8u     /* of one file */
 #define LIMIT_LAN_TOPICS 16384u               /* topics that dialects subscribe at the LAN's broker */
 #define LIMIT_HOSTS 4096u                     /* rows of Device.Hosts.Host */
-#define LIMIT_HOSTS_WAITING 256u              /* IP addresses that were heard, and whose MAC is not known yet */
-#define LIMIT_HOST_ADDRESSES 16u              /* IP addresses of one host */
-#define LIMIT_HOST_SERVICES 32u               /* services of one host */
-#define LIMIT_HOST_FILE_BYTES 4096u           /* what the DHCP server's script leaves of one client */
-#define LIMIT_HOST_FILES 4096u                /* clients that it leaves files of */
-#define LIMIT_LEASE_FILE_BYTES (1u << 20)     /* one lease file of a DHCP server */
-#define LIMIT_LEASE_FILES 8u                  /* lease files that are watched */
-#define LIMIT_SCAN_INTERFACES 8u              /* interfaces whose neighbours are hosts */
-#define LIMIT_OUI_FILE_BYTES (64u << 20)      /* the registry of MAC address blocks */
+#define LIMIT_HOSTS_WAITING 1024u         /* IP addresses that were heard, and whose MAC is not known yet */
+#define LIMIT_HOST_ADDRESSES 16u          /* IP addresses of one host */
+#define LIMIT_HOST_SERVICES 32u           /* services of one host */
+#define LIMIT_HOST_FILE_BYTES 4096u       /* what the DHCP server's script leaves of one client */
+#define LIMIT_HOST_FILES 4096u            /* clients that it leaves files of */
+#define LIMIT_LEASE_FILE_BYTES (1u << 20) /* one lease file of a DHCP server */
+#define LIMIT_LEASE_FILES 8u              /* lease files that are watched */
+#define LIMIT_SCAN_INTERFACES 8u          /* interfaces whose neighbours are hosts */
+#define LIMIT_OUI_FILE_BYTES (64u << 20)  /* the registry of MAC address blocks */
 
 #endif
