@@ -3,6 +3,7 @@
 
 import pathlib
 
+from cli import ENDPOINT, Cli
 from hptest import Agent, Broker, Cleanup, Controller, SimHome, UdsTransport, scenario, wait_until
 from hptest.lan import BRIDGE, NET, Lan
 
@@ -248,5 +249,30 @@ def flood_is_slowed(directory):
             first += 250
         assert 1000 < site.count() < 1200, site.count()
         site.wait_host(PHONE, "still there")
+    finally:
+        site.cleanup.run()
+
+
+@scenario(needs=("homepatchd", "homepatch"))
+def the_command_line_lists_hosts(directory):
+    site = Site(directory)
+    try:
+        site.agent.uds(ENDPOINT)
+        site.start()
+        cli = Cli(site.agent.dir / "agent.sock")
+        assert cli.json("hosts")["hosts"] == [] and "No host was seen" in cli.run("hosts")
+        findings = [f for f in cli.doctor(site.agent.conf_file) if f["parameter"] == "scan_interfaces"]
+        assert [f["level"] for f in findings] == ["warn"], findings
+        printer = site.lan.host("printer", "00:0a:0b:00:00:01")
+        printer.address(NET + "20")
+        printer.speak()
+        path, _ = site.wait_host("00:0A:0B:00:00:01", "there", Active="true")
+        wait_until(lambda: ("Manufacturer", "OUI") in site.facts(path), 10, "its OUI")
+        host, = cli.json("hosts")["hosts"]
+        assert host["address"] == NET + "20" and host["active"] is True and host["device"] == "", host
+        assert host["manufacturer"] == "Printers Inc." and host["path"] == path, host
+        assert "Printers Inc." in cli.run("hosts")
+        findings = [f for f in cli.doctor(site.agent.conf_file) if f["parameter"] == "scan_interfaces"]
+        assert [f["level"] for f in findings] == ["ok"] and "1 hosts" in findings[0]["text"], findings
     finally:
         site.cleanup.run()

@@ -57,9 +57,10 @@ struct host {
 struct listing {
     struct app *app;
     struct host *first, **last, *current;
-    /* The row that is being read: of facts, and of the collection. */
-    unsigned row;
-    const char *name, *value, *host_ref;
+    /* The rows that are being read, of a host's facts and of the collection, and what came of them so far. */
+    const struct host *fact_host;
+    unsigned fact_row, collected_row;
+    const char *name, *value, *host_ref, *device_ref;
 };
 
 static struct host *host_at(struct listing *listing, unsigned number)
@@ -91,9 +92,10 @@ static void keep_fact(struct listing *listing, struct host *host, unsigned row, 
 {
     bool inferred = str_is(value, "D");
 
-    if (listing->row != row)
+    if (listing->fact_host != host || listing->fact_row != row)
         listing->name = listing->value = NULL;
-    listing->row = row;
+    listing->fact_host = host;
+    listing->fact_row = row;
     if (str_is(name, "Name"))
         listing->name = app_copy(listing->app, value);
     else if (str_is(name, "Value"))
@@ -115,19 +117,19 @@ static void keep_device(struct listing *listing, unsigned row, struct str name, 
     struct str rest;
     unsigned number;
 
-    if (listing->row != row)
-        listing->host_ref = listing->value = NULL;
-    listing->row = row;
+    if (listing->collected_row != row)
+        listing->host_ref = listing->device_ref = NULL;
+    listing->collected_row = row;
     if (str_is(name, "HostDeviceRef"))
         listing->host_ref = app_copy(listing->app, value);
     else if (str_is(name, "ProxiedDeviceRef"))
-        listing->value = app_copy(listing->app, value);
-    if (!listing->host_ref || !listing->value || !listing->value[0])
+        listing->device_ref = app_copy(listing->app, value);
+    if (!listing->host_ref || !listing->device_ref || !listing->device_ref[0])
         return;
     snprintf(path, sizeof(path), "%s.", listing->host_ref);
     number = inventory_instance(str_of(path), str_of(HOSTS), &rest);
     if (number)
-        host_at(listing, number)->values[HOST_DEVICE] = listing->value;
+        host_at(listing, number)->values[HOST_DEVICE] = listing->device_ref;
 }
 
 static int on_value(void *ctx, const struct usp_client_fact *fact)
