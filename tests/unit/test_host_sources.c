@@ -337,9 +337,13 @@ static void registry_of_blocks(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(lease_lines), cmocka_unit_test(oui_lines),
-        cmocka_unit_test(hook_files),  CASE(lease_file),
-        CASE(lease_file_refused),      CASE(hook_folder),
+        cmocka_unit_test(lines_that_are_none),
+        cmocka_unit_test(leases_that_are_good),
+        cmocka_unit_test(oui_lines),
+        cmocka_unit_test(hook_files),
+        CASE(lease_file),
+        CASE(lease_file_refused),
+        CASE(hook_folder),
         CASE(registry_of_blocks),
     };
 
