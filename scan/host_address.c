@@ -209,6 +209,11 @@ void host_address_presence(struct host_address *address, enum host_source source
     /* Nobody will be asked: what the kernel remembers has to do. */
     if (presence == HOST_PRESENCE_UNKNOWN && source == HOST_NEIGHBOUR && !hosts->presence_ms)
         presence = HOST_PRESENCE_SEEN;
+    if (presence == HOST_PRESENCE_UNTRACKED) {
+        if (address->presence != HOST_PRESENCE_TRACKED)
+            return;
+        presence = HOST_PRESENCE_SEEN;
+    }
     /* Who tracks knows better than who heard something. */
     if (presence == HOST_PRESENCE_UNKNOWN ||
         (address->presence == HOST_PRESENCE_TRACKED && source != HOST_NEIGHBOUR))
@@ -225,8 +230,7 @@ void hosts_lost_track(struct hosts *hosts)
 {
     for (uint32_t i = 0; i < hosts->count; i++)
         for (uint32_t k = 0; k < hosts->table[i]->addresses_count; k++)
-            if (hosts->table[i]->addresses[k]->presence == HOST_PRESENCE_TRACKED)
-                host_address_presence(hosts->table[i]->addresses[k], HOST_NEIGHBOUR, HOST_PRESENCE_SEEN);
+            host_address_presence(hosts->table[i]->addresses[k], HOST_NEIGHBOUR, HOST_PRESENCE_UNTRACKED);
 }
 
 void host_address_lease(struct host_address *address, enum host_lease lease, int64_t expires)

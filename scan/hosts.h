@@ -116,10 +116,11 @@ struct host_service_said {
 
 /* How the source knows that the host is there now, or not. */
 enum host_presence {
-    HOST_PRESENCE_UNKNOWN, /* it says nothing of that: a file that was written some time ago */
-    HOST_PRESENCE_SEEN,    /* it spoke just now */
-    HOST_PRESENCE_TRACKED, /* there, and the source reports when that is over */
-    HOST_PRESENCE_GONE,    /* it does not answer at this address */
+    HOST_PRESENCE_UNKNOWN,   /* it says nothing of that: a file that was written some time ago */
+    HOST_PRESENCE_SEEN,      /* it spoke just now */
+    HOST_PRESENCE_TRACKED,   /* there, and the source reports when that is over */
+    HOST_PRESENCE_UNTRACKED, /* who was tracked is so no more, and was seen until now */
+    HOST_PRESENCE_GONE,      /* it does not answer at this address */
 };
 
 enum host_lease {

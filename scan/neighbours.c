@@ -132,7 +132,7 @@ static enum host_presence presence_of(const struct nlmsghdr *message, uint16_t s
     if (state & NUD_FAILED)
         return HOST_PRESENCE_GONE;
     if (message->nlmsg_type == RTM_DELNEIGH)
-        return HOST_PRESENCE_SEEN;
+        return HOST_PRESENCE_UNTRACKED;
     if (state & NUD_REACHABLE)
         return HOST_PRESENCE_TRACKED;
     return (state & NUD_STALE) && !(message->nlmsg_flags & NLM_F_MULTI) ? HOST_PRESENCE_SEEN

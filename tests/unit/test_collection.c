@@ -267,6 +267,19 @@ static void joined_by_ip(void **state)
     assert_string_equal(collected(fixture), "1:Host.2+Device.1 2:Host.1 3:Device.2");
 }
 
+/* Two rows that turn out to be one: the elder stays, whichever it is. */
+static void elder_stays(void **state)
+{
+    struct fixture *fixture = *state;
+    struct device *device = add_device(fixture, "a", NULL, NULL);
+
+    see(fixture, 1, "192.168.1.10", HOST_PRESENCE_TRACKED);
+    assert_string_equal(collected(fixture), "1:Device.1 2:Host.1");
+    device_set(device, DEVICE_MAC, "020000000001");
+    registry_announce(device);
+    assert_string_equal(collected(fixture), "1:Host.1+Device.1");
+}
+
 static void kept(void **state)
 {
     struct fixture *fixture = *state;
@@ -302,10 +315,7 @@ static void kept(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        CASE(host_rows),
-        CASE(joined_by_mac),
-        CASE(joined_by_ip),
-        CASE(kept),
+        CASE(host_rows), CASE(joined_by_mac), CASE(joined_by_ip), CASE(elder_stays), CASE(kept),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -22,6 +22,9 @@ static const uint8_t phone[] = {2, 0, 0, 0, 0, 10};
 struct bench {
     struct loop loop;
     struct hosts *hosts;
+    struct leases *leases; /* these three: of the test, freed after it however it ends */
+    struct dhcp_hook *hook;
+    struct oui *oui;
     char dir[64];
     char hooks[80];
 };
@@ -59,6 +62,9 @@ static int tear_down(void **state)
 {
     struct bench *bench = *state;
 
+    leases_free(bench->leases);
+    dhcp_hook_free(bench->hook);
+    oui_free(bench->oui);
     hosts_free(bench->hosts);
     loop_done(&bench->loop);
     empty(bench->hooks);
@@ -235,19 +241,19 @@ static const char *name_of(struct bench *bench)
 static void lease_file(void **state)
 {
     struct bench *bench = *state;
-    struct leases *leases;
     char path[200], line[200];
     FILE *file;
 
     snprintf(path, sizeof(path), "%s/leases", bench->dir);
-    leases = leases_new(&bench->loop, bench->hosts, path, NULL);
-    assert_non_null(leases);
-    assert_int_equal(leases_count(leases), 0);
-    leases_free(leases);
+    bench->leases = leases_new(&bench->loop, bench->hosts, path, NULL);
+    assert_non_null(bench->leases);
+    assert_int_equal(leases_count(bench->leases), 0);
+    leases_free(bench->leases);
+    bench->leases = NULL;
     put(bench, bench->dir, "leases", "1900000000 02:00:00:00:00:0a 192.168.1.9 old *\nnonsense here\n");
-    leases = leases_new(&bench->loop, bench->hosts, path, NULL);
-    assert_int_equal(leases_count(leases), 1);
-    assert_int_equal(leases_malformed(leases), 1);
+    bench->leases = leases_new(&bench->loop, bench->hosts, path, NULL);
+    assert_int_equal(leases_count(bench->leases), 1);
+    assert_int_equal(leases_malformed(bench->leases), 1);
     assert_string_equal(name_of(bench), "old");
     assert_false(is_active(bench)); /* it may have been given long ago */
 
@@ -262,46 +268,47 @@ static void lease_file(void **state)
     fclose(file);
     WAIT_FOR(&bench->loop, hosts_count(bench->hosts) == 2);
     WAIT_FOR(&bench->loop, host_address(hosts_find(bench->hosts, phone))->lease_expires == 0);
-    leases_free(leases);
+    leases_free(bench->leases);
+    bench->leases = NULL;
 }
 
 /* A file that is too long, no file, or another's. */
 static void lease_file_refused(void **state)
 {
     struct bench *bench = *state;
-    struct leases *leases;
     char path[200], target[200];
 
     snprintf(path, sizeof(path), "%s/leases", bench->dir);
     snprintf(target, sizeof(target), "%s/target", bench->dir);
     put(bench, bench->dir, "target", "1900000000 02:00:00:00:00:0a 192.168.1.9 old *\n");
     assert_int_equal(symlink(target, path), 0);
-    leases = leases_new(&bench->loop, bench->hosts, path, NULL);
-    assert_non_null(leases);
+    bench->leases = leases_new(&bench->loop, bench->hosts, path, NULL);
+    assert_non_null(bench->leases);
     assert_int_equal(hosts_count(bench->hosts), 0);
-    leases_free(leases);
+    leases_free(bench->leases);
+    bench->leases = NULL;
     assert_int_equal(unlink(path), 0);
     assert_int_equal(truncate(target, 4 << 20), 0);
-    leases = leases_new(&bench->loop, bench->hosts, target, NULL);
-    assert_int_equal(leases_count(leases), 0);
-    leases_free(leases);
+    bench->leases = leases_new(&bench->loop, bench->hosts, target, NULL);
+    assert_int_equal(leases_count(bench->leases), 0);
+    leases_free(bench->leases);
+    bench->leases = NULL;
 }
 
 static void hook_folder(void **state)
 {
     struct bench *bench = *state;
-    struct dhcp_hook *hook = dhcp_hook_new(&bench->loop, bench->hosts, bench->hooks, NULL);
 
-    assert_non_null(hook);
+    bench->hook = dhcp_hook_new(&bench->loop, bench->hosts, bench->hooks, NULL);
+    assert_non_null(bench->hook);
     put(bench, bench->hooks, "192.168.1.9", "mac=02:00:00:00:00:0a\nip=192.168.1.9\nhostname=phone\n");
     WAIT_FOR(&bench->loop, is_active(bench));
     assert_string_equal(name_of(bench), "phone");
     put(bench, bench->hooks, "192.168.1.9", "mac=02:00:00:00:00:0a\nip=192.168.1.9\nhostname=renamed\n");
     WAIT_FOR(&bench->loop, strcmp(name_of(bench), "renamed") == 0);
     put(bench, bench->hooks, "192.168.1.10", "garbage");
-    WAIT_FOR(&bench->loop, dhcp_hook_refused(hook) == 1);
+    WAIT_FOR(&bench->loop, dhcp_hook_refused(bench->hook) == 1);
     assert_int_equal(hosts_count(bench->hosts), 1);
-    dhcp_hook_free(hook);
 }
 
 static void registry_of_blocks(void **state)
@@ -311,7 +318,6 @@ static void registry_of_blocks(void **state)
     const uint8_t *const macs[] = {known, unknown, made_up};
     struct bench *bench = *state;
     struct host_said said = {HOST_FACT_HOST_NAME, "host"};
-    struct oui *oui;
     char files[300];
 
     assert_null(oui_new(&bench->loop, bench->hosts, "/nowhere, /nothing", NULL));
@@ -319,8 +325,8 @@ static void registry_of_blocks(void **state)
              put(bench, bench->dir, "oui.txt",
                  "OUI\tOrganization\n\n00-0A-0B   (hex)\t\tPrinters Inc.\n000A0B     (base 16)\t\tPrinters\n"
                  "02-0A-0B   (hex)\t\tNobody\n"));
-    oui = oui_new(&bench->loop, bench->hosts, files, NULL);
-    assert_non_null(oui);
+    bench->oui = oui_new(&bench->loop, bench->hosts, files, NULL);
+    assert_non_null(bench->oui);
     for (size_t i = 0; i < 3; i++)
         hosts_observe(
             bench->hosts,
@@ -329,7 +335,6 @@ static void registry_of_blocks(void **state)
     assert_string_equal(host_text(hosts_find(bench->hosts, known), HOST_FACT_MANUFACTURER), "Printers Inc.");
     assert_string_equal(host_text(hosts_find(bench->hosts, unknown), HOST_FACT_MANUFACTURER), "");
     assert_string_equal(host_text(hosts_find(bench->hosts, made_up), HOST_FACT_MANUFACTURER), "");
-    oui_free(oui);
 }
 
 #define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)

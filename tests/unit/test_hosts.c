@@ -223,6 +223,7 @@ static void nobody_answers(void **state)
 static void forged(void **state)
 {
     struct bench *bench = *state;
+    struct host_ip ip = ip_of("192.168.1.10");
 
     neighbour(bench, phone, "192.168.1.10", HOST_PRESENCE_TRACKED);
     neighbour(bench, printer, "192.168.1.11", HOST_PRESENCE_TRACKED);
@@ -231,6 +232,9 @@ static void forged(void **state)
     assert_string_equal(host_text(hosts_find(bench->hosts, phone), HOST_FACT_MODEL_NAME), "Spoof");
     /* DHCP gave it to another, but who answers there counts. */
     lease(bench, printer, "192.168.1.10", HOST_LEASE_HELD);
+    hosts_observe(bench->hosts,
+                  &(struct host_sighting){
+                      .source = HOST_HOOK, .mac = printer, .ip = &ip, .presence = HOST_PRESENCE_SEEN});
     assert_string_equal(shown_ip(hosts_find(bench->hosts, phone)), "192.168.1.10");
     neighbour(bench, printer, "192.168.1.10", HOST_PRESENCE_SEEN);
     assert_string_equal(shown_ip(hosts_find(bench->hosts, phone)), "");
@@ -288,6 +292,10 @@ static void lost_track(void **state)
     struct bench *bench = *state;
 
     neighbour(bench, phone, "192.168.1.10", HOST_PRESENCE_TRACKED);
+    neighbour(bench, printer, "192.168.1.11", HOST_PRESENCE_TRACKED);
+    neighbour(bench, NULL, "192.168.1.11", HOST_PRESENCE_GONE);
+    neighbour(bench, NULL, "192.168.1.11", HOST_PRESENCE_UNTRACKED); /* the kernel drops the old entry */
+    assert_false(hosts_find(bench->hosts, printer)->active);
     hosts_lost_track(bench->hosts);
     assert_true(hosts_find(bench->hosts, phone)->active);
     advance(bench, (PRESENCE_S + 60) * 1000u);

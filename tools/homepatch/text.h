@@ -37,7 +37,7 @@ const char *text_safe(struct arena *arena, const char *text, size_t max);
 /* Prints the text without control characters. */
 void text_print(FILE *file, const char *text);
 
-/* "12 s ago", "3 min ago", "5 h ago", "2 d ago" in the arena; "never"; the text as it is when it is later than now (s since 1970). */
+/* "12 s ago", "3 min ago", "5 h ago", "2 d ago" in the arena; "never"; a time after now (s since 1970) as it is. */
 const char *text_age(struct arena *arena, int64_t now, const char *time);
 
 enum {
