@@ -71,13 +71,12 @@
 #define LIMIT_LAN_TOPICS 16384u               /* topics subscribed at one broker */
 #define LIMIT_CSR_BYTES 8192u                 /* a certificate signing request of a device, in base64 */
 #define LIMIT_ISSUED_CERTIFICATES 8192u       /* certificates of devices in the authority's register */
-#define LIMIT_ISSUED_PER_DEVICE 16u     /* of them of one device, unless an operator's code asks for more */
-#define LIMIT_ENROLMENT_CODES 16u       /* one-time codes that wait to be used */
-#define LIMIT_ENROLMENT_CONNECTIONS 64u /* at a time */
-#define LIMIT_DEVICE_MANUFACTURERS 64u  /* whose certificates of devices are taken */
-#define LIMIT_MANUFACTURER_ROOTS 8u     /* of one file */
-#define LIMIT_LAN_TOPICS 16384u               /* topics that dialects subscribe at the LAN's broker */
-#define LIMIT_HOSTS 4096u                     /* rows of Device.Hosts.Host */
+#define LIMIT_ISSUED_PER_DEVICE 16u       /* of them of one device, unless an operator's code asks for more */
+#define LIMIT_ENROLMENT_CODES 16u         /* one-time codes that wait to be used */
+#define LIMIT_ENROLMENT_CONNECTIONS 64u   /* at a time */
+#define LIMIT_DEVICE_MANUFACTURERS 64u    /* whose certificates of devices are taken */
+#define LIMIT_MANUFACTURER_ROOTS 8u       /* of one file */
+#define LIMIT_HOSTS 4096u                 /* rows of Device.Hosts.Host */
 #define LIMIT_HOSTS_WAITING 1024u         /* IP addresses that were heard, and whose MAC is not known yet */
 #define LIMIT_HOST_ADDRESSES 16u          /* IP addresses of one host */
 #define LIMIT_HOST_SERVICES 32u           /* services of one host */
