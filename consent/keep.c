@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "consent/internal.h"
 #include "base/record.h"
+#include "consent/internal.h"
 
 #define KIND "consent"
 #define KIND_DEVICE "consent-device"

@@ -8,8 +8,8 @@
 #include <string.h>
 
 #include "base/limits.h"
-#include "consent/internal.h"
 #include "base/record.h"
+#include "consent/internal.h"
 
 #define KIND "consent-ledger"
 
