@@ -37,18 +37,18 @@ struct model_restart {
 struct model {
     struct dm *dm;
     struct usp *usp;
-    struct firmware *firmware;    /* may be NULL (tests) */
-    struct home *home;            /* may be NULL (tests) */
-    struct authority *authority;  /* of the home's devices; NULL: the gateway is none */
-    struct consent *consent;      /* may be NULL (tests) */
-    struct hosts *hosts;          /* may be NULL (tests, and until the agent begins) */
+    struct firmware *firmware;     /* may be NULL (tests) */
+    struct home *home;             /* may be NULL (tests) */
+    struct authority *authority;   /* of the home's devices; NULL: the gateway is none */
+    struct consent *consent;       /* may be NULL (tests) */
+    struct hosts *hosts;           /* may be NULL (tests, and until the agent begins) */
     const struct model_scan *scan; /* the same */
-    struct bulk *bulk;            /* may be NULL (tests, and until the agent begins) */
-    struct observers mtp;         /* struct model_mtp_event: who carries records listens */
-    const char *software_version; /* of the agent */
-    int64_t started;              /* monotonic ms */
-    const char *tls_ca_file;      /* where Device.LocalAgent.Certificate. rows come from */
-    struct tls_trust *trust;      /* follows the rows that controllers added; may be NULL (tests) */
+    struct bulk *bulk;             /* may be NULL (tests, and until the agent begins) */
+    struct observers mtp;          /* struct model_mtp_event: who carries records listens */
+    const char *software_version;  /* of the agent */
+    int64_t started;               /* monotonic ms */
+    const char *tls_ca_file;       /* where Device.LocalAgent.Certificate. rows come from */
+    struct tls_trust *trust;       /* follows the rows that controllers added; may be NULL (tests) */
     /* The command Notice() of a FirmwareImage row; NULL: there is no consent (tests). */
     int (*notice)(struct dm_call *call, struct firmware_target *target, int slot, struct error *err);
     void (*restart)(void *ctx, const struct model_restart *restart);
