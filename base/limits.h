@@ -64,6 +64,16 @@
 #define LIMIT_DNS_INSTANCES 16u       /* service instances looked at in one DNS answer */
 #define LIMIT_MDNS_SERVICES 8u        /* services advertised at a time */
 #define LIMIT_MDNS_LOOKUPS 64u        /* names asked for by multicast DNS at a time */
+#define LIMIT_MDNS_TYPES \
+    64u /* types of services that are browsed besides those known by name, per interface */
+#define LIMIT_MDNS_INSTANCES 256u      /* instances of one known type, per interface */
+#define LIMIT_MDNS_OTHER_INSTANCES 32u /* instances of one other type, per interface */
+#define LIMIT_MDNS_PER_HOST 8u         /* instances of one type at one address */
+#define LIMIT_MDNS_RESOLVERS 16u       /* instances that are resolved at a time */
+#define LIMIT_MDNS_TXT 32u             /* strings of one instance's TXT */
+#define LIMIT_MDNS_TXT_BYTES 1024u     /* all of them */
+#define LIMIT_MDNS_UNREAD 256u         /* messages that the loop has not read, before browsing waits for it */
+#define LIMIT_MDNS_LINKS 8u            /* interfaces that are browsed */
 #define LIMIT_BRIDGE_DEVICES_BYTES (7u << 20) /* the list of devices that a bridge on the LAN publishes */
 #define LIMIT_BRIDGE_DEVICES 2048u            /* devices behind one bridge */
 #define LIMIT_BRIDGE_IMAGE_BYTES (2u << 20)   /* an image that is sent inside a message */

@@ -66,6 +66,7 @@ static void put(struct mdns_channel *channel, struct mdns_queue *queue, struct m
     message->next = NULL;
     *queue->last = message;
     queue->last = &message->next;
+    queue->count++;
     uv_mutex_unlock(&channel->lock);
 }
 
@@ -93,8 +94,19 @@ struct mdns_message *mdns_take(struct mdns_channel *channel, struct mdns_queue *
     message = queue->first;
     if (message && !(queue->first = message->next))
         queue->last = &queue->first;
+    queue->count -= message != NULL;
     uv_mutex_unlock(&channel->lock);
     return message;
+}
+
+size_t mdns_unread(struct mdns_channel *channel)
+{
+    size_t count;
+
+    uv_mutex_lock(&channel->lock);
+    count = channel->to_loop.count;
+    uv_mutex_unlock(&channel->lock);
+    return count;
 }
 
 /* ---- from the thread ---- */
@@ -134,6 +146,8 @@ static void on_messages(uv_async_t *async)
     while ((message = mdns_take(&mdns->channel, &mdns->channel.to_loop))) {
         if (message->kind == MDNS_RESOLVED) {
             on_resolved(mdns, message);
+        } else if (message->kind == MDNS_INSTANCE) {
+            mdns->ops->instance(mdns->ctx, &message->instance, message->present);
         } else if (message->kind == MDNS_REFUSED) {
             error_set(&err, ERROR_INTERNAL, NULL, "%s", message->text);
             mdns->ops->refused(mdns->ctx, &err);
@@ -235,11 +249,27 @@ static const char *copy(struct arena *arena, const char *text, bool *failed)
     return result;
 }
 
+static const char *const *copy_list(struct arena *arena, const char *const *from, bool *failed)
+{
+    const char **list;
+    size_t n = 0;
+
+    if (!from)
+        return NULL;
+    while (from[n])
+        n++;
+    list = arena_alloc(arena, (n + 1) * sizeof(*list));
+    *failed = *failed || !list;
+    for (size_t i = 0; list && i < n; i++)
+        list[i] = copy(arena, from[i], failed);
+    if (list)
+        list[n] = NULL;
+    return list;
+}
+
 static bool copy_service(struct arena *arena, const struct mdns_service *from, struct mdns_service *to)
 {
     bool failed = false;
-    const char **txt;
-    size_t n = 0;
 
     *to = (struct mdns_service){
         .instance = copy(arena, from->instance, &failed),
@@ -249,16 +279,9 @@ static bool copy_service(struct arena *arena, const struct mdns_service *from, s
         .address = copy(arena, from->address, &failed),
         .host_label = copy(arena, from->host_label, &failed),
         .port = from->port,
+        .txt = copy_list(arena, from->txt, &failed),
     };
-    while (from->txt[n])
-        n++;
-    txt = arena_alloc(arena, (n + 1) * sizeof(*txt));
-    for (size_t i = 0; txt && i < n; i++)
-        txt[i] = copy(arena, from->txt[i], &failed);
-    if (txt)
-        txt[n] = NULL;
-    to->txt = txt;
-    return txt && !failed;
+    return !failed;
 }
 
 int mdns_advertise(struct mdns *mdns, const struct mdns_service *services, size_t count, struct error *err)
@@ -307,4 +330,21 @@ void mdns_resolve_cancel(struct mdns *mdns, struct mdns_lookup *lookup)
     free(take_lookup(mdns, lookup->id));
     if (message) /* without memory for it the answer comes, and finds nobody */
         mdns_to_thread(&mdns->channel, message);
+}
+
+int mdns_browse(struct mdns *mdns, const char *const *interfaces, const char *const *types, struct error *err)
+{
+    struct mdns_message *message = mdns_message_new(MDNS_BROWSE, 0, NULL);
+    bool failed = !message;
+
+    if (message) {
+        message->interfaces = copy_list(&message->arena, interfaces, &failed);
+        message->types = copy_list(&message->arena, types, &failed);
+    }
+    if (failed) {
+        mdns_message_free(message);
+        return error_set(err, ERROR_RESOURCES_EXCEEDED, NULL, "no memory to browse the LAN's services");
+    }
+    mdns_to_thread(&mdns->channel, message);
+    return 0;
 }

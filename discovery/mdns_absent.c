@@ -42,3 +42,11 @@ void mdns_resolve_cancel(struct mdns *mdns, struct mdns_lookup *lookup)
     (void)mdns;
     (void)lookup;
 }
+
+int mdns_browse(struct mdns *mdns, const char *const *interfaces, const char *const *types, struct error *err)
+{
+    (void)mdns;
+    (void)interfaces;
+    (void)types;
+    return error_set(err, ERROR_INTERNAL, NULL, "this build has no multicast DNS");
+}

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The thread's side of discovery/mdns.h: one Avahi client, one group of what is advertised, and the lookups under way. All
- * is made anew whenever the daemon comes, for it forgets us when it goes.
+ * The thread's side of discovery/mdns.h: one Avahi client, one group of what is advertised, the lookups under way, and what
+ * is browsed (mdns_browse.c). All is made anew whenever the daemon comes, for it forgets us when it goes.
  */
-#include "discovery/mdns_internal.h"
+#include "discovery/mdns_browse.h"
 
 #include <avahi-client/client.h>
 #include <avahi-client/lookup.h>
@@ -43,6 +43,7 @@ struct side {
     AvahiEntryGroup *group;
     struct mdns_message *wanted; /* the newest MDNS_ADVERTISE, or NULL */
     struct name *names;
+    struct mdns_browse *browse;
     AvahiTimeout *retry; /* a new client; or what is advertised once more */
     unsigned retry_s;
     bool running; /* the daemon is there */
@@ -276,6 +277,7 @@ static void gone(struct side *side, const char *why)
     side->running = false;
     side->known = true;
     side->group = NULL; /* it goes with the client, or is reset by the daemon that comes */
+    mdns_browse_end(side->browse);
     if (was)
         tell(side, MDNS_STATE, 0, false, why);
     names_go_on(side);
@@ -294,6 +296,7 @@ static void on_client(AvahiClient *client, AvahiClientState state, void *ctx)
         side->retry_s = RETRY_FIRST_S;
         publish(side);
         names_go_on(side);
+        mdns_browse_begin(side->browse, client);
         break;
     case AVAHI_CLIENT_S_COLLISION:
     case AVAHI_CLIENT_S_REGISTERING:
@@ -316,6 +319,7 @@ static void drop_client(struct side *side)
     for (struct name *name = side->names; name; name = name->next)
         name->resolver = NULL; /* freed with the client */
     side->group = NULL;
+    mdns_browse_end(side->browse);
     if (side->client)
         avahi_client_free(side->client);
     side->client = NULL;
@@ -363,6 +367,9 @@ static void take(struct side *side, struct mdns_message *message)
     case MDNS_RESOLVE:
         name_new(side, message);
         return;
+    case MDNS_BROWSE:
+        mdns_browse_want(side->browse, message);
+        return;
     case MDNS_CANCEL:
         name_cancel(side, message->id);
         break;
@@ -397,11 +404,13 @@ void mdns_thread(void *ctx)
     side.api = avahi_simple_poll_get(side.poll);
     wake = side.api->watch_new(side.api, side.channel->wake[0], AVAHI_WATCH_IN, on_wake, &side);
     side.retry = side.api->timeout_new(side.api, NULL, on_retry, &side);
-    if (wake && side.retry) {
+    side.browse = mdns_browse_new(side.channel, side.api);
+    if (wake && side.retry && side.browse) {
         connect_daemon(&side);
         while (avahi_simple_poll_iterate(side.poll, -1) == 0) {}
+        drop_client(&side);
     }
-    drop_client(&side);
+    mdns_browse_free(side.browse);
     while (side.names)
         name_free(side.names);
     mdns_message_free(side.wanted);

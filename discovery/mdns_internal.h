@@ -14,27 +14,33 @@ enum mdns_kind {
     MDNS_ADVERTISE, /* services */
     MDNS_RESOLVE,   /* id, text: the name */
     MDNS_CANCEL,    /* id */
+    MDNS_BROWSE,    /* interfaces, types */
     MDNS_STOP,
     /* From the thread. */
     MDNS_STATE,    /* present, text: why not */
     MDNS_REFUSED,  /* text */
     MDNS_RESOLVED, /* id, present, text: address or why not */
+    MDNS_INSTANCE, /* present, instance */
 };
 
 struct mdns_message {
     struct mdns_message *next;
-    struct arena arena; /* holds text and services */
+    struct arena arena; /* holds all that it points to */
     enum mdns_kind kind;
     uint64_t id;
     bool present;
     const char *text;
     struct mdns_service *services;
     size_t count;
+    const char *const *interfaces; /* NULL: all */
+    const char *const *types;
+    struct mdns_instance instance;
 };
 
 struct mdns_queue {
     struct mdns_message *first;
     struct mdns_message **last;
+    size_t count;
 };
 
 struct mdns_channel {
@@ -53,6 +59,9 @@ void mdns_to_thread(struct mdns_channel *channel, struct mdns_message *message);
 void mdns_to_loop(struct mdns_channel *channel, struct mdns_message *message);
 /* The first message, or NULL. */
 struct mdns_message *mdns_take(struct mdns_channel *channel, struct mdns_queue *queue);
+
+/* Messages that the loop has not read yet: the thread slows down before it drowns the loop. */
+size_t mdns_unread(struct mdns_channel *channel);
 
 /* The thread: runs until MDNS_STOP. */
 void mdns_thread(void *channel);

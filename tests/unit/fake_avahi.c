@@ -76,6 +76,12 @@ static void now_state(bool *bus, bool *daemon)
 void fake_avahi_reset(void)
 {
     memset(&world, 0, sizeof(world));
+    fake_avahi_browse_reset();
+}
+
+const AvahiPoll *fake_avahi_poll(AvahiClient *client)
+{
+    return client->poll;
 }
 
 void fake_avahi_set(bool bus, bool daemon)

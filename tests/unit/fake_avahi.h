@@ -16,9 +16,24 @@ void fake_avahi_set(bool bus, bool daemon);
 void fake_avahi_collide(void);
 /* What the address of this name is; NULL: nobody answers. It is given for this protocol only: 4 or 6. */
 void fake_avahi_name(const char *name, const char *address, int protocol);
+/*
+ * Services of the LAN: each instance is at this address (of a test's choice; "": nobody answers for it) with one string of TXT.
+ * Browsers of its type that there are, or come, are told at once on interface 1, by IPv4. local: it is the gateway's own. What
+ * is there already is changed.
+ */
+void fake_avahi_service(const char *type, const char *name, const char *address, const char *txt, bool local);
+void fake_avahi_gone(const char *type, const char *name);
+/* Resolvers under way now, and the most there were at a time. */
+unsigned fake_avahi_resolving(unsigned *ret_most);
 /* Whether the log holds this text; forgets it up to there. */
 bool fake_avahi_saw(const char *text);
 /* The log, for a message. */
 const char *fake_avahi_log(void);
+
+/* For fake_avahi_browse.c: what a client waits with. */
+struct AvahiClient;
+struct AvahiPoll;
+const struct AvahiPoll *fake_avahi_poll(struct AvahiClient *client);
+void fake_avahi_browse_reset(void);
 
 #endif

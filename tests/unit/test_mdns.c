@@ -10,17 +10,10 @@
 
 #include "base/limits.h"
 #include "base/str.h"
-#include "discovery/mdns.h"
 #include "tests/unit/failing_alloc.h"
 #include "tests/unit/fake_avahi.h"
+#include "tests/unit/test_mdns.h"
 #include "tests/unit/wait.h"
-
-struct bench {
-    struct loop loop;
-    struct mdns *mdns;
-    unsigned came, went, refused;
-    char why[200];
-};
 
 static void on_state(void *ctx, bool present, const char *why)
 {
@@ -39,9 +32,9 @@ static void on_refused(void *ctx, const struct error *err)
     str_copy(bench->why, sizeof(bench->why), err->message);
 }
 
-static const struct mdns_ops ops = {.state = on_state, .refused = on_refused};
+static const struct mdns_ops ops = {.state = on_state, .refused = on_refused, .instance = test_mdns_instance};
 
-static int set_up(void **state)
+int test_mdns_set_up(void **state)
 {
     static struct bench bench;
 
@@ -53,7 +46,7 @@ static int set_up(void **state)
     return 0;
 }
 
-static int tear_down(void **state)
+int test_mdns_tear_down(void **state)
 {
     struct bench *bench = *state;
 
@@ -62,7 +55,7 @@ static int tear_down(void **state)
     return 0;
 }
 
-static void begin(struct bench *bench, bool bus, bool daemon)
+void test_mdns_begin(struct bench *bench, bool bus, bool daemon)
 {
     fake_avahi_set(bus, daemon);
     bench->mdns = mdns_new(&bench->loop, &ops, bench, NULL);
@@ -86,7 +79,7 @@ static void advertises(void **state)
                                         .port = 8883,
                                         .txt = txt + 2}};
 
-    begin(bench, true, true);
+    test_mdns_begin(bench, true, true);
     WAIT_FOR(&bench->loop, bench->came == 1);
     assert_int_equal(mdns_advertise(bench->mdns, services, 2, NULL), 0);
     WAIT_FOR(&bench->loop,
@@ -113,7 +106,7 @@ static void daemon_comes_and_goes(void **state)
 {
     struct bench *bench = *state;
 
-    begin(bench, true, false);
+    test_mdns_begin(bench, true, false);
     assert_int_equal(mdns_advertise(bench->mdns, &websocket, 1, NULL), 0);
     WAIT_FOR(&bench->loop, bench->went == 1);
     assert_string_equal(bench->why, "no Avahi daemon runs");
@@ -132,7 +125,7 @@ static void bus_comes(void **state)
 {
     struct bench *bench = *state;
 
-    begin(bench, false, false);
+    test_mdns_begin(bench, false, false);
     assert_int_equal(mdns_advertise(bench->mdns, &websocket, 1, NULL), 0);
     WAIT_FOR(&bench->loop, bench->went == 1);
     fake_avahi_set(true, true);
@@ -146,7 +139,7 @@ static void refusals(void **state)
     struct mdns_service services[2] = {{.instance = "self::agent", .type = "_bad._tcp", .txt = txt},
                                        websocket};
 
-    begin(bench, true, true);
+    test_mdns_begin(bench, true, true);
     assert_int_equal(mdns_advertise(bench->mdns, services, 2, NULL), 0);
     WAIT_FOR(&bench->loop, bench->refused == 1);
     assert_non_null(strstr(bench->why, "_bad._tcp"));
@@ -176,7 +169,7 @@ static void resolves(void **state)
     struct answer answer = {.count = 0};
 
     fake_avahi_name("ctl.local", "192.0.2.7", 4);
-    begin(bench, true, true);
+    test_mdns_begin(bench, true, true);
     /* Asked before it is known whether a daemon is there. */
     assert_non_null(mdns_resolve(bench->mdns, "ctl.local.", on_name, &answer, NULL));
     WAIT_FOR(&bench->loop, answer.count == 1);
@@ -199,7 +192,7 @@ static void does_not_resolve_without_a_daemon(void **state)
     struct bench *bench = *state;
     struct answer answer = {.count = 0};
 
-    begin(bench, true, true);
+    test_mdns_begin(bench, true, true);
     assert_non_null(mdns_resolve(bench->mdns, "silent.local", on_name, &answer, NULL));
     WAIT_FOR(&bench->loop, fake_avahi_saw("resolve silent.local 4"));
     fake_avahi_set(true, false); /* the answer that was awaited will not come */
@@ -215,7 +208,7 @@ static void cancels(void **state)
     struct answer answer = {.count = 0};
     struct mdns_lookup *lookup;
 
-    begin(bench, true, true);
+    test_mdns_begin(bench, true, true);
     lookup = mdns_resolve(bench->mdns, "silent.local", on_name, &answer, NULL);
     WAIT_FOR(&bench->loop, fake_avahi_saw("resolve silent.local 4"));
     mdns_resolve_cancel(bench->mdns, lookup);
@@ -232,7 +225,7 @@ static void limits(void **state)
     struct answer answer = {.count = 0};
     struct error err;
 
-    begin(bench, true, true);
+    test_mdns_begin(bench, true, true);
     for (size_t i = 0; i < LIMIT_MDNS_SERVICES + 1; i++)
         services[i] = websocket;
     assert_int_equal(mdns_advertise(bench->mdns, services, LIMIT_MDNS_SERVICES + 1, &err), -1);
@@ -280,16 +273,18 @@ static void out_of_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(advertises, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(daemon_comes_and_goes, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(bus_comes, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(refusals, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(resolves, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(does_not_resolve_without_a_daemon, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(cancels, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(limits, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(out_of_memory, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(advertises, test_mdns_set_up, test_mdns_tear_down),
+        cmocka_unit_test_setup_teardown(daemon_comes_and_goes, test_mdns_set_up, test_mdns_tear_down),
+        cmocka_unit_test_setup_teardown(bus_comes, test_mdns_set_up, test_mdns_tear_down),
+        cmocka_unit_test_setup_teardown(refusals, test_mdns_set_up, test_mdns_tear_down),
+        cmocka_unit_test_setup_teardown(resolves, test_mdns_set_up, test_mdns_tear_down),
+        cmocka_unit_test_setup_teardown(does_not_resolve_without_a_daemon, test_mdns_set_up,
+                                        test_mdns_tear_down),
+        cmocka_unit_test_setup_teardown(cancels, test_mdns_set_up, test_mdns_tear_down),
+        cmocka_unit_test_setup_teardown(limits, test_mdns_set_up, test_mdns_tear_down),
+        cmocka_unit_test_setup_teardown(out_of_memory, test_mdns_set_up, test_mdns_tear_down),
     };
+    int failed = cmocka_run_group_tests(tests, NULL, NULL);
 
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return failed + test_mdns_browse();
 }
