@@ -348,7 +348,7 @@ static void set_options(struct http_fetch *fetch, const struct http_request *req
     curl_easy_setopt(curl, CURLOPT_PROXY, ""); /* not the environment's */
     curl_easy_setopt(curl, CURLOPT_FORBID_REUSE, 1L);
     curl_easy_setopt(curl, CURLOPT_FAILONERROR, 1L);
-    curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 1L);
+    curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, request->no_redirects ? 0L : 1L);
     curl_easy_setopt(curl, CURLOPT_MAXREDIRS, (long)REDIRECTS);
     curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT,
                      (long)(request->connect_timeout_s ? request->connect_timeout_s : CONNECT_S));

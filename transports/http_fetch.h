@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Fetching over HTTP and HTTPS (libcurl on the event loop): streams the body to the owner, follows a bounded number of
- * redirects (never from https to http), resumes at an offset. Policy (retry, checksums, where bytes go) is the owner's.
+ * redirects (never from https to http; none if the owner says so), resumes at an offset. Policy (retry, checksums, where
+ * bytes go) is the owner's.
  *
  * Loop's thread only; a fetch lives until `done` returns or it is cancelled.
  */
@@ -32,6 +33,7 @@ struct http_request {
     uint64_t max_bytes;    /* the body (offset included) may not be longer */
     uint32_t connect_timeout_s;
     uint32_t stall_timeout_s; /* less than a byte per second for this long ends it */
+    bool no_redirects;        /* an answer that leads elsewhere ends it: HTTP_PERMANENT */
     struct tls_settings tls;
 };
 

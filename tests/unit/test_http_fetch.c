@@ -308,6 +308,11 @@ static void test_redirects(void **state)
     expect(f, HTTP_PERMANENT, "only http");
     get(f, &f->plain, "/to?ftp://localhost/x");
     expect(f, HTTP_PERMANENT, "only http");
+    f->request.no_redirects = true;
+    get(f, &f->plain, "/to?/file");
+    expect(f, HTTP_PERMANENT, "status 302");
+    get(f, &f->plain, "/empty");
+    expect(f, HTTP_DONE, NULL);
 }
 
 static void test_credentials(void **state)
