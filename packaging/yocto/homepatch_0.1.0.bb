@@ -10,11 +10,12 @@ DEPENDS = "libuv openssl sqlite3 curl cjson libmnl"
 
 inherit autotools pkgconfig systemd useradd
 
-PACKAGECONFIG ??= "mqtt websocket uds avahi homeassistant shelly tasmota zigbee2mqtt tools"
+PACKAGECONFIG ??= "mqtt websocket uds avahi ssdp homeassistant shelly tasmota zigbee2mqtt tools"
 PACKAGECONFIG[mqtt] = ",--without-mqtt,mosquitto"
 PACKAGECONFIG[websocket] = ",--without-websocket,libwebsockets"
 PACKAGECONFIG[uds] = ",--without-uds"
-PACKAGECONFIG[avahi] = ",--without-avahi,avahi"
+PACKAGECONFIG[avahi] = ",--without-avahi,avahi,libavahi-client"
+PACKAGECONFIG[ssdp] = ",--without-ssdp,libxml2,libxml2"
 PACKAGECONFIG[homeassistant] = ",--without-homeassistant"
 PACKAGECONFIG[shelly] = ",--without-shelly"
 PACKAGECONFIG[tasmota] = ",--without-tasmota"
