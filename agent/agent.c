@@ -515,7 +515,7 @@ static int begin(struct agent *agent, const char *version, struct error *err)
     tell_recovery(agent);
     usp_requests_abandon(agent->usp); /* what no job goes on with ended with the last life */
     agent_discovery_start(&agent->discovery, &agent->model, &agent->mtp, agent->config);
-    agent_scan_start(&agent->scan);
+    agent_scan_start(&agent->scan, &agent->discovery);
     mtp_start(&agent->mtp);
     log_info("ready endpoint=%s", usp_endpoint_id(agent->usp));
     return 0;

@@ -88,6 +88,8 @@ static const struct key keys[] = {
         "/usr/share/ieee-data/oui.txt,/usr/share/hwdata/oui.txt,/usr/share/misc/oui.txt,"
         "/usr/share/nmap/nmap-mac-prefixes",
         .min = 0),
+    KEY(scan_mdns, KEY_BOOLEAN, "true", .min = 0),
+    KEY(scan_ssdp, KEY_BOOLEAN, "true", .min = 0),
     KEY(scan_presence, KEY_NUMBER, "300", .min = 0, .max = 86400),
     KEY(open_files, KEY_NUMBER, "4096", .min = 64, .max = 65536),
     KEY(parallel_fetches, KEY_NUMBER, "2", .min = 1, .max = 64),

@@ -61,6 +61,8 @@ struct agent_config {
     const char *scan_lease_files;
     const char *scan_hook_dir;
     const char *scan_oui_files;
+    bool scan_mdns;
+    bool scan_ssdp;
     uint64_t scan_presence; /* s */
     uint64_t open_files;    /* descriptors of the process: each device connection is one */
     uint64_t parallel_fetches;

@@ -32,6 +32,9 @@ struct agent_discovery {
     struct observer feed;
     struct deferred advertise;
     struct buf advertised; /* as text: what the daemon was told last */
+    /* Who browses: set before mdns_browse(); NULL: nobody. */
+    void (*instance)(void *ctx, const struct mdns_instance *instance, bool present);
+    void *instance_ctx;
 };
 
 /* Before mtp_start(), whose connections may want ".local" names. What is missing is logged and left out: the agent goes on

@@ -190,7 +190,15 @@ static void on_refused(void *ctx, const struct error *err)
     log_failure(LOG_LEVEL_WARNING, "multicast DNS does not advertise", err);
 }
 
-static const struct mdns_ops ops = {.state = on_state, .refused = on_refused};
+static void on_instance(void *ctx, const struct mdns_instance *instance, bool present)
+{
+    struct agent_discovery *discovery = ctx;
+
+    if (discovery->instance)
+        discovery->instance(discovery->instance_ctx, instance, present);
+}
+
+static const struct mdns_ops ops = {.state = on_state, .refused = on_refused, .instance = on_instance};
 
 static void *start_name(void *ctx, const char *host,
                         void (*done)(void *done_ctx, const char *address, const struct error *err),

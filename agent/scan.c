@@ -58,7 +58,12 @@ static void watch_leases(struct agent_scan *scan)
     }
 }
 
-void agent_scan_start(struct agent_scan *scan)
+static uint64_t count_rejected(const void *ctx)
+{
+    return scan_listen_rejected(ctx);
+}
+
+void agent_scan_start(struct agent_scan *scan, struct agent_discovery *discovery)
 {
     struct error err;
 
@@ -74,6 +79,10 @@ void agent_scan_start(struct agent_scan *scan)
         if (!scan->hook)
             missing(scan, &err);
     }
+    if (scan_listen_start(&scan->listen, scan->loop, scan->hosts, discovery, scan->config, &err) < 0)
+        missing(scan, &err);
+    scan->shown.rejected = count_rejected;
+    scan->shown.rejected_ctx = &scan->listen;
     log_info("the scan looks at %s", scan->config->scan_interfaces);
 }
 
@@ -85,6 +94,7 @@ void agent_scan_stop(struct agent_scan *scan)
         model_collection_stop(scan->model);
         model_hosts_stop(scan->model);
     }
+    scan_listen_stop(&scan->listen);
     dhcp_hook_free(scan->hook);
     for (size_t i = 0; i < scan->leases_count; i++)
         leases_free(scan->leases[i]);

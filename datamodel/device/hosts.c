@@ -65,12 +65,22 @@ static void get_dropped(const struct dm_row *row, struct dm_value *ret, char *sc
     ret->number = stats_of(row)->dropped;
 }
 
+static void get_rejected(const struct dm_row *row, struct dm_value *ret, char *scratch)
+{
+    const struct model *model = row->data;
+    const struct model_scan *scan = model ? model->scan : NULL;
+
+    (void)scratch;
+    ret->number = scan && scan->rejected ? scan->rejected(scan->rejected_ctx) : 0;
+}
+
 static const struct dm_param scan_params[] = {
     {.name = "Status", .type = DM_ENUM, .values = scan_states, .get = get_scan_status},
     {.name = "Interfaces", .type = DM_STRING, .flags = DM_LIST, .get = get_scan_interfaces},
     {.name = "Problem", .type = DM_STRING, .get = get_scan_problem},
     {.name = "RefusedHosts", .type = DM_UNSIGNED_LONG, .flags = DM_NO_NOTIFY, .get = get_refused},
     {.name = "DroppedFacts", .type = DM_UNSIGNED_LONG, .flags = DM_NO_NOTIFY, .get = get_dropped},
+    {.name = "RejectedMessages", .type = DM_UNSIGNED_LONG, .flags = DM_NO_NOTIFY, .get = get_rejected},
     DM_END_PARAMS,
 };
 

@@ -10,6 +10,9 @@
 struct model_scan {
     const char *interfaces;            /* NULL: the scan is off */
     char problem[ERROR_MESSAGE_BYTES]; /* why a source is missing, or "" */
+    /* How many messages of hosts were not taken by the sources that listen; NULL: none does. */
+    uint64_t (*rejected)(const void *ctx);
+    const void *rejected_ctx;
 };
 
 extern const struct dm_object model_hosts, model_host, model_host_ipv4_address, model_host_ipv6_address,
