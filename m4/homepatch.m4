@@ -65,3 +65,21 @@ AC_DEFUN([HP_FORTIFY], [
   AS_IF([test $hp_level != none], [HARDENING_CPPFLAGS="-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=$hp_level"])
   AC_MSG_RESULT([$hp_level])
 ])
+
+dnl HP_LAZY(NAME, LIBS, FUNCTION): a shared library that is loaded when it is first needed. LAZY_NAME in config.h is its soname,
+dnl and AM_CONDITIONAL LAZY_NAME says whether there is one: not with --disable-lazy, nor where it is linked statically.
+AC_DEFUN([HP_LAZY], [
+  hp_soname=
+  AS_IF([test "x$enable_lazy" != xno && test "x$READELF" != x && test "x$2" != x], [
+    AC_MSG_CHECKING([for the soname of lib$1])
+    hp_saved=$LIBS
+    LIBS="$2 $LIBS"
+    AC_LINK_IFELSE([AC_LANG_CALL([], [$3])],
+      [hp_soname=$($READELF -d conftest$EXEEXT 2>/dev/null | $SED -n 's/.*(NEEDED).*\(lib'"$1"'\.so@<:@.0-9@:>@*\).*/\1/p')])
+    LIBS=$hp_saved
+    AC_MSG_RESULT([${hp_soname:-none, so it is linked}])
+  ])
+  AS_IF([test "x$hp_soname" != x],
+    [AC_DEFINE_UNQUOTED([LAZY_]m4_translit([$1], [a-z-], [A-Z_]), ["$hp_soname"], [the soname of lib$1])])
+  AM_CONDITIONAL([LAZY_]m4_translit([$1], [a-z-], [A-Z_]), [test "x$hp_soname" != x])
+])
