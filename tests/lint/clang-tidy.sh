@@ -12,6 +12,8 @@ export CHECKS=
 # A file that was clean is remembered by a hash of all that went into it.
 tidy() { # TOOL BUILD FILE
     local flags=(-std=gnu11 -D_GNU_SOURCE -I. "-I$2") key
+    # shellcheck disable=SC2207 # words of flags
+    flags+=($(sed -n 's/^XML_CFLAGS = //p' "$2/Makefile"))
     key=$2/tidy/$({ echo "$CHECKS"; cat .clang-tidy; clang -E -C "${flags[@]}" "$3" 2>&1; } | sha256sum | cut -d' ' -f1)
     [ -f "$key" ] && return
     "$1" --quiet --checks="$CHECKS" "$3" -- "${flags[@]}" 2> /dev/null && touch "$key"
