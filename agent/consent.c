@@ -6,6 +6,7 @@
 
 #include "devices/dialects/dialect.h"
 #include "devices/home.h"
+#include "devices/quarantine.h"
 
 static const char gateway_path[] = "Device.DeviceInfo.";
 
@@ -21,6 +22,7 @@ static const char *gateway_text(const struct model *model, const char *name)
 static void about(void *ctx, const struct firmware_target *target, struct consent_about *ret)
 {
     const struct model *model = ctx;
+    struct quarantine_notice notice;
     const struct device *device;
 
     if (strcmp(target->path, gateway_path) == 0) {
@@ -36,12 +38,16 @@ static void about(void *ctx, const struct firmware_target *target, struct consen
     device = model->home ? registry_find(home_registry(model->home), target->key) : NULL;
     if (!device)
         return;
+    notice = quarantine_notice(device);
     *ret = (struct consent_about){
         .name = device->text[DEVICE_NAME],
         .manufacturer = device->text[DEVICE_MANUFACTURER],
         .model = device->text[DEVICE_MODEL],
         .type = device->text[DEVICE_TYPE],
         .last_result = device->text[DEVICE_LAST_RESULT],
+        .changed = notice.code,
+        .was = notice.before,
+        .is = notice.now,
     };
     snprintf(ret->path, sizeof(ret->path), "Device.ProxiedDevice.%u.", device->instance);
 }

@@ -178,6 +178,10 @@ struct consent_about {
     const char *model;
     const char *type;
     const char *last_result;
+    /* Of a device that is quarantined: what changed ("ModelChanged"), what it was, and what it is now. */
+    const char *changed;
+    const char *was;
+    const char *is;
     bool gateway;
 };
 

@@ -170,6 +170,9 @@ void consent_device_info(const struct consent_device *device, struct consent_dev
     ret->about.model = text_of(ret->about.model);
     ret->about.type = text_of(ret->about.type);
     ret->about.last_result = text_of(ret->about.last_result);
+    ret->about.changed = text_of(ret->about.changed);
+    ret->about.was = text_of(ret->about.was);
+    ret->about.is = text_of(ret->about.is);
     if (!ret->busy)
         return;
     ret->command = info.command;
