@@ -7,6 +7,7 @@
 #include <strings.h>
 #include <unistd.h>
 
+#include "transports/http_headers.h"
 #include "transports/websocket_internal.h"
 
 enum {
@@ -27,6 +28,7 @@ struct http_server {
     size_t count;
     size_t max_connections;
     size_t max_body;
+    const char *const *headers;
 };
 
 /* A connection, and the request that it is busy with. */
@@ -42,6 +44,8 @@ struct http_peer {
     uint64_t position;
     uint64_t end;
     struct posting *posting; /* what comes in; NULL: nothing does */
+    int late_status;         /* `answer` came later, and is to begin with this; 0: no such thing */
+    bool pending;            /* the owner has yet to answer */
 };
 
 /* A request with a body, until that is complete. Its header's memory is lws's, which may need it before. */
@@ -51,6 +55,7 @@ struct posting {
     char path[WEBSOCKET_PATH_BYTES];
     char content_type[FIELD_BYTES];
     char authorization[FIELD_BYTES];
+    struct http_headers headers;
 };
 
 struct range {
@@ -62,13 +67,16 @@ struct range {
 
 static void end_request(struct http_peer *peer, bool complete)
 {
-    if (!peer->answering)
+    bool answering = peer->answering;
+
+    if (!answering && !peer->late_status)
         return;
     peer->answering = false;
+    peer->late_status = 0;
     if (peer->answer.fd >= 0)
         close(peer->answer.fd);
     free(peer->answer.content);
-    if (peer->server && peer->server->ops->end)
+    if (answering && peer->server && peer->server->ops->end)
         peer->server->ops->end(peer->server->ctx, peer->answer.request_ctx, complete);
 }
 
@@ -82,10 +90,19 @@ static void end_posting(struct http_peer *peer)
     peer->posting = NULL;
 }
 
+static void end_pending(struct http_peer *peer)
+{
+    if (!peer->pending)
+        return;
+    peer->pending = false;
+    peer->server->ops->gone(peer->server->ctx, (struct http_pending *)peer);
+}
+
 static void unlink_peer(struct http_peer *peer)
 {
     if (!peer->server)
         return;
+    end_pending(peer);
     *peer->self = peer->next;
     if (peer->next)
         peer->next->self = peer->self;
@@ -180,7 +197,7 @@ static int send_head(struct http_peer *peer, int status)
     const struct http_answer *answer = &peer->answer;
     unsigned long long size = answer->size;
     char range[96] = "";
-    char head[1024];
+    char head[2048];
     int len;
 
     if (status == HTTP_STATUS_PARTIAL_CONTENT)
@@ -191,10 +208,11 @@ static int send_head(struct http_peer *peer, int status)
     len = snprintf(
         head, sizeof(head),
         "HTTP/1.1 %d %s\r\nContent-Type: %.100s\r\nContent-Length: %llu\r\n%s"
-        "Cache-Control: no-store\r\n%s%.400s%s\r\n",
+        "Cache-Control: no-store\r\n%s%.1000s%s%s%.191s%s\r\n",
         status, phrase(status), answer->content_type ? answer->content_type : "application/octet-stream",
         (unsigned long long)(peer->end - peer->position), answer->fd >= 0 ? "Accept-Ranges: bytes\r\n" : "",
-        range, answer->header ? answer->header : "", answer->header ? "\r\n" : "");
+        range, answer->header ? answer->header : "", answer->header ? "\r\n" : "",
+        answer->cookie[0] ? "Set-Cookie: " : "", answer->cookie, answer->cookie[0] ? "\r\n" : "");
     return lws_write(peer->link.wsi, (unsigned char *)head, (size_t)len, LWS_WRITE_HTTP_HEADERS) < 0 ? -1 : 0;
 }
 
@@ -301,6 +319,7 @@ static int on_posting(struct http_peer *peer, const char *path)
     str_copy(peer->posting->path, sizeof(peer->posting->path), path);
     copy_header(wsi, WSI_TOKEN_HTTP_CONTENT_TYPE, peer->posting->content_type);
     copy_header(wsi, WSI_TOKEN_HTTP_AUTHORIZATION, peer->posting->authorization);
+    http_headers_copy(wsi, server->headers, &peer->posting->headers);
     lws_set_timeout(wsi, PENDING_TIMEOUT_HTTP_CONTENT, STALL_S);
     return 0;
 }
@@ -325,14 +344,48 @@ static int on_posted(struct http_peer *peer)
     posted.path = posting->path;
     posted.content_type = posting->content_type;
     posted.authorization = posting->authorization;
+    posted.headers = posting->headers.values;
+    posted.pending = (struct http_pending *)peer;
     posted.body = (struct str){(const char *)buf_data(&posting->body), posting->body.len};
     posted.chain = tls_peer_chain(lws_get_ssl(peer->link.wsi));
     status = server->ops->post(server->ctx, &posted, &answer);
     end_posting(peer);
+    if (!status) {
+        peer->pending = !peer->late_status && !is_gone(peer);
+        lws_set_timeout(peer->link.wsi, PENDING_TIMEOUT_HTTP_CONTENT, STALL_S);
+        return is_gone(peer) ? -1 : 0;
+    }
     return begin_answer(peer, &answer, status, false);
 }
 
+void http_server_answer(struct http_pending *pending, int status, const struct http_answer *answer)
+{
+    struct http_peer *peer = (struct http_peer *)pending;
+
+    peer->pending = false;
+    peer->late_status = status;
+    peer->answer = *answer;
+    lws_callback_on_writable(peer->link.wsi);
+}
+
 /* ---- requests ---- */
+
+static int on_get(struct http_peer *peer, const char *path, const char *name, struct http_answer *answer)
+{
+    const struct http_server *server = peer->server;
+    struct http_headers *headers = calloc(1, sizeof(*headers));
+    struct http_posted asked = {.path = path, .peer = name, .content_type = "", .authorization = ""};
+    int status;
+
+    if (!headers)
+        return HTTP_STATUS_SERVICE_UNAVAILABLE;
+    http_headers_copy(peer->link.wsi, server->headers, headers);
+    asked.headers = headers->values;
+    status = server->ops->get(server->ctx, &asked, answer);
+    explicit_bzero(headers, sizeof(*headers)); /* a cookie may be in it */
+    free(headers);
+    return status;
+}
 
 static int on_request(struct http_peer *peer, const char *path)
 {
@@ -348,9 +401,10 @@ static int on_request(struct http_peer *peer, const char *path)
     if (!is_head && !lws_hdr_total_length(wsi, WSI_TOKEN_GET_URI))
         return answer_status(peer, HTTP_STATUS_METHOD_NOT_ALLOWED);
     link_peer_name(&peer->link, name, sizeof(name));
-    status = server->ops->request(server->ctx, path, name, &answer);
-    return status == HTTP_STATUS_OK ? begin_answer(peer, &answer, status, is_head)
-                                    : answer_status(peer, status);
+    status = server->ops->get ? on_get(peer, path, name, &answer)
+                              : server->ops->request(server->ctx, path, name, &answer);
+    return status == HTTP_STATUS_OK || answer.content ? begin_answer(peer, &answer, status, is_head)
+                                                      : answer_status(peer, status);
 }
 
 /* At most so many bytes from where it is; returns how many there are, or -1. */
@@ -372,6 +426,13 @@ static int on_writable(struct http_peer *peer)
     uint8_t chunk[CHUNK_BYTES];
     uint64_t begin = peer->position;
 
+    if (peer->late_status) {
+        struct http_answer answer = peer->answer;
+        int status = peer->late_status;
+
+        peer->late_status = 0;
+        return begin_answer(peer, &answer, status, false);
+    }
     if (!peer->answering)
         return 0;
     while (peer->position < peer->end && peer->position - begin < BYTES_PER_TURN &&
@@ -412,6 +473,7 @@ static int on_link(struct link *link, enum lws_callback_reasons reason, void *in
         return -1;
     case LWS_CALLBACK_CLOSED_HTTP:
         end_request(peer, false);
+        end_pending(peer);
         return 0;
     default:
         return 0;
@@ -471,6 +533,7 @@ struct http_server *http_server_new(struct websocket_context *context,
     server->ctx = ctx;
     server->max_connections = settings->max_connections;
     server->max_body = settings->max_body;
+    server->headers = settings->headers;
     server->listener.accepted = accepted;
     server->listener.closed = on_listener_closed;
     server->listener.ctx = server;

@@ -144,6 +144,13 @@ void http_server_free(struct http_server *server)
     (void)server;
 }
 
+void http_server_answer(struct http_pending *pending, int status, const struct http_answer *answer)
+{
+    (void)pending;
+    (void)status;
+    (void)answer;
+}
+
 uint16_t http_server_port(const struct http_server *server)
 {
     (void)server;

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The file server, asked by raw bytes and by our own fetcher. */
+/*
+ * The file server, asked by raw bytes and by our own fetcher.
+ * size: file: all ways to ask one server share its fixture.
+ */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -39,6 +42,7 @@ struct fixture {
     bool wrong;
     int done;
     enum http_outcome outcome;
+    struct http_pending *pending; /* what is to be answered later */
 };
 
 static uint8_t byte_at(uint64_t at)
@@ -423,6 +427,122 @@ static void test_post(void **state)
     f->requests = f->ends;
 }
 
+/* ---- headers, and answers that come later ---- */
+
+static const char *const wanted[] = {"host", "x-test", "cookie", "origin", NULL};
+
+/* Says what it was told: "path|host|x-test|cookie|origin". */
+static int on_get(void *ctx, const struct http_posted *asked, struct http_answer *ret_answer)
+{
+    struct fixture *f = ctx;
+    int len;
+
+    f->requests++;
+    ret_answer->content = malloc(6000);
+    len = snprintf(ret_answer->content, 6000, "%s|%s|%s|%s|%s", asked->path, asked->headers[0],
+                   asked->headers[1], asked->headers[2], asked->headers[3]);
+    ret_answer->size = (uint64_t)len;
+    ret_answer->header = "X-One: 1\r\nX-Two: 2";
+    str_copy(ret_answer->cookie, sizeof(ret_answer->cookie), "a=b; Secure");
+    return f->status;
+}
+
+static int on_post_later(void *ctx, const struct http_posted *posted, struct http_answer *ret_answer)
+{
+    struct fixture *f = ctx;
+
+    (void)ret_answer;
+    assert_string_equal(posted->headers[1], "later");
+    f->posts++;
+    f->pending = posted->pending;
+    return 0;
+}
+
+static void on_gone(void *ctx, struct http_pending *pending)
+{
+    struct fixture *f = ctx;
+
+    assert_ptr_equal(f->pending, pending);
+    f->pending = NULL;
+}
+
+static const struct http_server_ops later_ops = {.get = on_get, .post = on_post_later, .gone = on_gone};
+
+static void test_headers(void **state)
+{
+    struct fixture *f = *state;
+    char header[400] = "X-Test: ";
+
+    f->settings.headers = wanted;
+    f->server = http_server_new(f->context, &f->settings, &later_ops, f, NULL);
+    assert_non_null(f->server);
+    connect_raw(f);
+    f->status = 401;
+    assert_int_equal(ask(f, "GET", "/a", "x-tEst: one\r\nCookie: a=b\r\nX-Testing: no\r\n"), 401);
+    assert_int_equal(f->body_len, strlen("/a|gateway|one|a=b|"));
+    assert_memory_equal(f->body, "/a|gateway|one|a=b|", f->body_len);
+    assert_non_null(strstr(f->head, "X-One: 1\r\nX-Two: 2\r\n"));
+    assert_non_null(strstr(f->head, "Set-Cookie: a=b; Secure\r\n"));
+    f->status = 200; /* on the same connection, nothing of the last is left */
+    assert_int_equal(ask(f, "GET", "/b", "Origin: x\r\n"), 200);
+    assert_memory_equal(f->body, "/b|gateway|||x", f->body_len);
+    memset(header + 8, 'x', 300);
+    str_copy(header + 308, sizeof(header) - 308, "\r\n");
+    assert_int_equal(ask(f, "GET", "/c", header), 200);
+    assert_int_equal(f->body_len, strlen("/c|gateway|||") + 300);
+    f->requests = f->ends;
+}
+
+static void test_answered_later(void **state)
+{
+    static const char post[] = "POST /p HTTP/1.1\r\nHost: x\r\nX-Test: later\r\nContent-Length: 2\r\n\r\n{}";
+    struct fixture *f = *state;
+    struct http_answer answer = {.fd = -1, .size = 4};
+    char text[2000] = "";
+    size_t have = 0;
+
+    f->settings.headers = wanted;
+    f->settings.max_body = 10;
+    f->server = http_server_new(f->context, &f->settings, &later_ops, f, NULL);
+    assert_non_null(f->server);
+    connect_raw(f);
+    for (int i = 1; i < 3; i++) { /* on one connection */
+        assert_int_equal(write(f->fd, post, strlen(post)), strlen(post));
+        WAIT_FOR(&f->loop, f->posts == i);
+        for (int turn = 0; turn < 3; turn++)
+            wait_turn(&f->loop);
+        assert_int_equal(read(f->fd, text, sizeof(text)), -1); /* not yet */
+        answer.content = strdup("done");
+        http_server_answer(f->pending, 202, &answer);
+        memset(text, 0, sizeof(text));
+        for (have = 0; !strstr(text, "done");)
+            assert_true(read_some(f, text, sizeof(text) - 1, &have));
+        assert_memory_equal(text, "HTTP/1.1 202 ", 13);
+    }
+    /* The peer goes while it waits. */
+    connect_raw(f);
+    assert_int_equal(write(f->fd, post, strlen(post)), strlen(post));
+    WAIT_FOR(&f->loop, f->posts == 3);
+    assert_non_null(f->pending);
+    close(f->fd);
+    f->fd = -1;
+    WAIT_FOR(&f->loop, !f->pending);
+    /* The answer is there and cannot be sent any more; and the server goes. */
+    connect_raw(f);
+    assert_int_equal(write(f->fd, post, strlen(post)), strlen(post));
+    WAIT_FOR(&f->loop, f->posts == 4);
+    answer.content = strdup("done");
+    http_server_answer(f->pending, 200, &answer);
+    f->pending = NULL;
+    connect_raw(f);
+    assert_int_equal(write(f->fd, post, strlen(post)), strlen(post));
+    WAIT_FOR(&f->loop, f->posts == 5);
+    http_server_free(f->server);
+    f->server = NULL;
+    assert_null(f->pending);
+    f->requests = f->ends;
+}
+
 /* ---- with TLS, by the fetcher ---- */
 
 static int on_body(void *ctx, const uint8_t *data, size_t len)
@@ -490,6 +610,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_server_goes, setup, teardown),
         cmocka_unit_test_setup_teardown(test_connection_limit, setup, teardown),
         cmocka_unit_test_setup_teardown(test_post, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_headers, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_answered_later, setup, teardown),
         cmocka_unit_test_setup_teardown(test_tls, setup, teardown),
     };
 
