@@ -441,6 +441,7 @@ void agent_done(struct agent *agent)
         mtp_done(&agent->mtp);
     usp_stop(agent->usp); /* commands let go of their jobs while those are still there */
     boot_image_done(&agent->boot_image);
+    web_free(agent->web);
     consent_stop(agent->consent);
     agent_scan_stop(&agent->scan);
     if (agent->home) {

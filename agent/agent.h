@@ -13,6 +13,7 @@
 #include "agent/mtp.h"
 #include "agent/payload_security.h"
 #include "agent/scan.h"
+#include "web/web.h"
 #include "devices/home.h"
 #include "firmware/firmware.h"
 #include "firmware/gateway.h"
@@ -31,6 +32,7 @@ struct agent {
     struct home *home;
     struct websocket_context *websockets;
     struct http_server *images;
+    struct web *web; /* the resident's page */
     struct mtp mtp;
     struct tls_trust *trust; /* of the certificates that controllers added */
     struct agent_discovery discovery;

@@ -7,6 +7,7 @@
 
 #include "base/conf.h"
 #include "usp/endpoint_id.h"
+#include "web/web.h"
 
 enum key_type {
     KEY_TEXT,
@@ -73,6 +74,10 @@ static const struct key keys[] = {
     KEY(shelly_passwords_file, KEY_TEXT, NULL, .min = 0),
     KEY(zigbee2mqtt_topics, KEY_TOPICS, "zigbee2mqtt", .min = 0),
     KEY(zigbee2mqtt_hex_topics, KEY_TOPICS, NULL, .min = 0),
+    KEY(resident_listen, KEY_TEXT, NULL, .min = 0),
+    KEY(resident_names, KEY_TEXT, NULL, .min = 0),
+    KEY(resident_tls_certificate_file, KEY_TEXT, NULL, .min = 0),
+    KEY(resident_tls_key_file, KEY_TEXT, NULL, .min = 0),
     KEY(hook_firmware, KEY_TEXT, NULL, .min = 0),
     KEY(hook_reboot, KEY_TEXT, NULL, .min = 0),
     KEY(hook_factory_reset, KEY_TEXT, NULL, .min = 0),
@@ -230,6 +235,7 @@ static int check_tls(const struct agent_config *config, const char *file, struct
         {"tls", config->tls_certificate_file, config->tls_key_file},
         {"lan_mqtt_tls", config->lan_mqtt_tls_certificate_file, config->lan_mqtt_tls_key_file},
         {"lan_websocket_tls", config->lan_websocket_tls_certificate_file, config->lan_websocket_tls_key_file},
+        {"resident_tls", config->resident_tls_certificate_file, config->resident_tls_key_file},
     };
 
     for (size_t i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++)
@@ -266,6 +272,8 @@ int agent_config_read(struct agent_config *config, const char *file, struct erro
         return error_set(err, ERROR_INVALID_CONFIGURATION, file,
                          "lan_usp_endpoint_id: \"%s\" is no Endpoint ID such as os::012345-GW1",
                          config->lan_usp_endpoint_id);
+    if (config->resident_names && web_check_names(config->resident_names, err) < 0)
+        return -1;
     if (config->dhcp_dir && config->dhcp_dir[0] != '/')
         return error_set(err, ERROR_INVALID_CONFIGURATION, file, "dhcp_dir: \"%s\" does not begin with /",
                          config->dhcp_dir);

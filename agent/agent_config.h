@@ -50,6 +50,10 @@ struct agent_config {
     const char *shelly_passwords_file;
     const char *zigbee2mqtt_topics;
     const char *zigbee2mqtt_hex_topics;
+    const char *resident_listen; /* the resident's page */
+    const char *resident_names;
+    const char *resident_tls_certificate_file;
+    const char *resident_tls_key_file;
     const char *hook_firmware;
     const char *hook_reboot;
     const char *hook_factory_reset;

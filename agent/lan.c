@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "agent/releases.h"
+#include "agent/web.h"
 #include "datamodel/device/consent.h"
 #include "datamodel/device/firmware_image.h"
 #include "datamodel/device/proxied_device.h"
@@ -56,6 +57,18 @@ static int listen_for_enrolment(struct agent *agent, const struct tls_settings *
     if (split_listen(agent->config->lan_enrol_listen, address, &port, "lan_enrol_listen", err) < 0)
         return -1;
     return enrolment_listen(&agent->enrolment, agent->websockets, address, port, tls, err);
+}
+
+static int listen_for_residents(struct agent *agent, struct error *err)
+{
+    char address[256];
+    uint16_t port;
+
+    if (!agent->config->resident_listen)
+        return 0;
+    if (split_listen(agent->config->resident_listen, address, &port, "resident_listen", err) < 0)
+        return -1;
+    return agent_web_open(agent, address, port, err);
 }
 
 static enum homeassistant_birth homeassistant_birth(const char *word)
@@ -142,7 +155,7 @@ int agent_lan_open(struct agent *agent, struct error *err)
     if (agent->gateway && firmware_gateway_start(agent->gateway, agent->firmware, err) < 0)
         return -1;
     agent_releases_identify(agent);
-    if (serve_images(agent, err) < 0 ||
+    if (serve_images(agent, err) < 0 || listen_for_residents(agent, err) < 0 ||
         listen_for_enrolment(agent, &settings.websocket_tls_settings, err) < 0)
         return -1;
     return home_start(agent->home, agent->websockets, &settings, err);
