@@ -15,6 +15,7 @@ Run with /usr/bin/python3 and tests/lib on PYTHONPATH; HOMEPATCH_BUILD names the
 from . import usp
 from .agent import ENDPOINT_ID, FULL_ACCESS, UNTRUSTED, Agent
 from .broker import Broker
+from .browser import Browser
 from .controller import Controller, UspError
 from .image_server import ImageServer
 from .images import MODELS, write_image, write_zigbee_image
@@ -43,6 +44,7 @@ __all__ = [
     "UNTRUSTED",
     "Agent",
     "Broker",
+    "Browser",
     "Controller",
     "UspError",
     "ImageServer",
