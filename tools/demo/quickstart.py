@@ -16,7 +16,7 @@ import time
 TOP = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(TOP / "tests" / "lib"))
 from hptest import (Agent, Broker, Cleanup, Controller, ImageServer, MqttTransport, Pki, SimHome,  # noqa: E402
-                    UspDevice, WsClientTransport, build_dir, wait_until)
+                    UspDevice, WsClientTransport, build_dir, free_port, wait_until)
 from kinds import DEVICES, KINDS, kind_of  # noqa: E402
 
 FETCH_RATE = 400_000        # bytes per second of each transfer, so that there is progress to see
@@ -96,6 +96,9 @@ class Home:
         self.agent.conf["parallel_installs"] = DEVICES // 2
         self.agent.conf["transfer_timeout"] = 60
         self.agent.conf["canary_soak"] = CANARY_SOAK_S
+        self.page = free_port()
+        self.agent.conf["resident_listen"] = f"127.0.0.1:{self.page}"
+        self.agent.conf["resident_names"] = "localhost"
         self.cleanup.add(self.agent.start())
         tls = (self.ca, *self.operator)
         self.a = self.cleanup.add(Controller(
@@ -330,6 +333,8 @@ def serve(home, devices, victim):
     say(f"export PATH={build_dir()}:$PATH HOMEPATCH_SOCKET={home.socket}")
     say("homepatch devices")
     say(f"homepatch download {number} {mended} --activate     # the one that failed, mended now")
+    say("homepatch consent policy ask; homepatch consent-code     # for the resident's page:")
+    say(f"    https://localhost:{home.page}/")
     say(f"homepatch doctor --config {home.agent.conf_file}")
     say("")
     say("Newer images, for `homepatch download --all --model MODEL URL`, then `homepatch activate --all`:")
