@@ -44,6 +44,7 @@ class Campaign:
         home.uds_controller()
         home.start()
         home.subscribe(keep=True)
+        self.before_sending = None  # arms a fault
         self.heal_at = None  # when a fault that lasts is over
         self.faults = 0
         self.restarts = 0
@@ -103,15 +104,18 @@ class Campaign:
     def send(self, **behaviour):
         """One update of each device, to a version of its own; nothing is waited for."""
         self.number += 1
-        commands = []
+        ready = []
         for device, model in enumerate(MODELS):
             version = f"2.{device}.{self.number}"
             slot = self.home.free_slot(device, self.observer)
             url, digest, _, _ = self.home.image(version, model, SIZE, **behaviour)
             before = self.home.sim.device(device)["version"]
             args = {"URL": url, "AutoActivate": True, "CheckSumAlgorithm": "SHA-256", "CheckSum": digest}
-            commands.append(self._operate(slot + "Download()", args, device, version, before))
-        return commands
+            ready.append((slot + "Download()", args, device, version, before))
+        if self.before_sending:  # nothing of the test's own waits for an agent that may die from here on
+            self.before_sending()
+            self.before_sending = None
+        return [self._operate(*command) for command in ready]
 
     def _operate(self, path, args, device, version, before):
         key = f"fault{self.number}-{device}"
@@ -121,7 +125,7 @@ class Campaign:
         self.commands.append(command)
         return command
 
-    def _look(self, command):
+    def look(self, command):
         """Takes in its answer, if there is one."""
         answer = self.operator.answer(command.msg_id)
         if answer is None or command.accepted or command.refused:
@@ -151,7 +155,7 @@ class Campaign:
             if not self.home.agent.running():
                 self.revive()
             for command in commands:
-                self._look(command)
+                self.look(command)
             if all(self._ended(c) for c in commands):
                 return True
             open_ones = [c for c in commands if not self._ended(c)]

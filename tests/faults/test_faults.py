@@ -45,9 +45,12 @@ def inside(ops, action, nth, lasts=None):
     """lasts: seconds in which all such calls fail; None: the one."""
 
     def fault(campaign):
-        if lasts:
-            campaign.heal_at = time.monotonic() + lasts
-        campaign.shim.arm(ops, action, nth, 1 << 40 if lasts else 0)
+        def arm():
+            if lasts:
+                campaign.heal_at = time.monotonic() + lasts
+            campaign.shim.arm(ops, action, nth, 1 << 40 if lasts else 0)
+
+        campaign.before_sending = arm
         return campaign.send()
 
     return fault
@@ -124,13 +127,13 @@ def no_memory(directory):
 
 
 def _under_way(campaign, commands):
-    """All were answered; then a random moment of what follows."""
+    """All were answered, or the agent is dead; then a random moment of what follows."""
     home = campaign.home
 
     def answered():
         for command in commands:
-            campaign._look(command)
-        return all(c.accepted or c.refused for c in commands)
+            campaign.look(command)
+        return not home.agent.running() or all(c.accepted or c.refused for c in commands)
 
     wait_until(answered, 15, "the commands are answered")
     select.select([], [], [], campaign.random.random() * 0.6)  # any moment: this wait is for nothing
@@ -167,7 +170,9 @@ def power_cut_in_mid_transfer(campaign):
     boots = home.sim.device(device)["count"]["boots"]
     home.sim.fault(device, "power-cut")
     commands = campaign.send()
-    home.sim.wait_device(device, lambda d: d["count"]["boots"] > boots, 30, "power cut")
+    home.sim.wait_device(
+        device, lambda d: d["count"]["boots"] > boots or not home.agent.running(), 30, "power cut"
+    )
     home.sim.fault(device, "none")
     return commands
 
@@ -252,7 +257,8 @@ def two_at_once(directory):
     campaign = _campaign(directory)
 
     def both(outside, campaign):
-        campaign.shim.arm(DURABLE, campaign.random.choice([KILL_BEFORE, KILL_AFTER]), campaign.random.randint(5, 60))
+        action, nth = campaign.random.choice([KILL_BEFORE, KILL_AFTER]), campaign.random.randint(5, 60)
+        campaign.before_sending = functools.partial(campaign.shim.arm, DURABLE, action, nth)
         return outside(campaign)
 
     for _ in range(_share(6)):
