@@ -149,6 +149,7 @@ static int on_event(struct lws *wsi, enum lws_callback_reasons reason, void *use
         return link->closed ? -1 : on_writable(link, wsi);
     case LWS_CALLBACK_CLIENT_CONNECTION_ERROR:
     case LWS_CALLBACK_CLIENT_CLOSED:
+    case LWS_CALLBACK_WSI_DESTROY: /* the only word when the server goes away in the middle of the handshake */
         lws_set_opaque_user_data(wsi, NULL);
         on_end(link);
         return 0;
