@@ -32,11 +32,17 @@ def _own_network():
         subprocess.run(["ip", *args.split()], check=True)
 
 
+def flooder(mode, *words):
+    """The command that floods like that."""
+    return [sys.executable, pathlib.Path(__file__).with_name("flooder.py"), mode, *words]
+
+
 class Flooded:
     """A home in which `mode` of flooder.py is at work. With `guest` one device is there already, at the broker, and the flood
     is in its name."""
 
-    def __init__(self, directory, mode, guest=False):
+    def __init__(self, directory, mode, guest=False, before=None):
+        """before(home): what is still to be configured."""
         self.mode = mode
         _own_network()
         self.home = home = Home(directory, mqtt=1, websocket=1)
@@ -48,6 +54,8 @@ class Flooded:
         conf["lan_http_listen"] = conf["lan_http_listen"].replace("127.0.0.1", GATEWAY)
         conf["lan_http_url"] = conf["lan_http_url"].replace("127.0.0.1", GATEWAY)
         home.sim.argv += ["--websocket", f"ws://{GATEWAY}:{port}/shelly"]
+        if before:
+            before(home)
         home.start(devices=False)
         self.before = rss_kib(home.agent.pid, "RssAnon")
         self.mac, words = "02BAD0000001", []
@@ -62,9 +70,8 @@ class Flooded:
             self.mac = sim.devices()[0]["mac"]
             words = [sim.devices()[0]["id"] + "/events/rpc"]
             wait_until(lambda: self.mac in home.ctl.get(PROXIED + "*.DeviceInfo.SerialNumber").values(), 20, "guest listed")
-        program = pathlib.Path(__file__).with_name("flooder.py")
-        argv = [sys.executable, program, mode, host, port, "127.0.0.1" if mode.startswith("mqtt") else FLOODER, *words]
-        self.flooder = home.cleanup.add(Process("flooder", argv, directory))
+        address = "127.0.0.1" if mode.startswith("mqtt") else FLOODER
+        self.flooder = home.cleanup.add(Process("flooder", flooder(mode, host, port, address, *words), directory))
         self.flooder.start().wait_output("flooding", 20)
 
     def check(self):
