@@ -39,7 +39,7 @@ class Campaign:
         self.home = home = Home(directory, mqtt=1, websocket=1, models=",".join(MODELS))
         self.shim = Shim(directory)
         home.agent.env.update(self.shim.environment)
-        home.agent.conf.update(install_retries=2, install_retry_wait=1, transfer_timeout=5, reboot_timeout=8)
+        home.agent.conf.update(install_retries=2, install_retry_wait=1, transfer_timeout=5, reboot_timeout=25)
         home.mqtt_controller()
         home.uds_controller()
         home.start()
