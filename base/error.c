@@ -84,11 +84,16 @@ void error_clear(struct error *err)
 
 int error_set_va(struct error *err, uint32_t code, const char *path, const char *fmt, va_list ap)
 {
+    int len;
+
     if (!err)
         return -1;
     err->code = code;
     str_copy(err->path, sizeof(err->path), path ? path : "");
-    vsnprintf(err->message, sizeof(err->message), fmt, ap);
+    len = vsnprintf(err->message, sizeof(err->message), fmt, ap);
+    /* It goes out as UTF-8, whatever it quotes. */
+    if (len >= (int)sizeof(err->message))
+        err->message[str_whole(str_of(err->message))] = '\0';
     return -1;
 }
 

@@ -408,3 +408,16 @@ bool str_is_utf8(struct str a)
     }
     return true;
 }
+
+size_t str_whole(struct str a)
+{
+    for (size_t back = 1; back <= 4 && back <= a.len; back++) {
+        unsigned char c = (unsigned char)a.data[a.len - back];
+        size_t length = c < 0x80 ? 1 : c < 0xe0 ? 2 : c < 0xf0 ? 3 : 4;
+
+        if ((c & 0xc0) == 0x80)
+            continue;
+        return length > back ? a.len - back : a.len;
+    }
+    return a.len;
+}

@@ -62,5 +62,7 @@ int str_from_hex(struct str a, uint8_t *to, size_t size);
 
 /* Valid UTF-8 without NUL. */
 bool str_is_utf8(struct str a);
+/* How much of a, UTF-8 that was cut somewhere, is whole characters: less than a.len by three bytes at most. */
+size_t str_whole(struct str a);
 
 #endif

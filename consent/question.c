@@ -125,9 +125,7 @@ int question_word(struct consent_question *question, const char *wording)
     char cut[CONSENT_WORDING_BYTES];
 
     str_copy(cut, sizeof(cut), wording ? wording : "");
-    /* Never in the middle of a character. */
-    for (size_t len = strlen(cut); len && !str_is_utf8((struct str){cut, len}); len--)
-        cut[len - 1] = '\0';
+    cut[str_whole(str_of(cut))] = '\0';
     return str_replace(&question->wording, cut);
 }
 

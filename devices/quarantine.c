@@ -2,6 +2,7 @@
 #include "devices/quarantine.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "devices/dialects/dialect.h"
 
@@ -34,6 +35,7 @@ static const struct {
 
 enum {
     CAUSES = sizeof(causes) / sizeof(causes[0]),
+    REASON_WORDS_BYTES = 100,
 };
 
 struct quarantine_notice quarantine_notice(const struct device *device)
@@ -58,8 +60,17 @@ enum quarantine_code quarantine_code_of(enum device_field fact)
     return QUARANTINE_NONE;
 }
 
+/* A device's words, as much as has room; between characters, for controllers refuse what is no UTF-8. */
+static struct str cut(const char *text)
+{
+    struct str words = {text, strnlen(text, REASON_WORDS_BYTES)};
+
+    return (struct str){text, str_whole(words)};
+}
+
 static void set_reason(struct device *device, enum quarantine_code code, const char *now)
 {
+    struct str before, after;
     char reason[320];
 
     if (code == QUARANTINE_NO_CERTIFICATE)
@@ -69,8 +80,10 @@ static void set_reason(struct device *device, enum quarantine_code code, const c
     for (size_t i = 0; i < CAUSES; i++) {
         if (causes[i].code != code)
             continue;
-        snprintf(reason, sizeof(reason), "%s changed from \"%.100s\" to \"%.100s\"", causes[i].name,
-                 device_text(device, causes[i].fact), now);
+        before = cut(device_text(device, causes[i].fact));
+        after = cut(now);
+        snprintf(reason, sizeof(reason), "%s changed from \"%.*s\" to \"%.*s\"", causes[i].name,
+                 (int)before.len, before.data, (int)after.len, after.data);
         device_set(device, DEVICE_REASON, reason);
     }
     device_set(device, DEVICE_CLAIMED, now);

@@ -324,4 +324,5 @@ void anchor_signed(const struct anchor *anchor, struct release *release)
     release->roles |= anchor->role;
     snprintf(release->signers + len, sizeof(release->signers) - len, "%s%s (%s)", len ? ", " : "",
              anchor->name, anchor->role == RELEASE_OPERATOR ? "operator" : "manufacturer");
+    release->signers[str_whole(str_of(release->signers))] = '\0';
 }

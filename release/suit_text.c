@@ -15,10 +15,8 @@ enum {
 /* For people: no control characters, cut between characters. */
 static void put_words(char *to, size_t size, struct str text)
 {
-    size_t len = text.len < size ? text.len : size - 1;
+    size_t len = text.len < size ? text.len : str_whole((struct str){text.data, size - 1});
 
-    while (len && len < text.len && ((unsigned char)text.data[len] & 0xc0) == 0x80)
-        len--;
     for (size_t i = 0; i < len; i++)
         to[i] = (unsigned char)text.data[i] < ' ' || text.data[i] == 127 ? ' ' : text.data[i];
     to[len] = '\0';

@@ -40,16 +40,14 @@ static void read_fact(const cJSON *object, const char *name, const char *abbrevi
 {
     const cJSON *member = either(object, name, abbreviation);
     const char *text = json_text_of(member, 4096);
-    size_t len;
 
     if (!text) {
         if (cJSON_IsNumber(member))
             snprintf(to, HA_TEXT_BYTES, "%.15g", member->valuedouble);
         return;
     }
-    len = str_copy(to, HA_TEXT_BYTES, text);
-    while (len > 0 && !str_is_utf8((struct str){to, len}))
-        to[--len] = '\0';
+    str_copy(to, HA_TEXT_BYTES, text);
+    to[str_whole(str_of(to))] = '\0';
 }
 
 /* A copy of the text, or *ret NULL when it is not there. -1: memory is out. */

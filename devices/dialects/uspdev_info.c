@@ -25,10 +25,8 @@ static void take(char *to, size_t size, struct str value)
 /* For people: what does not fit is cut off (between characters), lines become one. */
 static void take_log(char *to, size_t size, struct str value)
 {
-    size_t len = value.len < size ? value.len : size - 1;
+    size_t len = value.len < size ? value.len : str_whole((struct str){value.data, size - 1});
 
-    while (len < value.len && len && ((unsigned char)value.data[len] & 0xc0) == 0x80)
-        len--;
     for (size_t i = 0; i < len; i++)
         to[i] = (unsigned char)value.data[i] < ' ' || value.data[i] == 0x7f ? ' ' : value.data[i];
     to[len] = '\0';

@@ -11,6 +11,7 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "base/str.h"
 
 static void setting(void **state)
 {
@@ -58,6 +59,23 @@ static void codes(void **state)
     assert_int_equal(error_cwmp_fault(ERROR_INVALID_PATH), 9005);
 }
 
+/* A device's words may be in it, and it goes to controllers as UTF-8. */
+static void cut_between_characters(void **state)
+{
+    struct error err;
+
+    (void)state;
+    for (int shift = 0; shift < 2; shift++) {
+        char words[2 * sizeof(err.message) + 1];
+
+        for (size_t i = 0; i + 2 < sizeof(words); i += 2)
+            memcpy(words + i, "\xc3\xa9", 3);
+        error_set(&err, ERROR_INTERNAL, NULL, "%s%s", shift ? "a" : "", words);
+        assert_true(str_is_utf8(str_of(err.message)));
+        assert_in_range(strlen(err.message), sizeof(err.message) - 2, sizeof(err.message) - 1);
+    }
+}
+
 static void levels(void **state)
 {
     static const char *const names[] = {"error", "warning", "info", "debug"};
@@ -79,6 +97,7 @@ static void levels(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(setting), cmocka_unit_test(codes),
+                                       cmocka_unit_test(cut_between_characters),
                                        cmocka_unit_test(levels)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -117,6 +117,22 @@ static void each_fact_counts(void **state)
     }
 }
 
+/* What does not fit is cut between characters: a controller refuses a whole message for half of one. */
+static void reason_is_utf8(void **state)
+{
+    struct fixture *fixture = *state;
+    struct identity other = plug;
+    char model[120] = "x";
+
+    for (size_t i = 1; i + 2 < sizeof(model); i += 2)
+        memcpy(model + i, "\xc3\xa9", 3);
+    other.model = model;
+    assert_int_equal(identity_present(fixture->device, &other), IDENTITY_CHANGED);
+    assert_true(str_is_utf8(str_of(device_text(fixture->device, DEVICE_REASON))));
+    assert_int_equal(strlen(device_text(fixture->device, DEVICE_REASON)),
+                     strlen("model changed from \"SNPL-00112EU\" to \"\"") + 99);
+}
+
 static void quarantine_is_told_once(void **state)
 {
     struct fixture *fixture = *state;
@@ -231,6 +247,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(first_is_kept, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_is_not_said_contradicts_nothing, set_up, tear_down),
         cmocka_unit_test_setup_teardown(each_fact_counts, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(reason_is_utf8, set_up, tear_down),
         cmocka_unit_test_setup_teardown(quarantine_is_told_once, set_up, tear_down),
         cmocka_unit_test_setup_teardown(release_takes_the_next, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_proof_once_shown_is_missed, set_up, tear_down),

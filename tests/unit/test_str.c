@@ -244,13 +244,24 @@ static void utf8(void **state)
     }
 }
 
+/* "Zoë €": every cut of it is shortened to whole characters, and what is whole stays. */
+static void whole_characters(void **state)
+{
+    static const char text[] = "Zo\xc3\xab \xe2\x82\xac\xf0\x9f\x94\x8c";
+    static const size_t expected[] = {0, 1, 2, 2, 4, 5, 5, 5, 8, 8, 8, 8, 12};
+
+    (void)state;
+    for (size_t len = 0; len < sizeof(text); len++)
+        assert_int_equal(str_whole((struct str){text, len}), expected[len]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(parts),   cmocka_unit_test(copies),
         cmocka_unit_test(numbers), cmocka_unit_test(sizes_and_booleans),
         cmocka_unit_test(times),   cmocka_unit_test(hexadecimal),
-        cmocka_unit_test(utf8),
+        cmocka_unit_test(utf8),    cmocka_unit_test(whole_characters),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
