@@ -16,6 +16,7 @@ struct component {
     uint64_t size, battery_mwh, use_before;
     int64_t priority;
     bool has_size, has_battery, has_use_before, has_priority;
+    bool is_vendor, is_class; /* its conditions were there, and held */
     bool fetched;
     struct str fetched_digest;
 };
@@ -111,21 +112,24 @@ static bool is_uuid(struct str value, const uint8_t uuid[RELEASE_UUID_BYTES])
     return value.len == RELEASE_UUID_BYTES && memcmp(value.data, uuid, RELEASE_UUID_BYTES) == 0;
 }
 
-static enum outcome check_vendor(struct running *run, const struct component *component)
+static enum outcome check_vendor(struct running *run, struct component *component)
 {
     if (run->identity && !is_uuid(component->vendor_id, run->identity->vendor_id))
         return failed(run, "it is for another vendor's devices than this one");
-    return component->vendor_id.data ? HELD : failed(run, "it names no vendor");
+    component->is_vendor = component->vendor_id.data != NULL;
+    return component->is_vendor ? HELD : failed(run, "it names no vendor");
 }
 
-static enum outcome check_class(struct running *run, const struct component *component)
+static enum outcome check_class(struct running *run, struct component *component)
 {
+    bool ours = false;
+
     for (unsigned i = 0; run->identity && i < run->identity->classes; i++)
-        if (is_uuid(component->class_id, run->identity->class_id[i]))
-            return HELD;
-    if (run->identity)
+        ours = ours || is_uuid(component->class_id, run->identity->class_id[i]);
+    if (run->identity && !ours)
         return failed(run, "it is for another class of devices than this one (model, hardware version)");
-    return component->class_id.data ? HELD : failed(run, "it names no class");
+    component->is_class = component->class_id.data != NULL;
+    return component->is_class ? HELD : failed(run, "it names no class");
 }
 
 static enum outcome check_image(struct running *run, const struct component *component)
@@ -161,7 +165,7 @@ static enum outcome note_use_before(struct running *run, const struct component 
 
 static enum outcome run_condition(struct running *run, uint64_t code)
 {
-    const struct component *component = &run->components[run->current];
+    struct component *component = &run->components[run->current];
     struct release *release = run->release;
 
     switch (code) {
@@ -239,6 +243,7 @@ static enum outcome try_each(struct running *run, struct str argument, unsigned 
 
     memcpy(before, run->components, sizeof(before));
     cbor_open(&cbor, argument);
+    failed(run, "it has to choose, and there is nothing to choose from");
     for (size_t left = cbor_array(&cbor); left && !cbor.why; left--) {
         enum outcome outcome;
 
@@ -394,6 +399,17 @@ static int take(struct running *run, int chosen)
     return find_payload(manifest, component->fetched_digest, release, run->err);
 }
 
+static bool is_for_this(const struct running *run)
+{
+    bool vendor = false, class = false;
+
+    for (unsigned i = 0; i < run->manifest->components_count; i++) {
+        vendor = vendor || run->components[i].is_vendor;
+        class = class || run->components[i].is_class;
+    }
+    return vendor && class;
+}
+
 int suit_run(const struct suit_manifest *manifest, const struct release_identity *identity,
              struct release *ret, struct error *err)
 {
@@ -413,8 +429,9 @@ int suit_run(const struct suit_manifest *manifest, const struct release_identity
     chosen = choose(&run);
     if (chosen < 0)
         return -1;
-    if (identity && !(run.components[chosen].vendor_id.data && run.components[chosen].class_id.data))
+    /* Parameters that nothing is held against keep no other device from it. */
+    if (identity && !is_for_this(&run))
         return release_refuse(err, RELEASE_CONDITION_FAILED,
-                              "it does not say for which vendor and class of devices it is");
+                              "it has no conditions on the vendor and the class of devices that it is for");
     return take(&run, chosen);
 }
