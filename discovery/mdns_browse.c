@@ -23,6 +23,7 @@ struct instance {
     struct type *type;
     AvahiServiceResolver *resolver; /* NULL: not under way */
     AvahiIfIndex interface;
+    char interface_name[IF_NAMESIZE]; /* as it was found: who withdraws it may do so after the interface has gone */
     AvahiProtocol asked;         /* the address that is asked for: IPv4 (0) first */
     unsigned heard;              /* bits: by IPv4, by IPv6 */
     char address[ADDRESS_BYTES]; /* "": not known */
@@ -104,14 +105,12 @@ static void tell(struct instance *instance, bool present, const char *host, uint
                  AvahiStringList *txt)
 {
     struct mdns_message *message = mdns_message_new(MDNS_INSTANCE, 0, NULL);
-    char interface[IF_NAMESIZE];
     struct mdns_instance *to;
 
     if (!message)
         return; /* the next refresh tells it */
     to = &message->instance;
-    to->interface = arena_strdup(&message->arena,
-                                 if_indextoname((unsigned)instance->interface, interface) ? interface : "");
+    to->interface = arena_strdup(&message->arena, instance->interface_name);
     to->type = arena_strdup(&message->arena, instance->type->name);
     to->name = arena_strdup(&message->arena, instance->name);
     if (present) {
@@ -198,6 +197,8 @@ static struct instance *instance_new(struct type *type, AvahiIfIndex interface, 
         return NULL;
     instance->type = type;
     instance->interface = interface;
+    if (!if_indextoname((unsigned)interface, instance->interface_name))
+        instance->interface_name[0] = '\0';
     memcpy(instance->name, name, size);
     instance->waiting = true;
     while (*at)

@@ -23,6 +23,8 @@ void fake_avahi_name(const char *name, const char *address, int protocol);
  */
 void fake_avahi_service(const char *type, const char *name, const char *address, const char *txt, bool local);
 void fake_avahi_gone(const char *type, const char *name);
+/* The interface has no name any more, as once it was removed. */
+void fake_avahi_interface_gone(void);
 /* Resolvers under way now, and the most there were at a time. */
 unsigned fake_avahi_resolving(unsigned *ret_most);
 /* Whether the log holds this text; forgets it up to there. */

@@ -4,6 +4,8 @@
 #include <avahi-client/lookup.h>
 #include <avahi-common/malloc.h>
 #include <avahi-common/timeval.h>
+#include <errno.h>
+#include <net/if.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,6 +28,7 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct {
     struct service services[SERVICES];
     unsigned count, resolving, most;
+    bool unnamed;
 } lan;
 
 /* Of types and of instances alike. */
@@ -111,6 +114,25 @@ unsigned fake_avahi_resolving(unsigned *ret_most)
     *ret_most = lan.most;
     pthread_mutex_unlock(&lock);
     return now;
+}
+
+void fake_avahi_interface_gone(void)
+{
+    pthread_mutex_lock(&lock);
+    lan.unnamed = true;
+    pthread_mutex_unlock(&lock);
+}
+
+/* In the place of the C library's. */
+char *if_indextoname(unsigned index, char name[IF_NAMESIZE])
+{
+    bool unnamed;
+
+    pthread_mutex_lock(&lock);
+    unnamed = lan.unnamed || index != INTERFACE;
+    pthread_mutex_unlock(&lock);
+    errno = ENXIO;
+    return unnamed ? NULL : strcpy(name, "lo");
 }
 
 /* ---- browsers ---- */

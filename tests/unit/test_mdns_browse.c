@@ -99,6 +99,20 @@ static void only_on_its_interfaces(void **state)
     assert_int_equal(bench->told, 2);
 }
 
+/* Withdrawn as of the interface that it was told of, so that whoever was told finds it. */
+static void interface_goes(void **state)
+{
+    struct bench *bench = *state;
+
+    fake_avahi_service("_shelly._tcp", "plug", "192.0.2.7", "", false);
+    test_mdns_begin(bench, true, true);
+    browse(bench, NULL);
+    WAIT_FOR(&bench->loop, bench->told == 1);
+    fake_avahi_interface_gone();
+    fake_avahi_gone("_shelly._tcp", "plug");
+    WAIT_FOR(&bench->loop, bench->withdrawn == 1);
+}
+
 /* Instances of one host, of one type, of many types: each meets its ceiling, and the next host's are found all the same. */
 static void flood(void **state)
 {
@@ -153,6 +167,7 @@ int test_mdns_browse(void)
         cmocka_unit_test_setup_teardown(finds, test_mdns_set_up, test_mdns_tear_down),
         cmocka_unit_test_setup_teardown(daemon_restarts, test_mdns_set_up, test_mdns_tear_down),
         cmocka_unit_test_setup_teardown(only_on_its_interfaces, test_mdns_set_up, test_mdns_tear_down),
+        cmocka_unit_test_setup_teardown(interface_goes, test_mdns_set_up, test_mdns_tear_down),
         cmocka_unit_test_setup_teardown(flood, test_mdns_set_up, test_mdns_tear_down),
         cmocka_unit_test_setup_teardown(out_of_memory, test_mdns_set_up, test_mdns_tear_down),
     };
