@@ -13,6 +13,10 @@
 enum {
     ANSWER_BYTES = 16384,
     CREDENTIAL_BYTES = 256, /* base64 of "user:code" */
+    /* Of one address: a device needs one, and it is for all of a home. */
+    PEER_CONNECTIONS = 4,
+    PEER_BURST = 16,
+    PEER_INTERVAL_MS = 1000,
     HTTP_OK = 200,
     HTTP_NO_CONTENT = 204,
     HTTP_BAD_REQUEST = 400,
@@ -193,6 +197,7 @@ struct http_server *est_new(struct websocket_context *context, struct authority 
                          .ask_peer = true,
                          .trust = authority_trust(authority, true)},
         .max_connections = LIMIT_ENROLMENT_CONNECTIONS,
+        .per_peer = {.connections = PEER_CONNECTIONS, .burst = PEER_BURST, .interval_ms = PEER_INTERVAL_MS},
         .max_body = LIMIT_CSR_BYTES,
     };
 

@@ -2,7 +2,11 @@
 """A whole test home: brokers, simulated devices, the agent, an image server and controllers, and the few questions that
 the scenarios ask again and again."""
 
+import ctypes
 import itertools
+import os
+import shutil
+import subprocess
 
 from hptest import (
     FULL_ACCESS,
@@ -14,6 +18,7 @@ from hptest import (
     MqttTransport,
     Pki,
     SimHome,
+    Skip,
     UdsTransport,
     WsClientTransport,
     wait_until,
@@ -24,8 +29,20 @@ PROXIED = "Device.ProxiedDevice."
 IMAGES = PROXIED + "*.DeviceInfo.FirmwareImage.*."
 NEEDS = ("homepatchd", "homepatch-simhome")
 OLD, NEW = "1.4.4", "1.6.0"
+CLONE_NEWNET = 0x40000000
 
 _keys = itertools.count(1)
+
+
+def own_network(gateway):
+    """This process and those it starts have a network of their own, where every address of 10.66/16 is at home. Loopback
+    would not do: this machine's own addresses are not limited."""
+    if os.geteuid() != 0 or not shutil.which("ip"):
+        raise Skip("network namespaces need root and iproute2")
+    if ctypes.CDLL(None, use_errno=True).unshare(CLONE_NEWNET) < 0:
+        raise Skip(f"network namespaces cannot be made here: {os.strerror(ctypes.get_errno())}")
+    for args in ("link set lo up", f"addr add {gateway}/32 dev lo", "route add local 10.66.0.0/16 dev lo"):
+        subprocess.run(["ip", *args.split()], check=True)
 
 
 class Home:

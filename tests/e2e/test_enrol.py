@@ -4,6 +4,7 @@
 import base64
 import json
 import signal
+import socket
 import ssl
 import stat
 import subprocess
@@ -15,6 +16,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import pkcs7
 from cryptography.x509.oid import NameOID
+from home import own_network
 from hptest import Broker, Pki, free_port, program, scenario, wait_until
 from usp_home import GATEWAY, NEEDS, URN, UspHome
 
@@ -458,3 +460,28 @@ def command_line(directory):
     ).stdout
     assert b"200 OK" in out and b"pkcs7-mime" in out, out
     home.stop()
+
+
+@scenario(timeout=60, needs=NEEDS)
+def one_address_has_few_places(directory):
+    """Who holds on to all connections that it gets leaves those of others alone."""
+    own_network("10.66.0.1")
+    home = EnrolHome(directory)
+    home.agent.conf["lan_enrol_listen"] = f"0.0.0.0:{home.est_port}"
+    home.start(devices=False)
+    assert home.ask("cacerts")[0] == 200
+    held = [socket.create_connection(("10.66.0.1", home.est_port), 5, ("10.66.0.9", 0)) for _ in range(80)]
+    # No place: closed at once. A place: the server waits for a ClientHello, and nothing comes.
+    assert home.ask("cacerts")[0] == 200
+    closed = [s for s in held if s.settimeout(0.2) or _is_closed(s)]
+    assert len(closed) >= 76, len(closed)
+    home.stop()
+
+
+def _is_closed(sock):
+    try:
+        return sock.recv(1) == b""
+    except TimeoutError:
+        return False
+    except ConnectionError:
+        return True

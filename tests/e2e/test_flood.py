@@ -2,15 +2,12 @@
 """One device of the LAN takes all it can get: messages, connections, bytes. Meanwhile an honest device on each transport is found
 and updated, the controller is answered, and the agent's memory stays where it was."""
 
-import ctypes
 import os
 import pathlib
-import shutil
-import subprocess
 import sys
 
-from home import NEEDS, NEW, PROXIED, Home
-from hptest import Process, SimHome, Skip, rss_kib, scenario, wait_until
+from home import NEEDS, NEW, PROXIED, Home, own_network
+from hptest import Process, SimHome, rss_kib, scenario, wait_until
 
 GATEWAY, FLOODER = "10.66.0.1", "10.66.0.9"
 GROWTH_KIB = 8192  # of anonymous memory, the two honest devices and their updates included
@@ -18,18 +15,6 @@ MESSAGE_KIB = 10240  # the one message of the largest kind that may be on its wa
 SANITIZED_KIB = 1 << 30
 HANDSHAKES = 512  # that the agent takes at a time
 PER_ADDRESS = 16
-_CLONE_NEWNET = 0x40000000
-
-
-def _own_network():
-    """This process and those it starts have a network of their own, where every address of 10.66/16 is at home. Loopback
-    would not do: this machine's own addresses are not limited."""
-    if os.geteuid() != 0 or not shutil.which("ip"):
-        raise Skip("network namespaces need root and iproute2")
-    if ctypes.CDLL(None, use_errno=True).unshare(_CLONE_NEWNET) < 0:
-        raise Skip(f"network namespaces cannot be made here: {os.strerror(ctypes.get_errno())}")
-    for args in ("link set lo up", f"addr add {GATEWAY}/32 dev lo", "route add local 10.66.0.0/16 dev lo"):
-        subprocess.run(["ip", *args.split()], check=True)
 
 
 def flooder(mode, *words):
@@ -44,7 +29,7 @@ class Flooded:
     def __init__(self, directory, mode, guest=False, before=None):
         """before(home): what is still to be configured."""
         self.mode = mode
-        _own_network()
+        own_network(GATEWAY)
         self.home = home = Home(directory, mqtt=1, websocket=1)
         home.uds_controller()
         port, conf = home.agent.lan_websocket_port, home.agent.conf
