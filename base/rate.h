@@ -25,6 +25,14 @@ static inline bool rate_take(struct rate *rate, uint64_t now, uint32_t interval_
     return true;
 }
 
+/* ms until one would pass; 0: one would now. */
+static inline uint64_t rate_wait_ms(const struct rate *rate, uint64_t now, uint32_t interval_ms, uint32_t burst)
+{
+    uint64_t due = now * 1000 + (uint64_t)interval_ms * 1000 * (burst - 1);
+
+    return rate->next_us > due ? (rate->next_us - due + 999) / 1000 : 0;
+}
+
 /* True when its owner may forget it: the whole burst is there again. */
 static inline bool rate_idle(const struct rate *rate, uint64_t now)
 {

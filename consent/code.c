@@ -69,25 +69,13 @@ static bool is_right(const struct consent_code *code, const char *text)
     return count == CODE_DIGITS && !difference;
 }
 
-static bool may_try(struct consent_code *code, uint64_t now, uint32_t *ret_wait_s)
-{
-    uint64_t next = code->tokens_at > now ? code->tokens_at : now;
-
-    if (next + TRY_MS > now + BURST * TRY_MS) {
-        *ret_wait_s = (uint32_t)((next + TRY_MS - now - BURST * TRY_MS + 999) / 1000);
-        return false;
-    }
-    code->tokens_at = next + TRY_MS;
-    return true;
-}
-
 enum consent_code_outcome consent_code_check(struct consent *consent, const char *text, uint32_t *ret_wait_s)
 {
     struct consent_code *code = &consent->code;
     uint64_t now = clock_monotonic(&consent->loop->clock);
 
-    *ret_wait_s = 0;
-    if (!may_try(code, now, ret_wait_s))
+    *ret_wait_s = (uint32_t)((rate_wait_ms(&code->tries, now, TRY_MS, BURST) + 999) / 1000);
+    if (!rate_take(&code->tries, now, TRY_MS, BURST))
         return CONSENT_CODE_LIMITED;
     if (code->valid && now >= code->good_until)
         forget(code);

@@ -17,6 +17,7 @@
 #define CONSENT_INTERNAL_H
 
 #include "base/map.h"
+#include "base/rate.h"
 #include "consent/consent.h"
 #include "consent/quiet.h"
 
@@ -85,7 +86,7 @@ struct consent_code {
     bool valid;
     uint64_t good_until; /* monotonic ms */
     uint32_t wrong;      /* tries on this code */
-    uint64_t tokens_at;  /* monotonic ms at which the next try would be on schedule: tries of all */
+    struct rate tries;   /* of all */
 };
 
 struct consent {

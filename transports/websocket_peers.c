@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/limits.h"
+#include "base/rate.h"
 #include "transports/websocket_internal.h"
 
 enum {
@@ -17,7 +18,7 @@ enum {
 struct listener_peer {
     uint8_t key[18]; /* address as IPv6 has it, and the server's port */
     uint32_t connections;
-    uint64_t next; /* monotonic ms: when the next connection would be on schedule */
+    struct rate opens;
 };
 
 /* Returns false for this machine itself. */
@@ -56,7 +57,7 @@ static void sweep(struct websocket_context *context, uint64_t now)
     size_t at = 0;
 
     while ((peer = map_next(&context->peers, &at)))
-        if (!peer->connections && peer->next <= now)
+        if (!peer->connections && rate_idle(&peer->opens, now))
             forget(context, peer);
     context->sweep_peers = context->peers.count * 2;
     if (context->sweep_peers < SWEEP_FIRST)
@@ -87,19 +88,14 @@ bool listener_peer_enter(struct listener *listener, const struct sockaddr_storag
     uint64_t now = clock_monotonic(&listener->context->loop->clock);
     struct listener_peer *peer;
     uint8_t key[18];
-    uint64_t next;
 
     *ret_peer = NULL;
     if (!limits->connections || !make_key(address, listener->port, key))
         return true;
     peer = find(listener->context, key, now);
-    if (!peer)
+    if (!peer || peer->connections >= limits->connections ||
+        !rate_take(&peer->opens, now, limits->interval_ms, limits->burst))
         return false;
-    next = peer->next > now ? peer->next : now;
-    if (peer->connections >= limits->connections ||
-        next + limits->interval_ms > now + (uint64_t)limits->interval_ms * limits->burst)
-        return false;
-    peer->next = next + limits->interval_ms;
     peer->connections++;
     *ret_peer = peer;
     return true;
@@ -110,7 +106,7 @@ void listener_peer_leave(struct websocket_context *context, struct listener_peer
     if (!peer)
         return;
     peer->connections--;
-    if (!peer->connections && peer->next <= clock_monotonic(&context->loop->clock))
+    if (!peer->connections && rate_idle(&peer->opens, clock_monotonic(&context->loop->clock)))
         forget(context, peer);
 }
 
