@@ -26,7 +26,8 @@ static inline bool rate_take(struct rate *rate, uint64_t now, uint32_t interval_
 }
 
 /* ms until one would pass; 0: one would now. */
-static inline uint64_t rate_wait_ms(const struct rate *rate, uint64_t now, uint32_t interval_ms, uint32_t burst)
+static inline uint64_t rate_wait_ms(const struct rate *rate, uint64_t now, uint32_t interval_ms,
+                                    uint32_t burst)
 {
     uint64_t due = now * 1000 + (uint64_t)interval_ms * 1000 * (burst - 1);
 

@@ -23,10 +23,10 @@ struct instance {
     struct type *type;
     AvahiServiceResolver *resolver; /* NULL: not under way */
     AvahiIfIndex interface;
-    char interface_name[IF_NAMESIZE]; /* as it was found: who withdraws it may do so after the interface has gone */
-    AvahiProtocol asked;         /* the address that is asked for: IPv4 (0) first */
-    unsigned heard;              /* bits: by IPv4, by IPv6 */
-    char address[ADDRESS_BYTES]; /* "": not known */
+    char interface_name[IF_NAMESIZE]; /* as it was found: it may be withdrawn after that has gone */
+    AvahiProtocol asked;              /* the address that is asked for: IPv4 (0) first */
+    unsigned heard;                   /* bits: by IPv4, by IPv6 */
+    char address[ADDRESS_BYTES];      /* "": not known */
     struct timeval due;
     bool waiting; /* for a resolver */
     bool told;

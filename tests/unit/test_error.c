@@ -97,8 +97,7 @@ static void levels(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(setting), cmocka_unit_test(codes),
-                                       cmocka_unit_test(cut_between_characters),
-                                       cmocka_unit_test(levels)};
+                                       cmocka_unit_test(cut_between_characters), cmocka_unit_test(levels)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

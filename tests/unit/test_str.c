@@ -244,7 +244,7 @@ static void utf8(void **state)
     }
 }
 
-/* "Zoë €": every cut of it is shortened to whole characters, and what is whole stays. */
+/* Characters of one to four bytes: every cut is shortened to whole ones, and what is whole stays. */
 static void whole_characters(void **state)
 {
     static const char text[] = "Zo\xc3\xab \xe2\x82\xac\xf0\x9f\x94\x8c";
