@@ -10,7 +10,7 @@ DEPENDS = "libuv openssl sqlite3 curl cjson libmnl"
 
 inherit autotools pkgconfig systemd useradd
 
-PACKAGECONFIG ??= "mqtt websocket uds avahi ssdp homeassistant shelly tasmota zigbee2mqtt tools"
+PACKAGECONFIG ??= "mqtt websocket uds avahi ssdp homeassistant shelly tasmota uspdev zigbee2mqtt tools"
 PACKAGECONFIG[mqtt] = ",--without-mqtt,mosquitto"
 PACKAGECONFIG[websocket] = ",--without-websocket,libwebsockets"
 PACKAGECONFIG[uds] = ",--without-uds"
@@ -19,6 +19,7 @@ PACKAGECONFIG[ssdp] = ",--without-ssdp,libxml2,libxml2"
 PACKAGECONFIG[homeassistant] = ",--without-homeassistant"
 PACKAGECONFIG[shelly] = ",--without-shelly"
 PACKAGECONFIG[tasmota] = ",--without-tasmota"
+PACKAGECONFIG[uspdev] = ",--without-uspdev"
 PACKAGECONFIG[zigbee2mqtt] = ",--without-zigbee2mqtt"
 PACKAGECONFIG[tools] = ",--without-tools"
 
