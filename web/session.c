@@ -128,7 +128,6 @@ bool web_may_guess(struct web *web, const char *peer, uint32_t *ret_wait_s)
 
     if (rate_take(rate, now, WEB_GUESS_MS, WEB_GUESS_BURST))
         return true;
-    *ret_wait_s = (uint32_t)((rate->next_us / 1000 - now - (WEB_GUESS_BURST - 1) * WEB_GUESS_MS + 999) /
-                             1000);
+    *ret_wait_s = (uint32_t)((rate_wait_ms(rate, now, WEB_GUESS_MS, WEB_GUESS_BURST) + 999) / 1000);
     return false;
 }
