@@ -392,7 +392,7 @@ static void on_version(void *ctx, const char *version)
     loop_stop(&agent->loop);
 }
 
-int agent_start(struct agent *agent, struct agent_config *config, struct error *err)
+int agent_start(struct agent *agent, struct agent_config *config, struct contain *contain, struct error *err)
 {
     char scratch[DM_SCRATCH_BYTES];
 
@@ -401,7 +401,8 @@ int agent_start(struct agent *agent, struct agent_config *config, struct error *
     if (loop_init(&agent->loop, err) < 0)
         return -1;
     if (watch_signals(agent, err) < 0 || open_store(agent, err) < 0 || make_model(agent, err) < 0 ||
-        set_identity(agent, err) < 0 || make_serve_url(agent, err) < 0)
+        contain_raise(contain, config, agent->dm, err) < 0 || set_identity(agent, err) < 0 ||
+        make_serve_url(agent, err) < 0)
         return -1;
     agent->websockets = websocket_context_new(&agent->loop, err);
     if (!agent->websockets || mtp_init(&agent->mtp, &agent->model, agent->websockets, config, err) < 0 ||

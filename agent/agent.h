@@ -8,6 +8,7 @@
 #include "agent/agent_config.h"
 #include "agent/bulk.h"
 #include "agent/consent.h"
+#include "agent/contain.h"
 #include "agent/discovery.h"
 #include "agent/enrolment.h"
 #include "agent/mtp.h"
@@ -52,7 +53,7 @@ struct agent {
 };
 
 /* Makes everything and begins to work. -1: err says what is missing; agent_done() is due in any case. */
-int agent_start(struct agent *agent, struct agent_config *config, struct error *err);
+int agent_start(struct agent *agent, struct agent_config *config, struct contain *contain, struct error *err);
 /* Whether the files say something that an agent can be started with: the data model in memory, nothing opened or stored.
  * -1: err names the file and the line. */
 int agent_check(struct agent_config *config, struct error *err);

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "agent/agent_config.h"
 
+#include <limits.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/conf.h"
 #include "usp/endpoint_id.h"
@@ -19,6 +21,7 @@ enum key_type {
     KEY_LOG_TARGET,
     KEY_TOPIC,
     KEY_BIRTH,
+    KEY_CONTAIN,
 };
 
 struct key {
@@ -37,6 +40,9 @@ struct key {
     }
 
 static const struct key keys[] = {
+    KEY(user, KEY_TEXT, NULL, .min = 0),
+    KEY(contain, KEY_CONTAIN, "auto", .min = 0),
+    KEY(run_dir, KEY_TEXT, "/run/homepatch", .min = 0),
     KEY(state_dir, KEY_TEXT, "/var/lib/homepatch", .min = 0),
     KEY(cache_dir, KEY_TEXT, "/var/cache/homepatch", .min = 0),
     KEY(cache_size, KEY_SIZE, "256M", .min = 1 << 20, .max = UINT64_MAX),
@@ -163,6 +169,10 @@ static int set(struct agent_config *config, const struct key *key, struct str va
         return str_is(value, "auto") || str_is(value, "always") || str_is(value, "never")
                    ? set_text(config, key, value)
                    : -1;
+    case KEY_CONTAIN:
+        return str_is(value, "auto") || str_is(value, "on") || str_is(value, "off")
+                   ? set_text(config, key, value)
+                   : -1;
     case KEY_TEXT:
         return set_text(config, key, value);
     case KEY_TOPICS:
@@ -199,6 +209,8 @@ static const char *expected(const struct key *key, char text[64])
         return "a topic without wildcards";
     case KEY_BIRTH:
         return "auto, always or never";
+    case KEY_CONTAIN:
+        return "auto, on or off";
     case KEY_TOPICS:
         return "a list of MQTT topics without wildcards, separated by commas";
     case KEY_TEXT:
@@ -258,6 +270,7 @@ int agent_config_read(struct agent_config *config, const char *file, struct erro
 
     *config = (struct agent_config){0};
     arena_init(&config->arena, 0);
+    config->file = file;
     for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
         if (keys[i].default_value && set(config, &keys[i], str_of(keys[i].default_value)) < 0)
             return error_set(err, ERROR_INTERNAL, keys[i].name, "out of memory");
@@ -289,6 +302,31 @@ int agent_config_read(struct agent_config *config, const char *file, struct erro
 void agent_config_done(struct agent_config *config)
 {
     arena_done(&config->arena);
+}
+
+void agent_config_paths(const struct agent_config *config, void (*fn)(void *ctx, const char *path), void *ctx)
+{
+    char path[PATH_MAX];
+
+    fn(ctx, config->file);
+    for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+        const char *text = *(const char *const *)((const char *)config + keys[i].offset);
+        struct str rest, part;
+
+        if (keys[i].type != KEY_TEXT || !text)
+            continue;
+        rest = str_of(text);
+        while (rest.len && str_next(&rest, ',', &part)) {
+            part = str_trim(part);
+            if (!part.len || part.len >= sizeof(path))
+                continue;
+            memcpy(path, part.data, part.len);
+            path[part.len] = '\0';
+            /* Of what is no absolute path only a file that is there can be one. */
+            if (path[0] == '/' || access(path, F_OK) == 0)
+                fn(ctx, path);
+        }
+    }
 }
 
 enum log_level agent_config_log_level(const struct agent_config *config)

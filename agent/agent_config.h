@@ -12,6 +12,10 @@
 
 struct agent_config {
     struct arena arena;
+    const char *file;    /* what was read */
+    const char *user;    /* NULL: whoever started it */
+    const char *contain; /* auto, on or off */
+    const char *run_dir; /* of the UNIX socket */
     const char *state_dir;
     const char *cache_dir;
     uint64_t cache_size; /* bytes */
@@ -86,6 +90,10 @@ struct agent_config {
 /* Reads the file; -1 and err, whose path is "file:line". The struct is usable for agent_config_done() in any case. */
 int agent_config_read(struct agent_config *config, const char *file, struct error *err);
 void agent_config_done(struct agent_config *config);
+
+/* Calls fn for the file and each path in it, whatever the key: the walls around the process let them be read. */
+void agent_config_paths(const struct agent_config *config, void (*fn)(void *ctx, const char *path),
+                        void *ctx);
 
 /* The log as the configuration wants it. */
 enum log_level agent_config_log_level(const struct agent_config *config);

@@ -120,16 +120,20 @@ static void run_hook(const char *program)
         log_error("%s failed (status %d): the agent starts anew without it", program, status);
 }
 
-/* After the loop: the machine's restart, or this program's. */
-static int start_anew(const struct agent_config *config, bool factory_reset, char **argv)
+/* After the loop: the machine's restart, or this program's. Returns whether another life begins in this process, which is
+ * so behind walls that let nothing be executed. */
+static bool start_anew(const struct agent_config *config, const struct agent *agent,
+                       const struct contain *contain, char **argv)
 {
-    if (factory_reset && config->hook_factory_reset)
+    if (agent->factory_reset && config->hook_factory_reset)
         run_hook(config->hook_factory_reset);
     else if (config->hook_reboot)
         run_hook(config->hook_reboot);
+    if (contain->walled)
+        return true;
     execv("/proc/self/exe", argv);
     log_error("cannot start anew");
-    return EXIT_FAILURE;
+    return false;
 }
 
 static int check(struct agent_config *config, const char *file)
@@ -145,38 +149,59 @@ static int check(struct agent_config *config, const char *file)
     return EXIT_SUCCESS;
 }
 
-int main(int argc, char **argv)
+/* From a configuration to the end. Sets *ret_again when a restart was asked for; else the exit status counts. */
+static int live(const struct options *options, struct contain *contain, char **argv, bool *ret_again)
 {
     struct agent_config config;
-    struct options options;
     struct agent agent;
     struct error err;
-    int status = parse_options(argc, argv, &options);
+    int status = EXIT_SUCCESS;
 
-    if (status >= 0)
-        return status;
-    if (agent_config_read(&config, options.config, &err) < 0) {
+    *ret_again = false;
+    if (agent_config_read(&config, options->config, &err) < 0) {
         fprintf(stderr, "homepatchd: %s: %s\n", err.path, err.message);
         agent_config_done(&config);
         return EXIT_USAGE;
     }
-    if (options.check) {
-        status = check(&config, options.config);
+    if (options->check) {
+        status = check(&config, options->config);
         agent_config_done(&config);
         return status;
     }
     tune_process(&config);
-    set_log(&config, options.verbose);
-    if (agent_start(&agent, &config, &err) == 0) {
+    set_log(&config, options->verbose);
+    if (contain_user(&config, &err) < 0) {
+        log_failure(LOG_LEVEL_ERROR, "cannot start", &err);
+        agent_config_done(&config);
+        return EXIT_FAILURE;
+    }
+    if (agent_start(&agent, &config, contain, &err) == 0) {
         agent_run(&agent);
-        status = agent.failed ? EXIT_FAILURE : status;
+        status = agent.failed ? EXIT_FAILURE : EXIT_SUCCESS;
     } else {
         log_failure(LOG_LEVEL_ERROR, "cannot start", &err);
         status = EXIT_FAILURE;
     }
     agent_done(&agent);
-    if (status < 0)
-        status = agent.restart ? start_anew(&config, agent.factory_reset, argv) : EXIT_SUCCESS;
+    if (status == EXIT_SUCCESS && agent.restart) {
+        *ret_again = start_anew(&config, &agent, contain, argv);
+        status = EXIT_FAILURE;
+    }
     agent_config_done(&config);
+    return status;
+}
+
+int main(int argc, char **argv)
+{
+    struct contain contain = {.walled = false};
+    struct options options;
+    bool again;
+    int status = parse_options(argc, argv, &options);
+
+    if (status >= 0)
+        return status;
+    do
+        status = live(&options, &contain, argv, &again);
+    while (again);
     return status;
 }

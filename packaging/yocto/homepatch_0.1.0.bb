@@ -10,7 +10,7 @@ DEPENDS = "libuv openssl sqlite3 curl cjson libmnl"
 
 inherit autotools pkgconfig systemd useradd
 
-PACKAGECONFIG ??= "mqtt websocket uds avahi ssdp homeassistant shelly tasmota uspdev zigbee2mqtt tools"
+PACKAGECONFIG ??= "mqtt websocket uds avahi ssdp homeassistant shelly tasmota uspdev zigbee2mqtt seccomp tools"
 PACKAGECONFIG[mqtt] = ",--without-mqtt,mosquitto"
 PACKAGECONFIG[websocket] = ",--without-websocket,libwebsockets"
 PACKAGECONFIG[uds] = ",--without-uds"
@@ -21,6 +21,7 @@ PACKAGECONFIG[shelly] = ",--without-shelly"
 PACKAGECONFIG[tasmota] = ",--without-tasmota"
 PACKAGECONFIG[uspdev] = ",--without-uspdev"
 PACKAGECONFIG[zigbee2mqtt] = ",--without-zigbee2mqtt"
+PACKAGECONFIG[seccomp] = ",--without-seccomp,libseccomp"
 PACKAGECONFIG[tools] = ",--without-tools"
 
 EXTRA_OECONF = "--disable-tests --with-systemd=${systemd_system_unitdir}"

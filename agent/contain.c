@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "agent/contain.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <linux/capability.h>
+#include <pwd.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/log.h"
+
+enum {
+    FOLDER_MODE = 0750,
+};
+
+static bool has_hooks(const struct agent_config *config)
+{
+    return config->hook_firmware || config->hook_reboot || config->hook_factory_reset;
+}
+
+/* ---- the user ---- */
+
+/* What is not there yet is made by root, whose folders the user cannot write. */
+static int give(const char *folder, const struct passwd *user, struct error *err)
+{
+    if (mkdir(folder, FOLDER_MODE) < 0 && errno != EEXIST)
+        return error_set_errno(err, ERROR_INVALID_CONFIGURATION, folder, errno, "cannot make the directory");
+    return contain_give(folder, user->pw_uid, user->pw_gid, err);
+}
+
+static int set_capabilities(uint32_t mask)
+{
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct data[2] = {
+        {.effective = mask, .permitted = mask, .inheritable = mask},
+        {.effective = 0},
+    };
+
+    return (int)syscall(SYS_capset, &header, data);
+}
+
+/* Hooks may gain rights by sudo, which a smaller bounding set would spoil. */
+static void drop_bounding_set(void)
+{
+    for (int cap = 0; prctl(PR_CAPBSET_READ, cap, 0, 0, 0) >= 0; cap++)
+        if (cap != CAP_NET_BIND_SERVICE)
+            prctl(PR_CAPBSET_DROP, cap, 0, 0, 0);
+}
+
+static int become(const struct passwd *user, bool hooks)
+{
+    if (!hooks)
+        drop_bounding_set();
+    if (initgroups(user->pw_name, user->pw_gid) < 0 || prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) < 0 ||
+        setresgid(user->pw_gid, user->pw_gid, user->pw_gid) < 0 ||
+        setresuid(user->pw_uid, user->pw_uid, user->pw_uid) < 0 || prctl(PR_SET_KEEPCAPS, 0, 0, 0, 0) < 0)
+        return -1;
+    /* A gateway in a box without CAP_NET_BIND_SERVICE has none to keep. */
+    if (set_capabilities(1u << CAP_NET_BIND_SERVICE) < 0 && set_capabilities(0) < 0)
+        return -1;
+    /* It outlives the agent's exec of itself. An old kernel has no ambient set: then a port below 1024 is refused. */
+    prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, CAP_NET_BIND_SERVICE, 0, 0);
+    return 0;
+}
+
+/* There is no way back: neither to root, nor by what is saved. */
+static bool is_only(const struct passwd *user)
+{
+    uid_t real, effective, saved;
+    gid_t group, effective_group, saved_group;
+
+    return getresuid(&real, &effective, &saved) == 0 && real == user->pw_uid && effective == user->pw_uid &&
+           saved == user->pw_uid && getresgid(&group, &effective_group, &saved_group) == 0 &&
+           group == user->pw_gid && effective_group == user->pw_gid && saved_group == user->pw_gid &&
+           setuid(0) < 0 && setgid(0) < 0;
+}
+
+int contain_user(const struct agent_config *config, struct error *err)
+{
+    const struct passwd *user;
+
+    if (!config->user)
+        return 0;
+    user = getpwnam(config->user);
+    if (!user)
+        return error_set(err, ERROR_INVALID_CONFIGURATION, "user", "there is no user \"%s\"", config->user);
+    if (user->pw_uid == 0 || user->pw_gid == 0)
+        return error_set(err, ERROR_INVALID_CONFIGURATION, "user", "\"%s\" has root's user or group number",
+                         config->user);
+    if (geteuid() == user->pw_uid && getuid() == user->pw_uid)
+        return 0; /* systemd, procd or an earlier life did it */
+    if (geteuid() != 0)
+        return error_set(err, ERROR_INVALID_CONFIGURATION, "user",
+                         "only root can become \"%s\": start it as root or as that user", config->user);
+    if (give(config->state_dir, user, err) < 0 || give(config->cache_dir, user, err) < 0 ||
+        (config->run_dir && give(config->run_dir, user, err) < 0))
+        return -1;
+    if (become(user, has_hooks(config)) < 0)
+        return error_set_errno(err, ERROR_INTERNAL, "user", errno, "cannot become \"%s\"", config->user);
+    if (!is_only(user))
+        return error_set(err, ERROR_INTERNAL, "user", "\"%s\" could become root again", config->user);
+    return 0;
+}
+
+/* ---- the walls ---- */
+
+static int raise_walls(struct contain *contain, const struct agent_config *config, const struct dm *dm,
+                       struct error *err)
+{
+    bool required = strcmp(config->contain, "on") == 0;
+    int files, calls;
+
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+        return error_set_errno(err, ERROR_INTERNAL, "contain", errno, "PR_SET_NO_NEW_PRIVS");
+    files = contain_files(config, dm, err);
+    if (files < 0)
+        return -1;
+    calls = contain_calls(has_hooks(config), err);
+    if (calls < 0)
+        return -1;
+    contain->walled = true;
+    if (required && (!files || !calls))
+        return error_set(err, ERROR_INVALID_CONFIGURATION, "contain",
+                         "it is on, and %s missing here: contain = auto does without",
+                         files ? "the filter of system calls is" : "Landlock is");
+    if (files && calls)
+        log_info("contained: no new privileges, Landlock %d, system calls filtered", files);
+    else
+        log_warning("contained in part: no new privileges, %s, %s",
+                    files ? "Landlock" : "no Landlock in this kernel",
+                    calls ? "system calls filtered" : "no filter of system calls");
+    return 0;
+}
+
+int contain_raise(struct contain *contain, const struct agent_config *config, const struct dm *dm,
+                  struct error *err)
+{
+    if (contain->walled)
+        return 0;
+    if (strcmp(config->contain, "off") == 0) {
+        log_warning("not contained: contain = off");
+        return 0;
+    }
+    if (geteuid() == 0)
+        log_warning("runs as root: set `user`");
+    prctl(PR_SET_DUMPABLE, 0, 0, 0, 0); /* its memory has keys: no core file, no debugger of the same user */
+    if (has_hooks(config) && strcmp(config->contain, "auto") == 0) {
+        /* A hook writes firmware and restarts the machine, and children inherit every wall. */
+        log_warning("not contained: hooks are configured, and would run inside the same walls "
+                    "(contain = on, when they are made for that)");
+        return 0;
+    }
+    return raise_walls(contain, config, dm, err);
+}

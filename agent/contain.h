@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Walls around the agent, for the day on which one of its parsers is beaten: another user, nothing to gain by exec, files and
+ * system calls that it never needs refused (docs/security.md). Raised on one thread before there is a second one, so that
+ * libuv's workers and Avahi's thread begin inside; they cannot be taken down again.
+ */
+#ifndef AGENT_CONTAIN_H
+#define AGENT_CONTAIN_H
+
+#include <stdbool.h>
+
+#include "agent/agent_config.h"
+#include "datamodel/dm.h"
+
+/* Owned by main; outlives a restart inside the process. */
+struct contain {
+    bool walled; /* the process cannot exec itself any more */
+};
+
+/* `user`: gives it what the agent owns and becomes it, for good; CAP_NET_BIND_SERVICE is all that stays. Before anything
+ * is opened. */
+int contain_user(const struct agent_config *config, struct error *err);
+/* `contain`: once the rows are loaded, whose sockets have folders. -1: `contain = on`, and a wall is missing. */
+int contain_raise(struct contain *contain, const struct agent_config *config, const struct dm *dm,
+                  struct error *err);
+
+/* ---- its parts, each a file ---- */
+
+/* Gives a folder and what is in it to the user, where nobody but root could have put a link in the way. */
+int contain_give(const char *folder, uid_t uid, gid_t gid, struct error *err);
+/* Files. Returns the kernel's Landlock version, 0 where it has none. */
+int contain_files(const struct agent_config *config, const struct dm *dm, struct error *err);
+/* System calls that the agent never makes. Returns 1, or 0 where that was not compiled in or the kernel has no filters. */
+int contain_calls(bool hooks, struct error *err);
+
+#endif
