@@ -310,12 +310,11 @@ void agent_config_paths(const struct agent_config *config, void (*fn)(void *ctx,
 
     fn(ctx, config->file);
     for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
-        const char *text = *(const char *const *)((const char *)config + keys[i].offset);
-        struct str rest, part;
+        struct str rest = {.len = 0}, part;
 
-        if (keys[i].type != KEY_TEXT || !text)
-            continue;
-        rest = str_of(text);
+        /* The scan's defaults are in folders of everybody. */
+        if (keys[i].type == KEY_TEXT && (config->scan_interfaces || strncmp(keys[i].name, "scan_", 5) != 0))
+            rest = str_of(*(const char *const *)((const char *)config + keys[i].offset));
         while (rest.len && str_next(&rest, ',', &part)) {
             part = str_trim(part);
             if (!part.len || part.len >= sizeof(path))

@@ -15,6 +15,7 @@
 
 enum {
     FOLDER_MODE = 0750,
+    PUBLIC_MODE = 0755, /* of lan_enrol_public_dir, for servers of other users */
 };
 
 static bool has_hooks(const struct agent_config *config)
@@ -24,12 +25,29 @@ static bool has_hooks(const struct agent_config *config)
 
 /* ---- the user ---- */
 
-/* What is not there yet is made by root, whose folders the user cannot write. */
-static int give(const char *folder, const struct passwd *user, struct error *err)
+/* A folder has to be there before it can be given away, or a rule can name it. */
+static int make(const char *folder, mode_t mode, struct error *err)
 {
-    if (mkdir(folder, FOLDER_MODE) < 0 && errno != EEXIST)
+    if (mkdir(folder, mode) == 0 ? chmod(folder, mode) < 0 : errno != EEXIST)
         return error_set_errno(err, ERROR_INVALID_CONFIGURATION, folder, errno, "cannot make the directory");
-    return contain_give(folder, user->pw_uid, user->pw_gid, err);
+    return 0;
+}
+
+static int give(const char *folder, mode_t mode, const struct passwd *user, struct error *err)
+{
+    if (!folder)
+        return 0;
+    return make(folder, mode, err) < 0 ? -1 : contain_give(folder, user->pw_uid, user->pw_gid, err);
+}
+
+static int give_all(const struct agent_config *config, const struct passwd *user, struct error *err)
+{
+    return give(config->state_dir, FOLDER_MODE, user, err) < 0 ||
+                   give(config->cache_dir, FOLDER_MODE, user, err) < 0 ||
+                   give(config->run_dir, FOLDER_MODE, user, err) < 0 ||
+                   give(config->lan_enrol_public_dir, PUBLIC_MODE, user, err) < 0
+               ? -1
+               : 0;
 }
 
 static int set_capabilities(uint32_t mask)
@@ -96,8 +114,7 @@ int contain_user(const struct agent_config *config, struct error *err)
     if (geteuid() != 0)
         return error_set(err, ERROR_INVALID_CONFIGURATION, "user",
                          "only root can become \"%s\": start it as root or as that user", config->user);
-    if (give(config->state_dir, user, err) < 0 || give(config->cache_dir, user, err) < 0 ||
-        (config->run_dir && give(config->run_dir, user, err) < 0))
+    if (give_all(config, user, err) < 0)
         return -1;
     if (become(user, has_hooks(config)) < 0)
         return error_set_errno(err, ERROR_INTERNAL, "user", errno, "cannot become \"%s\"", config->user);
@@ -116,6 +133,8 @@ static int raise_walls(struct contain *contain, const struct agent_config *confi
 
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
         return error_set_errno(err, ERROR_INTERNAL, "contain", errno, "PR_SET_NO_NEW_PRIVS");
+    if (config->lan_enrol_public_dir && make(config->lan_enrol_public_dir, PUBLIC_MODE, err) < 0)
+        return -1;
     files = contain_files(config, dm, err);
     if (files < 0)
         return -1;

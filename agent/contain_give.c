@@ -30,7 +30,7 @@ static int give_entries(int fd, const struct owner *owner, int depth);
 static int give_entry(int fd, const struct owner *owner, int depth)
 {
     struct stat st;
-    int folder, rc;
+    int folder;
 
     if (fstat(fd, &st) < 0)
         return -1;
@@ -45,8 +45,7 @@ static int give_entry(int fd, const struct owner *owner, int depth)
     folder = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (folder < 0)
         return -1;
-    rc = give_entries(folder, owner, depth + 1);
-    return rc;
+    return give_entries(folder, owner, depth + 1);
 }
 
 /* Takes the descriptor. */
