@@ -140,6 +140,7 @@ def all_work_is_done_inside(directory):
         fresh.rename(withdrawn)
         os.kill(pid, signal.SIGHUP)
         home.agent.wait_output("withdrawn:1", 10)
+        withdrawn.write_text("")
 
         _reboot(home)
         assert home.agent.pid == pid and home.agent.running()

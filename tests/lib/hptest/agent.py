@@ -35,6 +35,8 @@ class Agent(Process):
             "lan_websocket_listen": "",
             "lan_http_listen": "",
             "canary_soak": 0,
+            # A sanitized build cannot look for leaks inside the walls.
+            "contain": os.environ.get("HOMEPATCH_CONTAIN", "auto"),
             "mdns": "false",  # tests speak to nobody but themselves
         }
         self.factory = {
