@@ -64,10 +64,10 @@ def _ops_of_an_update(campaign, ops):
 
 
 def _sweep(directory, ops, action, share):
-    """Every such call of an update, or as many of them, spread evenly, as there is room for."""
+    """Every such call of an update, some more than once; or as many of them, spread evenly, as there is room for."""
     campaign = _campaign(directory)
     total = _ops_of_an_update(campaign, ops)
-    count = min(_share(share), total)
+    count = _share(share)
     assert total >= 10, f"{total} calls of {ops} in an update"
     for turn in range(count):
         campaign.strike(inside(ops, action, 1 + turn * total // count))
