@@ -57,7 +57,7 @@ class Flooded:
             wait_until(lambda: self.mac in home.ctl.get(PROXIED + "*.DeviceInfo.SerialNumber").values(), 20, "guest listed")
         address = "127.0.0.1" if mode.startswith("mqtt") else FLOODER
         self.flooder = home.cleanup.add(Process("flooder", flooder(mode, host, port, address, *words), directory))
-        self.flooder.start().wait_output("flooding", 20)
+        self.flooder.start().wait_output("flooding", 60)
 
     def check(self):
         """What the home is there for, in spite of it all."""

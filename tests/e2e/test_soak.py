@@ -75,7 +75,7 @@ def _more_flooders(flood, directory):
     for number, (mode, port) in enumerate((("mqtt-garbage", home.lan.port), ("slow", home.agent.lan_websocket_port)), 1):
         where = ["127.0.0.1", port, "127.0.0.1"] if mode.startswith("mqtt") else [GATEWAY, port, FLOODER[:-1] + str(number)]
         process = Process(f"flooder{number}", flooder(mode, *where), directory)
-        home.cleanup.add(process).start().wait_output("flooding", 20)
+        home.cleanup.add(process).start().wait_output("flooding", 60)
 
 
 @scenario(timeout=120 + 2 * SECONDS, needs=NEEDS)

@@ -199,6 +199,8 @@ class Campaign:
         self.check_images()
 
     def _shown(self, device):
+        if not self.home.agent.running():
+            self.revive()  # it died when all was told already
         try:
             return self.observer.value(self.home.info(device) + "SoftwareVersion")
         except (AssertionError, OSError):
