@@ -239,33 +239,68 @@ static int check_conflicts(const struct lan_broker *broker, const struct lan_acc
     return 0;
 }
 
-/* "topic=attic/plug1" and the like. */
+/* Each: whether the value is one; then *ret is the account's copy, NULL when memory is out. */
+static bool take_topic(struct arena *arena, struct str value, const char **ret)
+{
+    *ret = arena_strndup(arena, value.data, value.len);
+    return is_topic(value);
+}
+
+static bool take_node(struct arena *arena, struct str value, const char **ret)
+{
+    *ret = arena_strndup(arena, value.data, value.len);
+    return is_node(value);
+}
+
+static bool take_mac(struct arena *arena, struct str value, const char **ret)
+{
+    *ret = mac_of(arena, value);
+    return *ret != NULL;
+}
+
+static bool take_endpoint(struct arena *arena, struct str value, const char **ret)
+{
+    return take_topic(arena, value, ret) && !memchr(value.data, '/', value.len);
+}
+
+/* "topic=attic/plug1" and the like: what an account of that kind may be given beside its name. */
+static const struct {
+    const char *name;
+    bool of_endpoint; /* of kinds with an Endpoint ID; else of kinds with topics of their own */
+    bool (*take)(struct arena *arena, struct str value, const char **ret);
+    size_t at; /* in the account */
+} fields[] = {
+    {"topic", false, take_topic, offsetof(struct lan_account, topic)},
+    {"node", false, take_node, offsetof(struct lan_account, node)},
+    {"mac", false, take_mac, offsetof(struct lan_account, mac)},
+    {"endpoint", true, take_endpoint, offsetof(struct lan_account, endpoint)},
+};
+
 static int set_word(struct lan_broker *broker, struct lan_account *account, struct str word,
                     struct error *err)
 {
+    const struct lan_kind *kind = account->kind;
     struct str name, value = word;
     const char *copy;
 
     if (!memchr(word.data, '=', word.len) || !str_next(&value, '=', &name))
         return error_set(err, ERROR_INVALID_ARGUMENTS, account->name, "\"%.*s\" is not NAME=VALUE",
                          (int)(word.len > 80 ? 80 : word.len), word.data);
-    copy = arena_strndup(broker->arena, value.data, value.len);
-    if (str_is(name, "topic") && is_topic(value) && account->kind->has_topic)
-        account->topic = copy;
-    else if (str_is(name, "node") && is_node(value) && account->kind->has_topic)
-        account->node = copy;
-    else if (str_is(name, "mac") && account->kind->has_topic && (copy = mac_of(broker->arena, value)) != NULL)
-        account->mac = copy;
-    else if (str_is(name, "endpoint") && account->kind->has_endpoint && is_topic(value) &&
-             !memchr(value.data, '/', value.len))
-        account->endpoint = copy;
-    else if (str_is(name, "certificate") && str_to_bool(value, &account->certificate) == 0)
+    if (str_is(name, "certificate") && str_to_bool(value, &account->certificate) == 0)
         return 0;
-    else
-        return error_set(err, ERROR_INVALID_ARGUMENTS, account->name,
-                         "\"%.*s\" is not one of topic=, node=, mac=, endpoint=, certificate= for \"%s\"",
-                         (int)(word.len > 80 ? 80 : word.len), word.data, account->kind->name);
-    return copy ? 0 : error_set(err, ERROR_INTERNAL, account->name, "out of memory");
+    for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
+        if (!str_is(name, fields[i].name) ||
+            !(fields[i].of_endpoint ? kind->has_endpoint : kind->has_topic) ||
+            !fields[i].take(broker->arena, value, &copy))
+            continue;
+        if (!copy)
+            return error_set(err, ERROR_INTERNAL, account->name, "out of memory");
+        memcpy((char *)account + fields[i].at, &copy, sizeof(copy));
+        return 0;
+    }
+    return error_set(err, ERROR_INVALID_ARGUMENTS, account->name,
+                     "\"%.*s\" is not one of topic=, node=, mac=, endpoint=, certificate= for \"%s\"",
+                     (int)(word.len > 80 ? 80 : word.len), word.data, kind->name);
 }
 
 static struct lan_account *account_new(struct lan_broker *broker, struct str name, struct str kind,

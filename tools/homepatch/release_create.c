@@ -113,6 +113,45 @@ static int load_images(struct release_options *options, struct suit_image *ret, 
 
 /* ---- create ---- */
 
+static const char *or_empty(const char *text)
+{
+    return text ? text : "";
+}
+
+static int check_given(const struct release_options *options, struct error *err)
+{
+    const struct {
+        const char *option, *value;
+    } wanted[] = {
+        {"--vendor", options->vendor}, {"--version", options->version}, {"--sequence", options->sequence}};
+
+    for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++)
+        if (!wanted[i].value)
+            return missing(err, wanted[i].option);
+    return 0;
+}
+
+static int check_texts(const struct suit_description *from, struct error *err)
+{
+    const struct {
+        const char *text;
+        size_t room;
+    } texts[] = {{from->version, RELEASE_TEXT_BYTES},
+                 {from->vendor_name, RELEASE_TEXT_BYTES},
+                 {from->description, RELEASE_WORDS_BYTES}};
+
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
+        if (strlen(texts[i].text) >= texts[i].room || !str_is_utf8(str_of(texts[i].text)))
+            return error_set(err, ERROR_INVALID_ARGUMENTS, NULL, "a text is too long, or not UTF-8");
+    return 0;
+}
+
+/* What is not given stays as it is. */
+static int unsigned_of(const char *option, const char *text, uint64_t *ret, struct error *err)
+{
+    return text && str_to_u64(str_of(text), ret) < 0 ? wrong(err, option, text) : 0;
+}
+
 static int describe(struct release_options *options, struct suit_description *ret,
                     struct release_version *versions, struct error *err)
 {
@@ -121,32 +160,26 @@ static int describe(struct release_options *options, struct suit_description *re
         .ask = options->ask,
         .versions = versions,
         .versions_count = options->from_count,
-        .vendor_name = options->vendor_name ? options->vendor_name : "",
+        .vendor_name = or_empty(options->vendor_name),
         .version = options->version,
-        .description = options->description ? options->description : "",
+        .description = or_empty(options->description),
         .sever_text = options->sever_text,
         .has_priority = options->priority != NULL,
         .has_battery = options->min_battery != NULL,
     };
-    if (!options->vendor || !options->version || !options->sequence)
-        return missing(err, !options->vendor ? "--vendor" : !options->version ? "--version" : "--sequence");
-    if (strlen(options->version) >= RELEASE_TEXT_BYTES || strlen(ret->vendor_name) >= RELEASE_TEXT_BYTES ||
-        strlen(ret->description) >= RELEASE_WORDS_BYTES || !str_is_utf8(str_of(options->version)) ||
-        !str_is_utf8(str_of(ret->vendor_name)) || !str_is_utf8(str_of(ret->description)))
-        return error_set(err, ERROR_INVALID_ARGUMENTS, NULL, "a text is too long, or not UTF-8");
-    if (str_to_u64(str_of(options->sequence), &ret->sequence) < 0)
-        return wrong(err, "--sequence", options->sequence);
+    if (check_given(options, err) < 0 || check_texts(ret, err) < 0 ||
+        unsigned_of("--sequence", options->sequence, &ret->sequence, err) < 0)
+        return -1;
     if (options->priority && str_to_i64(str_of(options->priority), &ret->priority) < 0)
         return wrong(err, "--priority", options->priority);
-    if (options->min_battery && str_to_u64(str_of(options->min_battery), &ret->battery_mwh) < 0)
-        return wrong(err, "--min-battery", options->min_battery);
+    if (unsigned_of("--min-battery", options->min_battery, &ret->battery_mwh, err) < 0)
+        return -1;
     for (unsigned i = 0; i < options->from_count; i++)
         if (version_of(options->from[i], &versions[i], err) < 0)
             return -1;
-    return time_of("--use-before", options->use_before, &ret->use_before, err) < 0 ||
-                   time_of("--not-before", options->not_before, &ret->not_before, err) < 0
-               ? -1
-               : 0;
+    if (time_of("--use-before", options->use_before, &ret->use_before, err) < 0)
+        return -1;
+    return time_of("--not-before", options->not_before, &ret->not_before, err);
 }
 
 static void add_text(cJSON *object, const char *name, const char *text)
