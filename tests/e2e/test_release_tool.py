@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
 from hptest import scenario
 from hptest.process import program
+from hptest.usp import TOP
 
 NEEDS = ("homepatch",)
 ES256, EDDSA, ESP256, ED25519 = -7, -8, -9, -19
@@ -193,3 +194,19 @@ def command_line(directory):
         run(*words, code=2)
     run("inspect", directory / "absent", code=1)
     assert "keygen" in run("--help")
+
+
+@scenario(needs=NEEDS)
+def as_the_document_says(directory):
+    """The manufacturer's ten minutes of docs/releases.md, word for word."""
+    text = (TOP / "docs" / "releases.md").read_text()
+    lines = text[text.index("    homepatch release keygen") :].split("\n\n")[0]
+    (directory / "plus1-1.4.4.zip").write_bytes(b"an image" * 100)
+    path = f"{program('homepatch').parent}:{os.environ['PATH']}"
+    done = subprocess.run(
+        ["sh", "-e"], input=lines, cwd=directory, env={**os.environ, "PATH": path}, capture_output=True, text=True, timeout=30
+    )
+    assert done.returncode == 0 and "verified: yes" in done.stdout, (done.returncode, done.stdout, done.stderr)
+    file, anchor = directory / "plus1-1.4.4.suit", directory / "maker.pem"
+    named = ("--vendor", "shelly.com", "--model", "SNSW-001X16EU")
+    assert "another vendor" in run("verify", "--anchor", anchor, *named, "--vendor-name", "Other", file, code=1)

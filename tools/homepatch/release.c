@@ -34,7 +34,8 @@ static const struct command {
      "add a signature to those that are there", release_sign},
     {"inspect", "[--json] FILE", "what it says; proves nothing", release_inspect},
     {"verify",
-     "--anchor FILE|FOLDER... [--vendor V --model M [--hardware H]] [--image FILE] [--time TIME] [--json] FILE",
+     "--anchor FILE|FOLDER... [--vendor DOMAIN [--vendor-name NAME] --model M [--hardware H]]\n"
+     "         [--image FILE] [--time TIME] [--json] FILE",
      "what the gateway would say", release_verify},
 };
 

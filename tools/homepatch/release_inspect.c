@@ -310,7 +310,9 @@ static int verify_with(struct release_options *options, struct anchors *anchors,
     if (options->time && str_to_time(str_of(options->time), &request.now) < 0)
         return error_set(err, ERROR_INVALID_ARGUMENTS, "--time", "is no time such as 2027-01-31T00:00:00Z");
     if (options->vendor) {
-        if (release_identify(&identity, options->vendor, NULL, image->model, image->hardware, err) < 0)
+        /* As on the gateway: a device names its maker, and an anchor's scope; the domain makes vendor-id. */
+        if (release_identify(&identity, options->vendor_name ? options->vendor_name : options->vendor,
+                             options->vendor, image->model, image->hardware, err) < 0)
             return -1;
         request.identity = &identity;
     }
