@@ -331,6 +331,7 @@ def broker_wants_a_certificate(directory):
 def healthy_over_tls(directory):
     pki = Pki(directory / "pki")
     ward = _tls_ward(directory, (pki.ca_file, *pki.issue("server")), client=pki.issue("gateway"))
+    _wait_connected(ward)
     found = ward.findings("controller", CTL)
     assert any("is valid until" in f["text"] for f in found), found
     # No controller listens: that, and only that, is wrong.
