@@ -82,9 +82,9 @@ def _child(item, directory, report):
 
 
 class _Running:
-    def __init__(self, item, root):
+    def __init__(self, item, root, alone=False):
         self.item = item
-        self.directory = pathlib.Path(root) / item.name
+        self.directory = pathlib.Path(root) / (f"{item.name}.alone" if alone else item.name)
         self.directory.mkdir()
         read_end, write_end = os.pipe()
         sys.stdout.flush()
@@ -137,31 +137,49 @@ def _select(patterns):
     return [s for s in _scenarios if any(fnmatch.fnmatch(s.name, f"*{p}*") for p in patterns)]
 
 
-def _run_all(chosen, root, jobs, keep, extra):
-    counts = {"passed": 0, "FAILED": 0, "skipped": 0}
+def _run_all(chosen, root, jobs, told, alone=False):
+    """Runs them, `jobs` at a time, and tells told(running, verdict, seconds) of each end."""
     waiting, running = list(chosen), []
     while waiting or running:
         while waiting and len(running) < jobs:
-            running.append(_Running(waiting.pop(0), root))
+            running.append(_Running(waiting.pop(0), root, alone))
         now = time.monotonic()
         left = max(0, min(r.end for r in running) - now)
         ready = select.select([r.pipe for r in running], [], [], left)[0]
         for r in list(running):
             if r.pipe in ready and r.read():
                 running.remove(r)
-                verdict, seconds = r.finish()
-                counts[verdict] += 1
-                if extra:
-                    extra(r.item.name, verdict)
-                _show(r, verdict, seconds, keep)
+                told(r, *r.finish())
             elif time.monotonic() >= r.end and not r.overdue:
                 r.overdue = True
                 os.kill(r.pid, signal.SIGKILL)
-    return counts
 
 
-def main(description, jobs=2, extra=None):
-    """Command line of a test suite. `extra(name, verdict)` is told of each result."""
+def _verdicts(chosen, root, args, extra, second_looks):
+    """{name: verdict}. Scenarios share the machine, and one may fail for want of it: as many as `second_looks`
+    failures are tried again alone, and the second verdict is the one that counts. Both are shown."""
+    jobs = max(1, args.jobs)
+    verdicts = {}
+
+    def told(running, verdict, seconds):
+        verdicts[running.item.name] = verdict
+        if extra:
+            extra(running.item.name, verdict)
+        _show(running, verdict, seconds, args.keep)
+
+    _run_all(chosen, root, jobs, told)
+    failed = [s for s in chosen if verdicts[s.name] == "FAILED"]
+    if jobs > 1 and 0 < len(failed) <= second_looks:
+        print("what failed beside others, alone:")
+        _run_all(failed, root, 1, told, alone=True)
+        saved = [s.name for s in failed if verdicts[s.name] != "FAILED"]
+        if saved:
+            print(f"passed only alone: {', '.join(saved)}")
+    return verdicts
+
+
+def main(description, jobs=2, extra=None, second_looks=0):
+    """Command line of a test suite. `extra(name, verdict)` is told of each result, `second_looks`: see _verdicts()."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument(
         "pattern", nargs="*", help="run only scenarios whose name contains one of these (globs allowed)"
@@ -175,10 +193,11 @@ def main(description, jobs=2, extra=None):
         print("\n".join(s.name for s in chosen))
         return 0
     root = tempfile.mkdtemp(prefix="homepatch-test-")
-    counts = _run_all(chosen, root, max(1, args.jobs), args.keep, extra)
-    if counts["FAILED"] or args.keep:
+    verdicts = _verdicts(chosen, root, args, extra, second_looks)
+    passed, failed, skipped = (list(verdicts.values()).count(v) for v in ("passed", "FAILED", "skipped"))
+    if failed or args.keep:
         print(f"logs: {root}")
     else:
         shutil.rmtree(root, ignore_errors=True)
-    print(f"{counts['passed']} passed, {counts['FAILED']} failed, {counts['skipped']} skipped")
-    return 1 if counts["FAILED"] else 0
+    print(f"{passed} passed, {failed} failed, {skipped} skipped")
+    return 1 if failed else 0
