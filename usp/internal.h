@@ -69,6 +69,8 @@ void usp_send(struct usp *usp, const struct usp_route *route, struct buf *messag
 int usp_send_record(struct usp *usp, const struct usp_route *route, struct buf *record);
 /* The controller is gone: nothing that is held goes into its session. */
 void usp_send_forget(struct usp *usp, const struct controller *controller);
+/* What is still held is not sent any more. */
+void usp_send_done(struct usp *usp);
 
 /* usp.c */
 /* May it be heard, with what it showed of itself? Else USP_IGNORED and err. */

@@ -154,6 +154,18 @@ void usp_channel_gone(struct usp *usp, struct usp_channel *channel)
             held->route.channel = NULL;
 }
 
+void usp_send_done(struct usp *usp)
+{
+    if (usp->held_waiting)
+        store_unwait(usp->store, &usp->held_waiter);
+    while (usp->held) {
+        struct held *next = usp->held->next;
+
+        held_free(usp->held);
+        usp->held = next;
+    }
+}
+
 void usp_send_forget(struct usp *usp, const struct controller *controller)
 {
     for (struct held *held = usp->held; held; held = held->next)

@@ -81,18 +81,7 @@ void usp_free(struct usp *usp)
 {
     if (!usp)
         return;
-    if (usp->held_waiting)
-        store_unwait(usp->store, &usp->held_waiter);
-    while (usp->held) {
-        struct held *next = usp->held->next;
-
-        buf_done(&usp->held->record);
-        free(usp->held->topic);
-        free(usp->held->msg_id);
-        free(usp->held->to);
-        free(usp->held);
-        usp->held = next;
-    }
+    usp_send_done(usp);
     free(usp->refs);
     free((void *)usp->no_access.bits);
     free(usp->endpoint_id);
