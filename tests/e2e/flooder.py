@@ -54,8 +54,7 @@ def as_device(host, port, address, what):
     def session():
         with dial(host, port, address) as sock:
             sock.sendall(UPGRADE)
-            sock.recv(4096)
-            question = b""
+            question = b""  # it may come together with the head of the answer
             while b"GetDeviceInfo" not in question or not question.endswith(b"}"):
                 piece = sock.recv(4096)
                 if not piece:
