@@ -169,7 +169,7 @@ def _verdicts(chosen, root, args, extra, second_looks):
 
     _run_all(chosen, root, jobs, told)
     failed = [s for s in chosen if verdicts[s.name] == "FAILED"]
-    if jobs > 1 and 0 < len(failed) <= second_looks:
+    if min(jobs, len(chosen)) > 1 and 0 < len(failed) <= second_looks:
         print("what failed beside others, alone:")
         _run_all(failed, root, 1, told, alone=True)
         saved = [s.name for s in failed if verdicts[s.name] != "FAILED"]
