@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 
-from hptest import ImageServer, Process, program, usp, wait_until, write_image, write_zigbee_image
+from hptest import ImageServer, Process, UspDevice, program, usp, wait_until, write_image, write_zigbee_image
 from hptest.images import MODELS, ZIGBEE_MODELS
 from rig import Rig, cpu_seconds, memory
 
@@ -106,27 +106,36 @@ def _reads(rig, count, options):
 
 
 def _mixed(count):
-    """Options of a simulated home with so many devices of all kinds."""
+    """Options of a simulated home of all dialects but USP: so many devices, less the twentieth that _usp_devices() are."""
     parts = {"tasmota": 25, "zigbee": 15, "esphome": 10, "openmqttgateway": 5, "homeassistant": 5}
-    words = ["--mqtt-devices", count * 25 // 100, "--websocket-devices", count * 15 // 100]
+    words = ["--mqtt-devices", count * 25 // 100, "--websocket-devices", count * 10 // 100]
     for name, percent in parts.items():
-        words += ["--with", f"{name}={count * 50 // 100}"]
+        words += ["--with", f"{name}={count * percent // 100}"]
     return words
 
 
+def _usp_devices(rig, count):
+    """So many that are USP agents on WebSockets, each a process of its own."""
+    where = {"transport": "websocket", "port": rig.agent.lan_websocket_port, "tls": "false", "log_level": "info"}
+    for n in range(count):
+        device = UspDevice(rig.dir, f"os::0A0B0C-B{n:03}", rig.agent.endpoint_id + "-lan", **where)
+        rig.cleanup.add(device.start())
+
+
 def mixed(directory, options):
-    """A thousand devices of five dialects, at the broker and on WebSockets."""
+    """A thousand devices of six dialects, at the broker and on WebSockets."""
     count = 1000 // options.divide
     rig = Rig(directory, home=_mixed(count))
     rig.agent.stop()
     rig.cleanup.add(rig.sim.start())
+    _usp_devices(rig, count * 5 // 100)
     begin = time.monotonic()
     rig.agent.start(timeout=60)
     rig.ctl.close()
     rig.ctl.connect()
     before = memory(rig.agent.pid)
     _until_online(rig, count * 80 // 100)
-    yield f"{count} devices, first contact: start to all of four dialects online", (time.monotonic() - begin) * 1e3, "ms"
+    yield f"{count} devices, first contact: start to all of five dialects online", (time.monotonic() - begin) * 1e3, "ms"
     _until_online(rig, count)  # Home Assistant's are asked for when it is clear that no other will
     yield f"{count} devices, first contact: start to all online", (time.monotonic() - begin) * 1e3, "ms"
     yield f"{count} devices, first contact: CPU", cpu_seconds(rig.agent.pid) * 1e3, "ms"
