@@ -5,7 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
+
+#include "base/calendar.h"
 
 struct str str_of(const char *text)
 {
@@ -191,10 +192,10 @@ size_t str_from_i64(char *to, int64_t value)
 
 size_t str_from_time(char to[STR_TIME_BYTES], int64_t seconds)
 {
-    time_t when = (time_t)seconds;
     struct tm tm;
 
-    if (seconds == 0 || !gmtime_r(&when, &tm) || tm.tm_year < -1899 || tm.tm_year > 8099)
+    calendar_of(seconds, &tm);
+    if (seconds == 0 || tm.tm_year < -1899 || tm.tm_year > 8099)
         return str_copy(to, STR_TIME_BYTES, "0001-01-01T00:00:00Z");
     /* Not strftime(): its %Y has no leading zeros. */
     return (size_t)snprintf(to, STR_TIME_BYTES, "%04u-%02u-%02uT%02u:%02u:%02uZ",
@@ -309,7 +310,7 @@ int str_to_time(struct str a, int64_t *ret)
     }
     tm.tm_year -= 1900;
     tm.tm_mon -= 1;
-    *ret = (int64_t)timegm(&tm) - offset;
+    *ret = calendar_seconds(&tm) - offset;
     return 0;
 }
 

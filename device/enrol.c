@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/x509_time.h"
 #include "device/device.h"
 #include "transports/http_post.h"
 
@@ -43,18 +44,11 @@ static X509 *present(const struct device_agent *device)
     return certificate;
 }
 
-static int64_t seconds_of(const ASN1_TIME *time)
-{
-    struct tm tm;
-
-    return ASN1_TIME_to_tm(time, &tm) == 1 ? (int64_t)timegm(&tm) : 0;
-}
-
 /* Seconds from now until it is to be renewed. A device whose clock is not right yet waits as if it were new. */
 static int64_t time_left(const struct device_agent *device, const X509 *certificate)
 {
-    int64_t from = seconds_of(X509_get0_notBefore(certificate));
-    int64_t to = seconds_of(X509_get0_notAfter(certificate));
+    int64_t from = x509_seconds(X509_get0_notBefore(certificate));
+    int64_t to = x509_seconds(X509_get0_notAfter(certificate));
     int64_t span = device->config->renew ? (int64_t)device->config->renew : (to - from) / 3 * 2;
     int64_t now = clock_wall(&device->loop.clock);
 

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/calendar.h"
 #include "release/cms.h"
 #include "release/suit.h"
 
@@ -227,7 +228,7 @@ uint64_t release_wait_s(const struct release *release, int64_t now)
     uint64_t other;
 
     localtime_r(&seconds, &local);
-    gmtime_r(&seconds, &utc);
+    calendar_of(now, &utc);
     other = until(wait->time_of_day, wait->day_of_week, &local);
     longest = other > longest ? other : longest;
     other = until(wait->time_of_day_utc, wait->day_of_week_utc, &utc);

@@ -2,8 +2,8 @@
 #include "transports/http_post.h"
 
 #include <stdio.h>
-#include <time.h>
 
+#include "base/calendar.h"
 #include "transports/http_fetch_internal.h"
 
 enum {
@@ -26,10 +26,9 @@ static void write_date(char *to, size_t size, int64_t date)
     static const char days[][4] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
     static const char months[][4] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
                                      "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
-    time_t seconds = (time_t)date;
     struct tm tm;
 
-    gmtime_r(&seconds, &tm);
+    calendar_of(date, &tm);
     snprintf(to, size, "Date: %s, %02d %s %04d %02d:%02d:%02d GMT", days[tm.tm_wday], tm.tm_mday,
              months[tm.tm_mon], tm.tm_year + 1900, tm.tm_hour, tm.tm_min, tm.tm_sec);
 }

@@ -14,6 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/x509_time.h"
 #include "transports/tls.h"
 #include "web/internal.h"
 
@@ -111,13 +112,13 @@ static X509 *sign(EVP_PKEY *key, const char *alternatives, int64_t now)
     static const unsigned char common_name[] = "homepatch";
     X509 *certificate = X509_new();
     X509_NAME *name = certificate ? X509_get_subject_name(certificate) : NULL;
-    time_t from = (time_t)(now - 24 * 3600);
+    int64_t from = now - 24 * 3600;
 
     if (!certificate)
         return NULL;
     if (X509_set_version(certificate, X509_VERSION_3) && set_serial(certificate) == 0 &&
-        X509_time_adj_ex(X509_getm_notBefore(certificate), 0, 0, &from) &&
-        X509_time_adj_ex(X509_getm_notAfter(certificate), LIFE_DAYS, 0, &from) &&
+        x509_time(X509_getm_notBefore(certificate), from) &&
+        x509_time(X509_getm_notAfter(certificate), from + LIFE_DAYS * 24 * 3600) &&
         X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC, common_name, -1, -1, 0) &&
         X509_set_issuer_name(certificate, name) && X509_set_pubkey(certificate, key) &&
         extend(certificate, NID_basic_constraints, "critical,CA:FALSE") == 0 &&
@@ -192,10 +193,8 @@ static X509 *read_certificate(const char *file)
 
 static bool is_dated(X509 *certificate, int64_t now)
 {
-    time_t at = (time_t)now;
-
-    return X509_cmp_time(X509_get0_notBefore(certificate), &at) < 0 &&
-           X509_cmp_time(X509_get0_notAfter(certificate), &at) > 0;
+    return x509_seconds(X509_get0_notBefore(certificate)) < now &&
+           x509_seconds(X509_get0_notAfter(certificate)) > now;
 }
 
 int web_certificate(const char *file, const char *address, const char *names, int64_t now, struct error *err)

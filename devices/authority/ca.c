@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "base/str.h"
+#include "base/x509_time.h"
 #include "transports/tls.h"
 
 enum {
@@ -153,11 +154,6 @@ static int add_name(X509_NAME *name, int nid, const char *text)
                : -1;
 }
 
-static int set_time(ASN1_TIME *to, int64_t when)
-{
-    return ASN1_TIME_set(to, (time_t)when) ? 0 : -1;
-}
-
 /* RFC 5280, 4.1.2.2: positive, and of the length that we always use, by which we know our own. */
 static int set_serial(X509 *certificate, const uint8_t serial[CA_SERIAL_BYTES])
 {
@@ -173,8 +169,8 @@ static X509 *certificate_new(EVP_PKEY *key, const uint8_t serial[CA_SERIAL_BYTES
     X509 *certificate = X509_new();
 
     if (certificate && X509_set_version(certificate, VERSION_3) == 1 &&
-        set_serial(certificate, serial) == 0 && set_time(X509_getm_notBefore(certificate), from) == 0 &&
-        set_time(X509_getm_notAfter(certificate), to) == 0 && X509_set_pubkey(certificate, key) == 1)
+        set_serial(certificate, serial) == 0 && x509_time(X509_getm_notBefore(certificate), from) &&
+        x509_time(X509_getm_notAfter(certificate), to) && X509_set_pubkey(certificate, key) == 1)
         return certificate;
     X509_free(certificate);
     return NULL;
@@ -290,9 +286,7 @@ bool ca_issued(const struct ca *ca, const X509 *certificate)
 
 int64_t ca_not_after(const struct ca *ca)
 {
-    struct tm tm;
-
-    return ASN1_TIME_to_tm(X509_get0_notAfter(ca->certificate), &tm) == 1 ? (int64_t)timegm(&tm) : 0;
+    return x509_seconds(X509_get0_notAfter(ca->certificate));
 }
 
 int ca_serial(const X509 *certificate, char to[CA_SERIAL_TEXT])
@@ -310,7 +304,7 @@ int ca_serial(const X509 *certificate, char to[CA_SERIAL_TEXT])
 X509_CRL *ca_list_new(const struct ca *ca, int64_t now, uint64_t number)
 {
     X509_CRL *list = X509_CRL_new();
-    ASN1_TIME *time = ASN1_TIME_set(NULL, (time_t)now);
+    ASN1_TIME *time = x509_time(NULL, now);
     ASN1_INTEGER *count = ASN1_INTEGER_new();
     bool good =
         list && time && count && X509_CRL_set_version(list, CRL_VERSION_2) == 1 &&
@@ -332,7 +326,7 @@ X509_CRL *ca_list_new(const struct ca *ca, int64_t now, uint64_t number)
 int ca_list_add(X509_CRL *list, const char *serial, int64_t when, bool superseded)
 {
     X509_REVOKED *entry = X509_REVOKED_new();
-    ASN1_TIME *time = ASN1_TIME_set(NULL, (time_t)when);
+    ASN1_TIME *time = x509_time(NULL, when);
     ASN1_ENUMERATED *reason = ASN1_ENUMERATED_new();
     BIGNUM *number = NULL;
     ASN1_INTEGER *value = BN_hex2bn(&number, serial) ? BN_to_ASN1_INTEGER(number, NULL) : NULL;

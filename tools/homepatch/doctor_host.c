@@ -9,6 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/x509_time.h"
 #include "tools/homepatch/doctor.h"
 
 enum {
@@ -21,13 +22,6 @@ enum {
 static const int64_t LONG_AGO = 1767225600; /* 2026-01-01: this program did not exist before */
 
 /* ---- configuration ---- */
-
-static int64_t expiry_of(X509 *certificate)
-{
-    struct tm tm;
-
-    return ASN1_TIME_to_tm(X509_get0_notAfter(certificate), &tm) == 1 ? timegm(&tm) : 0;
-}
 
 /* The own certificate, or the first authority: readable, and not over. */
 static void check_certificate(struct doctor *doctor, const char *key)
@@ -47,7 +41,7 @@ static void check_certificate(struct doctor *doctor, const char *key)
     }
     certificate = PEM_read_X509(stream, NULL, NULL, NULL);
     fclose(stream);
-    expiry = certificate ? expiry_of(certificate) : 0;
+    expiry = certificate ? x509_seconds(X509_get0_notAfter(certificate)) : 0;
     X509_free(certificate);
     if (!expiry)
         doctor_fail(doctor, key, doctor_text(doctor, "%s: %s holds no PEM certificate", key, file),

@@ -15,6 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/calendar.h"
 #include "base/str.h"
 
 enum {
@@ -170,7 +171,7 @@ static void keep_expiry(struct probe *probe, X509 *certificate)
 
     if (ASN1_TIME_to_tm(X509_get0_notAfter(certificate), &tm) != 1)
         return;
-    probe->expires_s = timegm(&tm);
+    probe->expires_s = calendar_seconds(&tm);
     strftime(probe->expires, sizeof(probe->expires), "%Y-%m-%d %H:%M UTC", &tm);
 }
 
