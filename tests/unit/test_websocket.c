@@ -223,7 +223,8 @@ static void test_too_long(void **state)
     assert_int_equal(ws_handshake(f, "/usp", USP, text, sizeof(text)), 101);
     ws_say(f, "\x82\xff\x00\x00\x00\x01\x00\x00\x00\x00\x01\x02\x03\x04zz", 16);
     assert_int_equal(ws_hear_frame(f, text), 0x88);
-    assert_memory_equal(text, "\x03\xf1", 2);
+    /* What does not fit in a size_t of 32 bits is an error of the protocol to the library. */
+    assert_memory_equal(text, sizeof(size_t) < 8 ? "\x03\xea" : "\x03\xf1", 2);
 }
 
 static void test_bad_frames(void **state)
