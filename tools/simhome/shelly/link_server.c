@@ -8,22 +8,19 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "base/buf.h"
 #include "tools/simhome/home.h"
 #include "tools/simhome/shelly/link.h"
+#include "tools/simhome/shelly/link_socket.h"
 #include "tools/simhome/shelly/shelly.h"
 
 enum {
     PEERS_MAX = 8,
-    QUEUE_BYTES = 8 << 20,
 };
 
 struct peer {
     struct peer *next;
     struct shelly_link *link; /* NULL: the device is gone */
-    struct lws *wsi;
-    struct buf incoming;
-    struct buf queue; /* frames: 4 bytes of length, then the text */
+    struct link_socket socket;
     bool admitted;
 };
 
@@ -42,9 +39,8 @@ static int opened(struct lws *wsi)
     if (!peer)
         return -1;
     peer->link = device->link;
-    peer->wsi = wsi;
-    buf_init(&peer->incoming, LINK_FRAME_BYTES, 0);
-    buf_init(&peer->queue, QUEUE_BYTES, 0);
+    link_socket_init(&peer->socket);
+    peer->socket.wsi = wsi;
     peer->next = device->link->peers;
     device->link->peers = peer;
     device->link->count++;
@@ -63,8 +59,7 @@ static void ended(struct peer *peer)
         }
         peer->link->count--;
     }
-    buf_done(&peer->incoming);
-    buf_done(&peer->queue);
+    link_socket_done(&peer->socket);
     free(peer);
 }
 
@@ -72,34 +67,12 @@ static void received(struct peer *peer, const void *data, size_t len)
 {
     struct shelly_link *link = peer->link;
 
-    if (buf_append(&peer->incoming, data, len) < 0 || !lws_is_final_fragment(peer->wsi) ||
-        lws_remaining_packet_payload(peer->wsi))
+    if (!link_socket_received(&peer->socket, data, len))
         return;
     link->current = peer;
-    shelly_receive(link->device, (const char *)buf_data(&peer->incoming), peer->incoming.len);
-    buf_clear(&peer->incoming, 0);
+    shelly_receive(link->device, (const char *)buf_data(&peer->socket.incoming), peer->socket.incoming.len);
+    buf_clear(&peer->socket.incoming, 0);
     link->current = NULL;
-}
-
-static int writable(struct peer *peer)
-{
-    uint32_t len;
-    unsigned char *frame;
-    int rc;
-
-    if (!peer->queue.len)
-        return 0;
-    memcpy(&len, buf_data(&peer->queue), sizeof(len));
-    frame = malloc(LWS_PRE + len);
-    if (!frame)
-        return -1;
-    memcpy(frame + LWS_PRE, (const uint8_t *)buf_data(&peer->queue) + sizeof(len), len);
-    buf_consume(&peer->queue, sizeof(len) + len);
-    rc = lws_write(peer->wsi, frame + LWS_PRE, len, LWS_WRITE_TEXT);
-    free(frame);
-    if (rc >= 0 && peer->queue.len)
-        lws_callback_on_writable(peer->wsi);
-    return rc < 0 ? -1 : 0;
 }
 
 static int refuse(struct lws *wsi)
@@ -127,7 +100,7 @@ static int on_event(struct lws *wsi, enum lws_callback_reasons reason, void *use
         received(peer, in, len);
         return 0;
     case LWS_CALLBACK_SERVER_WRITEABLE:
-        return peer && peer->link ? writable(peer) : -1;
+        return peer && peer->link ? link_socket_writable(&peer->socket) : -1;
     case LWS_CALLBACK_CLOSED:
         if (peer) {
             lws_set_opaque_user_data(wsi, NULL);
@@ -180,31 +153,19 @@ static void server_close(struct shelly_link *link)
     for (struct peer *peer = link->peers, *next; peer; peer = next) {
         next = peer->next;
         peer->link = NULL;
-        shutdown(lws_get_socket_fd(peer->wsi), SHUT_RDWR);
-        lws_set_timeout(peer->wsi, PENDING_TIMEOUT_USER_OK, LWS_TO_KILL_ASYNC);
+        shutdown(lws_get_socket_fd(peer->socket.wsi), SHUT_RDWR);
+        lws_set_timeout(peer->socket.wsi, PENDING_TIMEOUT_USER_OK, LWS_TO_KILL_ASYNC);
     }
     free(link);
 }
 
-static void queue(struct peer *peer, const char *text, size_t len)
-{
-    uint32_t size = (uint32_t)len;
-
-    if (len > LINK_FRAME_BYTES * 8 || peer->queue.len + len + sizeof(size) > QUEUE_BYTES)
-        return;
-    buf_append(&peer->queue, &size, sizeof(size));
-    buf_append(&peer->queue, text, len);
-    lws_callback_on_writable(peer->wsi);
-}
-
 static void server_send(struct shelly_link *link, const char *name, const char *text, size_t len, bool firm)
 {
-    (void)firm;
     if (name && link->current)
-        queue(link->current, text, len);
+        link_socket_send(&link->current->socket, text, len, firm);
     for (struct peer *peer = name ? NULL : link->peers; peer; peer = peer->next)
         if (peer->admitted)
-            queue(peer, text, len);
+            link_socket_send(&peer->socket, text, len, firm);
 }
 
 static void server_admitted(struct shelly_link *link)

@@ -7,30 +7,16 @@
 
 #include <libwebsockets.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/socket.h>
 
-#include "base/buf.h"
-#include "tools/simhome/shelly/shelly.h"
 #include "tools/simhome/home.h"
-
-enum {
-    QUEUE_FRAMES_MAX = 4096, /* frames that are not firm are dropped beyond this */
-};
-
-struct frame {
-    struct frame *next;
-    size_t len;
-    unsigned char data[]; /* LWS_PRE bytes of room, then the text */
-};
+#include "tools/simhome/shelly/link_socket.h"
+#include "tools/simhome/shelly/shelly.h"
 
 struct shelly_link {
     struct shelly *device;
-    struct lws *wsi;
+    struct link_socket socket;
     struct timer retry;
-    struct buf incoming;
-    struct frame *first, **last;
-    size_t queued;
     bool up;
     bool closed; /* the device has let go; freed when libwebsockets has, too */
 };
@@ -40,22 +26,9 @@ static struct timers *timers_of(const struct shelly_link *link)
     return &link->device->base.home->loop.timers;
 }
 
-static void forget_frames(struct shelly_link *link)
-{
-    while (link->first) {
-        struct frame *next = link->first->next;
-
-        free(link->first);
-        link->first = next;
-    }
-    link->last = &link->first;
-    link->queued = 0;
-}
-
 static void link_free(struct shelly_link *link)
 {
-    forget_frames(link);
-    buf_done(&link->incoming);
+    link_socket_done(&link->socket);
     free(link);
 }
 
@@ -72,8 +45,8 @@ static void connect_gateway(struct shelly_link *link)
         .opaque_user_data = link,
     };
 
-    link->wsi = lws_client_connect_via_info(&info);
-    if (!link->wsi && !timer_armed(&link->retry))
+    link->socket.wsi = lws_client_connect_via_info(&info);
+    if (!link->socket.wsi && !timer_armed(&link->retry))
         timer_arm(timers_of(link), &link->retry, LINK_RETRY_MS);
 }
 
@@ -85,46 +58,24 @@ static void on_retry(struct timer *timer, void *ctx)
 
 static void on_end(struct shelly_link *link)
 {
-    link->wsi = NULL;
+    link->socket.wsi = NULL;
     link->up = false;
     if (link->closed) {
         link_free(link);
         return;
     }
-    forget_frames(link);
-    buf_clear(&link->incoming, 0);
+    link_socket_clear(&link->socket);
     timer_arm(timers_of(link), &link->retry, LINK_RETRY_MS);
     if (link->device->linked)
         shelly_link_down(link->device);
 }
 
-static void on_receive(struct shelly_link *link, struct lws *wsi, const void *data, size_t len)
+static void on_receive(struct shelly_link *link, const void *data, size_t len)
 {
-    if (buf_append(&link->incoming, data, len) == 0 && lws_is_final_fragment(wsi) &&
-        !lws_remaining_packet_payload(wsi)) {
-        shelly_receive(link->device, (const char *)buf_data(&link->incoming), link->incoming.len);
-        buf_clear(&link->incoming, 0);
-    }
-}
-
-static int on_writable(struct shelly_link *link, struct lws *wsi)
-{
-    struct frame *frame = link->first;
-    int rc;
-
-    if (!frame)
-        return 0;
-    rc = lws_write(wsi, frame->data + LWS_PRE, frame->len, LWS_WRITE_TEXT);
-    link->first = frame->next;
-    if (!link->first)
-        link->last = &link->first;
-    link->queued--;
-    free(frame);
-    if (rc < 0)
-        return -1;
-    if (link->first)
-        lws_callback_on_writable(wsi);
-    return 0;
+    if (!link_socket_received(&link->socket, data, len))
+        return;
+    shelly_receive(link->device, (const char *)buf_data(&link->socket.incoming), link->socket.incoming.len);
+    buf_clear(&link->socket.incoming, 0);
 }
 
 static int on_event(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, size_t len)
@@ -143,10 +94,10 @@ static int on_event(struct lws *wsi, enum lws_callback_reasons reason, void *use
         return 0;
     case LWS_CALLBACK_CLIENT_RECEIVE:
         if (!link->closed)
-            on_receive(link, wsi, in, len);
+            on_receive(link, in, len);
         return 0;
     case LWS_CALLBACK_CLIENT_WRITEABLE:
-        return link->closed ? -1 : on_writable(link, wsi);
+        return link->closed ? -1 : link_socket_writable(&link->socket);
     case LWS_CALLBACK_CLIENT_CONNECTION_ERROR:
     case LWS_CALLBACK_CLIENT_CLOSED:
     case LWS_CALLBACK_WSI_DESTROY: /* the only word when the server goes away in the middle of the handshake */
@@ -207,8 +158,7 @@ static struct shelly_link *websocket_open(struct shelly *device)
     if (!link)
         return NULL;
     link->device = device;
-    link->last = &link->first;
-    buf_init(&link->incoming, LINK_FRAME_BYTES, 0);
+    link_socket_init(&link->socket);
     timer_init(&link->retry, on_retry, link);
     connect_gateway(link);
     return link;
@@ -218,32 +168,21 @@ static void websocket_close(struct shelly_link *link)
 {
     timer_cancel(timers_of(link), &link->retry);
     link->closed = true;
-    if (!link->wsi) {
+    if (!link->socket.wsi) {
         link_free(link);
         return;
     }
-    shutdown(lws_get_socket_fd(link->wsi), SHUT_RDWR); /* the library would take some seconds to get to it */
-    lws_set_timeout(link->wsi, PENDING_TIMEOUT_USER_OK, LWS_TO_KILL_ASYNC);
+    shutdown(lws_get_socket_fd(link->socket.wsi),
+             SHUT_RDWR); /* the library would take some seconds to get to it */
+    lws_set_timeout(link->socket.wsi, PENDING_TIMEOUT_USER_OK, LWS_TO_KILL_ASYNC);
 }
 
 static void websocket_send(struct shelly_link *link, const char *peer, const char *text, size_t len,
                            bool firm)
 {
-    struct frame *frame;
-
     (void)peer;
-    if (!link->up || (!firm && link->queued >= QUEUE_FRAMES_MAX))
-        return;
-    frame = malloc(sizeof(*frame) + LWS_PRE + len);
-    if (!frame)
-        return;
-    frame->next = NULL;
-    frame->len = len;
-    memcpy(frame->data + LWS_PRE, text, len);
-    *link->last = frame;
-    link->last = &frame->next;
-    link->queued++;
-    lws_callback_on_writable(link->wsi);
+    if (link->up)
+        link_socket_send(&link->socket, text, len, firm);
 }
 
 const struct shelly_link_ops link_websocket = {
