@@ -5,29 +5,10 @@
 
 #include "agent/releases.h"
 #include "agent/web.h"
+#include "base/host_port.h"
 #include "datamodel/device/consent.h"
 #include "datamodel/device/firmware_image.h"
 #include "datamodel/device/proxied_device.h"
-
-/* Cuts "address:port"; the address may be empty or in brackets. */
-static int split_listen(const char *listen, char address[256], uint16_t *ret_port, const char *key,
-                        struct error *err)
-{
-    const char *colon = strrchr(listen, ':');
-    size_t len = colon ? (size_t)(colon - listen) : 0;
-    uint64_t port;
-
-    if (!colon || len >= 256 || str_to_u64(str_of(colon + 1), &port) < 0 || port > 65535)
-        return error_set(err, ERROR_INVALID_CONFIGURATION, key, "\"%s\" is not address:port", listen);
-    if (len >= 2 && listen[0] == '[' && listen[len - 1] == ']') {
-        listen++;
-        len -= 2;
-    }
-    memcpy(address, listen, len);
-    address[len] = '\0';
-    *ret_port = (uint16_t)port;
-    return 0;
-}
 
 static int serve_images(struct agent *agent, struct error *err)
 {
@@ -35,11 +16,12 @@ static int serve_images(struct agent *agent, struct error *err)
         .max_connections = 1024,
         .per_peer = {.connections = LIMIT_LAN_SESSIONS, .burst = 64, .interval_ms = 250},
     };
-    char address[256];
+    char address[HOST_PORT_HOST_BYTES];
 
     if (!agent->config->lan_http_listen)
         return 0;
-    if (split_listen(agent->config->lan_http_listen, address, &settings.port, "lan_http_listen", err) < 0)
+    if (host_port_parse(str_of(agent->config->lan_http_listen), HOST_PORT_LISTEN, "lan_http_listen", address,
+                        &settings.port, err) < 0)
         return -1;
     settings.address = address;
     agent->images = http_server_new(agent->websockets, &settings, firmware_server_ops(), agent->firmware,
@@ -49,24 +31,26 @@ static int serve_images(struct agent *agent, struct error *err)
 
 static int listen_for_enrolment(struct agent *agent, const struct tls_settings *tls, struct error *err)
 {
-    char address[256];
+    char address[HOST_PORT_HOST_BYTES];
     uint16_t port;
 
     if (!agent->enrolment.authority)
         return 0;
-    if (split_listen(agent->config->lan_enrol_listen, address, &port, "lan_enrol_listen", err) < 0)
+    if (host_port_parse(str_of(agent->config->lan_enrol_listen), HOST_PORT_LISTEN, "lan_enrol_listen",
+                        address, &port, err) < 0)
         return -1;
     return enrolment_listen(&agent->enrolment, agent->websockets, address, port, tls, err);
 }
 
 static int listen_for_residents(struct agent *agent, struct error *err)
 {
-    char address[256];
+    char address[HOST_PORT_HOST_BYTES];
     uint16_t port;
 
     if (!agent->config->resident_listen)
         return 0;
-    if (split_listen(agent->config->resident_listen, address, &port, "resident_listen", err) < 0)
+    if (host_port_parse(str_of(agent->config->resident_listen), HOST_PORT_LISTEN, "resident_listen", address,
+                        &port, err) < 0)
         return -1;
     return agent_web_open(agent, address, port, err);
 }

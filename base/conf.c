@@ -2,12 +2,10 @@
 #include "base/conf.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
+#include "base/file.h"
 #include "base/limits.h"
 
 int conf_error(const char *file, unsigned line, struct error *err, const char *fmt, ...)
@@ -98,27 +96,12 @@ int conf_parse(struct arena *arena, const char *file, struct str text, struct co
 
 int conf_read(struct arena *arena, const char *file, struct conf_line **ret, struct error *err)
 {
-    int fd = open(file, O_RDONLY | O_CLOEXEC);
-    struct stat st;
-    char *text;
-    size_t len = 0;
-    ssize_t n = 1;
+    struct str text;
+    int rc = file_read_text(AT_FDCWD, file, LIMIT_CONFIG_BYTES, arena, &text, err);
 
-    if (fd < 0)
-        return error_set_errno(err, ERROR_INVALID_CONFIGURATION, file, errno, "cannot be read");
-    if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || (size_t)st.st_size > LIMIT_CONFIG_BYTES) {
-        close(fd);
-        return error_set(err, ERROR_INVALID_CONFIGURATION, file, "not a file of at most %u bytes",
-                         LIMIT_CONFIG_BYTES);
-    }
-    text = arena_alloc(arena, (size_t)st.st_size + 1);
-    while (text && n > 0 && len < (size_t)st.st_size) {
-        n = read(fd, text + len, (size_t)st.st_size - len);
-        if (n > 0)
-            len += (size_t)n;
-    }
-    close(fd);
-    if (!text || n < 0)
-        return error_set(err, ERROR_INVALID_CONFIGURATION, file, "cannot be read");
-    return conf_parse(arena, file, (struct str){text, len}, ret, err);
+    if (rc == 0)
+        return error_set_errno(err, ERROR_INVALID_CONFIGURATION, file, ENOENT, "cannot be read");
+    if (rc < 0)
+        return -1;
+    return conf_parse(arena, file, text, ret, err);
 }

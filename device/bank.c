@@ -10,6 +10,8 @@
 #include <unistd.h>
 
 #include "base/conf.h"
+#include "base/file.h"
+#include "base/limits.h"
 
 const char *const bank_statuses[] = {
     "NoImage",        "Active",           "Downloading",        "Validating",       "Available",
@@ -17,6 +19,7 @@ const char *const bank_statuses[] = {
 
 enum {
     FOLDER_MODE = 0750,
+    RECORD_MODE = 0640,
 };
 
 const char *banks_path(const struct banks *banks, int bank, const char *suffix, char to[BANK_PATH_BYTES])
@@ -25,60 +28,44 @@ const char *banks_path(const struct banks *banks, int bank, const char *suffix, 
     return to;
 }
 
-static const char *record_path(const struct banks *banks, const char *suffix, char to[BANK_PATH_BYTES])
+static void record_path(const struct banks *banks, char to[BANK_PATH_BYTES])
 {
-    snprintf(to, BANK_PATH_BYTES, "%s/boot%s", banks->folder, suffix);
-    return to;
+    snprintf(to, BANK_PATH_BYTES, "%s/boot", banks->folder);
 }
 
 /* ---- the record ---- */
 
-/* A rename is durable once its folder is. */
-static int replace(const char *from, const char *to, const char *folder)
+static void write_text(struct buf *to, int bank, const char *key, const char *text)
 {
-    int fd;
-    int rc = rename(from, to);
-
-    if (rc < 0)
-        return -1;
-    fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0)
-        return -1;
-    rc = fsync(fd);
-    close(fd);
-    return rc;
-}
-
-static void write_text(FILE *file, int bank, const char *key, const char *text)
-{
-    fprintf(file, "bank%d_%s = \"", bank + 1, key);
+    buf_printf(to, "bank%d_%s = \"", bank + 1, key);
     for (; *text; text++) {
         if (*text == '"' || *text == '\\')
-            fputc('\\', file);
-        fputc((unsigned char)*text < ' ' ? ' ' : *text, file);
+            buf_append_byte(to, '\\');
+        buf_append_byte(to, (unsigned char)*text < ' ' ? ' ' : (uint8_t)*text);
     }
-    fputs("\"\n", file);
+    buf_append_str(to, "\"\n");
 }
 
 int banks_save(const struct banks *banks, struct error *err)
 {
-    char path[BANK_PATH_BYTES], fresh[BANK_PATH_BYTES];
-    FILE *file = fopen(record_path(banks, ".new", fresh), "w");
-    bool good;
+    char path[BANK_PATH_BYTES];
+    struct buf text;
+    int rc;
 
-    record_path(banks, "", path);
-    if (!file)
-        return error_set_errno(err, ERROR_INTERNAL, fresh, errno, "the boot record cannot be written");
-    fprintf(file, "confirmed = %d\ntrial = %d\nstarts = %d\n", banks->confirmed + 1, banks->trial + 1,
-            banks->starts);
+    record_path(banks, path);
+    buf_init(&text, LIMIT_CONFIG_BYTES, 0);
+    buf_printf(&text, "confirmed = %d\ntrial = %d\nstarts = %d\n", banks->confirmed + 1, banks->trial + 1,
+               banks->starts);
     for (int i = 0; i < BANKS; i++) {
-        write_text(file, i, "status", bank_statuses[banks->bank[i].status]);
-        write_text(file, i, "version", banks->bank[i].version);
-        write_text(file, i, "log", banks->bank[i].log);
+        write_text(&text, i, "status", bank_statuses[banks->bank[i].status]);
+        write_text(&text, i, "version", banks->bank[i].version);
+        write_text(&text, i, "log", banks->bank[i].log);
     }
-    good = fflush(file) == 0 && fsync(fileno(file)) == 0;
-    good = fclose(file) == 0 && good && replace(fresh, path, banks->folder) == 0;
-    return good ? 0 : error_set_errno(err, ERROR_INTERNAL, path, errno, "the boot record cannot be written");
+    rc = text.failed ? error_set(err, ERROR_RESOURCES_EXCEEDED, path, "out of memory")
+                     : file_replace(AT_FDCWD, path, (struct str){(const char *)buf_data(&text), text.len},
+                                    RECORD_MODE, (gid_t)-1, err);
+    buf_done(&text);
+    return rc;
 }
 
 static int take_number(struct str value, int max, int *ret)
@@ -196,7 +183,7 @@ int banks_open(struct banks *banks, const char *folder, const char *model, const
     *banks = (struct banks){.folder = folder, .model = model, .confirmed = -1, .trial = -1, .running = -1};
     if (mkdir(folder, FOLDER_MODE) < 0 && errno != EEXIST)
         return error_set_errno(err, ERROR_INVALID_CONFIGURATION, folder, errno, "cannot make the folder");
-    record_path(banks, "", path);
+    record_path(banks, path);
     return access(path, F_OK) == 0 ? read_record(banks, path, err) : first_record(banks, factory, err);
 }
 

@@ -16,6 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "base/log.h"
 #include "base/x509_time.h"
 #include "device/device.h"
@@ -29,7 +30,6 @@ enum {
     RENEW_RETRY_MAX_S = 3600,
     REFUSALS = 5, /* connections that fail in a row, after which the device enrols anew */
     URL_BYTES = 1024,
-    PATH_BYTES = FILE_BYTES + 8,
 };
 
 /* ---- the certificate that the device has ---- */
@@ -68,20 +68,19 @@ static void renew_later(struct device_agent *device, const X509 *certificate)
 static int keep(const struct device_agent *device, X509 *certificate, struct error *err)
 {
     const char *file = device->config->ldevid_file;
-    char fresh[PATH_BYTES];
-    FILE *out;
-    bool good;
+    BIO *bio = BIO_new(BIO_s_secmem());
+    char *data;
+    long len;
+    int rc;
 
-    snprintf(fresh, sizeof(fresh), "%s.new", file);
-    out = fopen(fresh, "we"); /* main() keeps others from reading it: umask */
-    good = out && PEM_write_X509(out, certificate) == 1 &&
-           PEM_write_PKCS8PrivateKey(out, device->enrol.key, NULL, NULL, 0, NULL, NULL) == 1 &&
-           fflush(out) == 0 && fsync(fileno(out)) == 0;
-    if (out)
-        good = fclose(out) == 0 && good;
-    if (good && rename(fresh, file) == 0)
-        return 0;
-    return error_set(err, ERROR_INTERNAL, file, "the certificate cannot be kept");
+    if (bio && PEM_write_bio_X509(bio, certificate) == 1 &&
+        PEM_write_bio_PKCS8PrivateKey(bio, device->enrol.key, NULL, NULL, 0, NULL, NULL) == 1 &&
+        (len = BIO_get_mem_data(bio, &data)) > 0)
+        rc = file_replace(AT_FDCWD, file, (struct str){data, (size_t)len}, 0600, (gid_t)-1, err);
+    else
+        rc = error_set(err, ERROR_INTERNAL, file, "the certificate cannot be kept: %s", tls_last_error());
+    BIO_free(bio);
+    return rc;
 }
 
 /* ---- what comes back ---- */

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "base/limits.h"
 #include "base/log.h"
 #include "device/device.h"
@@ -203,7 +204,7 @@ static void on_checked(void *ctx, bool cancelled)
         fail_download(download, BANK_VALIDATION_FAILED, &download->err);
         return;
     }
-    if (rename(download->path, banks_path(&device->banks, download->bank, "", path)) < 0) {
+    if (file_rename(AT_FDCWD, download->path, banks_path(&device->banks, download->bank, "", path)) < 0) {
         error_set_errno(&err, ERROR_COMMAND_FAILURE, path, errno, "the bank cannot be written");
         fail_download(download, BANK_INSTALLATION_FAILED, &err);
         return;

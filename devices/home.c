@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/host_port.h"
 #include "devices/dialects/dialect.h"
 #include "devices/dialects/topics.h"
 #include "devices/lan_client.h"
@@ -12,7 +13,6 @@
 
 enum {
     DIALECTS_MAX = 16,
-    HOST_BYTES = 256,
 };
 
 struct home {
@@ -195,26 +195,9 @@ static int restore_devices(struct home *home)
     return 0;
 }
 
-/* "host:port" or "[v6]:port". */
-static int split_endpoint(const char *text, char host[HOST_BYTES], uint16_t *ret_port, struct error *err)
-{
-    const char *colon = strrchr(text, ':');
-    struct str name = {text, colon ? (size_t)(colon - text) : 0};
-    uint64_t port;
-
-    if (!colon || str_to_u64(str_of(colon + 1), &port) < 0 || port > UINT16_MAX || name.len >= HOST_BYTES)
-        return error_set(err, ERROR_INVALID_VALUE, text, "must be host:port");
-    if (name.len >= 2 && name.data[0] == '[' && name.data[name.len - 1] == ']')
-        name = (struct str){name.data + 1, name.len - 2};
-    memcpy(host, name.data, name.len);
-    host[name.len] = '\0';
-    *ret_port = (uint16_t)port;
-    return 0;
-}
-
 static int start_mqtt(struct home *home, const struct home_settings *settings, struct error *err)
 {
-    char host[HOST_BYTES];
+    char host[HOST_PORT_HOST_BYTES];
     struct lan_mqtt_settings mqtt = {
         .host = host,
         .username = settings->mqtt_username && settings->mqtt_username[0] ? settings->mqtt_username : NULL,
@@ -225,7 +208,7 @@ static int start_mqtt(struct home *home, const struct home_settings *settings, s
 
     if (!settings->mqtt_broker || !settings->mqtt_broker[0])
         return 0;
-    if (split_endpoint(settings->mqtt_broker, host, &mqtt.port, err) < 0)
+    if (host_port_parse(str_of(settings->mqtt_broker), 0, "lan_mqtt_broker", host, &mqtt.port, err) < 0)
         return -1;
     return lan_mqtt_start(home->mqtt, &mqtt, err);
 }
@@ -242,7 +225,7 @@ static const char *subprotocol(const struct home *home)
 static int start_websocket(struct home *home, struct websocket_context *context,
                            const struct home_settings *settings, struct error *err)
 {
-    char host[HOST_BYTES];
+    char host[HOST_PORT_HOST_BYTES];
     struct lan_websocket_settings websocket = {
         .address = host,
         .tls = settings->websocket_tls,
@@ -252,7 +235,8 @@ static int start_websocket(struct home *home, struct websocket_context *context,
 
     if (!settings->websocket_listen || !settings->websocket_listen[0])
         return 0;
-    if (split_endpoint(settings->websocket_listen, host, &websocket.port, err) < 0)
+    if (host_port_parse(str_of(settings->websocket_listen), HOST_PORT_LISTEN, "lan_websocket_listen", host,
+                        &websocket.port, err) < 0)
         return -1;
     return lan_websocket_start(home->websocket, context, &websocket, err);
 }

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/conf.h"
+#include "base/host_port.h"
 #include "base/limits.h"
 #include "base/log.h"
 #include "devices/lan_websocket.h"
@@ -15,7 +16,6 @@
 enum {
     PING_S = 30,
     PORT_DEFAULT = 80,
-    HOST_BYTES = 256,
     ADDRESS_BYTES = 64,
     /* Between attempts: from 2 s to ten minutes, as devices that restart are back soon and those that are gone stay away. */
     RETRY_MIN_S = 1,
@@ -158,34 +158,14 @@ static void client_free(struct client *client)
 }
 
 /* "name", "name:80", "fd00::1", "[fd00::1]:80". */
-static int split_entry(struct str entry, struct str *ret_host, uint16_t *ret_port)
+static int split_entry(struct str entry, struct host_port *ret, struct error *err)
 {
-    const char *colon = memchr(entry.data, ':', entry.len), *last = memrchr(entry.data, ':', entry.len);
-    const char *end = entry.len && entry.data[0] == '[' ? memchr(entry.data, ']', entry.len) : NULL;
-    struct str port = {"", 0};
-    uint64_t number = PORT_DEFAULT;
-
-    *ret_host = entry;
-    if (entry.len && entry.data[0] == '[') {
-        if (!end || (end + 1 < entry.data + entry.len && end[1] != ':'))
-            return -1;
-        *ret_host = (struct str){entry.data + 1, (size_t)(end - entry.data) - 1};
-        colon = end + 1 < entry.data + entry.len ? end + 1 : NULL;
-    } else if (colon != last) {
-        colon = NULL; /* an IPv6 address without a port */
-    } else if (colon) {
-        ret_host->len = (size_t)(colon - entry.data);
-    }
-    if (colon) {
-        port = (struct str){colon + 1, (size_t)(entry.data + entry.len - colon) - 1};
-        if (str_to_u64(port, &number) < 0 || number == 0 || number > UINT16_MAX)
-            return -1;
-    }
-    *ret_port = (uint16_t)number;
-    return ret_host->len && ret_host->len < HOST_BYTES && !memchr(ret_host->data, ' ', ret_host->len) &&
-                   !memchr(ret_host->data, '/', ret_host->len)
-               ? 0
-               : -1;
+    if (host_port_split(entry, HOST_PORT_OPTIONAL | HOST_PORT_BARE_IPV6, NULL, ret, err) < 0)
+        return -1;
+    if (memchr(ret->host.data, ' ', ret->host.len) || memchr(ret->host.data, '/', ret->host.len))
+        return error_set(err, ERROR_INVALID_VALUE, NULL, "\"%.*s\" is no address with or without a port",
+                         (int)(entry.len > 80 ? 80 : entry.len), entry.data);
+    return 0;
 }
 
 static struct client *find(const struct lan_client *lan, struct str entry)
@@ -200,12 +180,12 @@ static int add_one(struct lan_client *lan, const struct dialect *dialect, void *
                    struct error *err)
 {
     struct client *client;
-    struct str host;
-    uint16_t port;
+    struct host_port address = {.port = 0};
 
-    if (split_entry(entry, &host, &port) < 0 || find(lan, entry))
-        return error_set(err, ERROR_INVALID_VALUE, NULL,
-                         "\"%.*s\" is no address with or without a port, or is listed twice",
+    if (split_entry(entry, &address, err) < 0)
+        return -1;
+    if (find(lan, entry))
+        return error_set(err, ERROR_INVALID_VALUE, NULL, "\"%.*s\" is listed twice",
                          (int)(entry.len > 80 ? 80 : entry.len), entry.data);
     if (lan->count >= LIMIT_LAN_CLIENTS)
         return error_set(err, ERROR_RESOURCES_EXCEEDED, NULL, "at most %u devices can be listed",
@@ -215,7 +195,7 @@ static int add_one(struct lan_client *lan, const struct dialect *dialect, void *
         client->owner = lan;
         timer_init(&client->timer, on_timer, client);
         client->entry = str_dup(entry.data, entry.len);
-        client->host = str_dup(host.data, host.len);
+        client->host = str_dup(address.host.data, address.host.len);
     }
     if (!client || !client->entry || !client->host) {
         if (client)
@@ -224,7 +204,7 @@ static int add_one(struct lan_client *lan, const struct dialect *dialect, void *
     }
     client->dialect = dialect;
     client->dialect_ctx = dialect_ctx;
-    client->port = port;
+    client->port = address.has_port ? address.port : PORT_DEFAULT;
     client->next = lan->clients;
     lan->clients = client;
     lan->count++;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "discovery/dhcp.h"
 
-#include <arpa/inet.h>
 #include <string.h>
+
+#include "base/host_port.h"
 
 enum {
     ENTERPRISE_BYTES = 4,
@@ -195,20 +196,13 @@ bool endpoint_id_valid(struct str id)
     return true;
 }
 
-static bool is_address(const char *host)
-{
-    uint8_t address[16];
-
-    return inet_pton(AF_INET, host, address) == 1 || inet_pton(AF_INET6, host, address) == 1;
-}
-
 /* A name gets the dot at its end that makes it absolute; an address stays as it is. */
 static int set_host(struct controller_address *address, struct str host, bool bracketed, struct error *err)
 {
     if (host.len < sizeof(address->host)) {
         memcpy(address->host, host.data, host.len);
         address->host[host.len] = '\0';
-        address->literal = is_address(address->host);
+        address->literal = host_is_address(address->host);
     }
     if (address->literal && bracketed == (strchr(address->host, ':') != NULL))
         return 0;
@@ -217,16 +211,6 @@ static int set_host(struct controller_address *address, struct str host, bool br
                          (int)(host.len > 100 ? 100 : host.len), host.data);
     if (host.data[host.len - 1] != '.')
         memcpy(address->host + host.len, ".", 2);
-    return 0;
-}
-
-static int set_port(struct controller_address *address, struct str port, struct error *err)
-{
-    uint64_t value;
-
-    if (str_to_u64(port, &value) < 0 || !value || value > 65535)
-        return error_set(err, ERROR_INVALID_VALUE, NULL, "the port of the URL is not one from 1 to 65535");
-    address->port = (uint16_t)value;
     return 0;
 }
 
@@ -245,27 +229,14 @@ static int set_path(struct controller_address *address, struct str path, struct 
 
 static int parse_authority(struct str text, struct controller_address *address, struct error *err)
 {
-    bool bracketed = text.len && text.data[0] == '[';
-    const char *end = bracketed ? memchr(text.data, ']', text.len) : NULL;
-    struct str host = text;
-    struct str port = STR("");
+    struct host_port parts;
 
-    if (bracketed && !end)
-        return error_set(err, ERROR_INVALID_VALUE, NULL, "the URL has no \"]\" after its address");
-    if (bracketed) {
-        host = (struct str){text.data + 1, (size_t)(end - text.data) - 1};
-        port = (struct str){end + 1, text.len - host.len - 2};
-    } else if ((end = text.len ? memchr(text.data, ':', text.len) : NULL)) {
-        host.len = (size_t)(end - text.data);
-        port = (struct str){end, text.len - host.len};
-    }
-    if (set_host(address, host, bracketed, err) < 0)
+    if (host_port_split(text, HOST_PORT_OPTIONAL, NULL, &parts, err) < 0 ||
+        set_host(address, parts.host, parts.bracketed, err) < 0)
         return -1;
-    if (!port.len)
-        return 0;
-    if (port.data[0] != ':')
-        return error_set(err, ERROR_INVALID_VALUE, NULL, "the URL has more than a port after its address");
-    return set_port(address, (struct str){port.data + 1, port.len - 1}, err);
+    if (parts.has_port)
+        address->port = parts.port;
+    return 0;
 }
 
 static int parse_url(struct str rest, bool tls, struct controller_address *address, struct error *err)

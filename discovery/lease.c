@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "base/limits.h"
 
 enum {
@@ -39,29 +40,6 @@ static int parse(struct str text, enum dhcp_family family, struct dhcp_answer *r
             return -1;
     *ret = answer;
     return 0;
-}
-
-/* A regular file of root or of our own user that nobody else may write, and no link to another. */
-static int read_file(int dir, const char *name, char text[LIMIT_DHCP_FILE_BYTES], size_t *ret_len,
-                     struct error *err)
-{
-    int fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-    struct stat status;
-    ssize_t len;
-    int result = 0;
-
-    if (fd < 0)
-        return error_set_errno(err, ERROR_INVALID_CONFIGURATION, NULL, errno, "cannot open the file");
-    if (fstat(fd, &status) < 0 || !S_ISREG(status.st_mode) || (status.st_mode & 022) ||
-        (status.st_uid != 0 && status.st_uid != geteuid()))
-        result = error_set(err, ERROR_INVALID_CONFIGURATION, NULL,
-                           "the file is not root's, or others may write it: it is not believed");
-    else if ((len = read(fd, text, LIMIT_DHCP_FILE_BYTES)) < 0 || len == LIMIT_DHCP_FILE_BYTES)
-        result = error_set(err, ERROR_RESOURCES_EXCEEDED, NULL, "the file cannot be read or is too long");
-    else
-        *ret_len = (size_t)len;
-    close(fd);
-    return result;
 }
 
 static bool listed(const char *interfaces, struct str interface)
@@ -111,23 +89,35 @@ static size_t list(int dir, const char *interfaces, char names[LIMIT_DHCP_FILES]
     return count;
 }
 
+/* A file that is gone again says nothing. */
+static int read_one(int dir, const char *name, struct dhcp_answer *ret, struct error *err)
+{
+    struct buf text;
+    int rc;
+
+    *ret = (struct dhcp_answer){.retry_minimum = 0};
+    buf_init(&text, LIMIT_DHCP_FILE_BYTES, 0);
+    rc = file_read(dir, name, FILE_TRUSTED, &text, err);
+    if (rc > 0)
+        rc = parse((struct str){(const char *)buf_data(&text), text.len},
+                   (enum dhcp_family)family_of(name, NULL), ret, err);
+    buf_done(&text);
+    return rc < 0 ? -1 : 0;
+}
+
 enum lease_state lease_read(const char *dir, const char *interfaces, struct dhcp_answer *ret,
                             char ret_interface[64], void (*refused)(void *ctx, const struct error *err),
                             void *ctx)
 {
     int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     char names[LIMIT_DHCP_FILES][NAME_BYTES];
-    char text[LIMIT_DHCP_FILE_BYTES];
     size_t count = fd < 0 ? 0 : list(fd, interfaces, names);
     struct dhcp_answer answer;
     enum lease_state state = count ? LEASE_SILENT : LEASE_NONE;
     struct error err;
 
     for (size_t i = 0; i < count && state != LEASE_SPEAKS; i++) {
-        size_t len = 0;
-
-        if (read_file(fd, names[i], text, &len, &err) < 0 ||
-            parse((struct str){text, len}, (enum dhcp_family)family_of(names[i], NULL), &answer, &err) < 0) {
+        if (read_one(fd, names[i], &answer, &err) < 0) {
             snprintf(err.path, sizeof(err.path), "%.500s/%s", dir, names[i]);
             if (refused)
                 refused(ctx, &err);

@@ -8,22 +8,13 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/file.h"
+
 static void check_free(struct fetch_check *check)
 {
     free(check->path);
     free(check->dir);
     free(check);
-}
-
-/* The directory's entry must be on disk too, or a power cut leaves a record without its file. */
-static int sync_dir(const char *dir)
-{
-    int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    int rc = fd < 0 ? -1 : fsync(fd);
-
-    if (fd >= 0)
-        close(fd);
-    return rc;
 }
 
 static int settle(struct fetch_check *check, int fd)
@@ -33,7 +24,7 @@ static int settle(struct fetch_check *check, int fd)
 
     if (asprintf(&to, "%s/%s", check->dir, check->result.sha256) < 0)
         return error_set(&check->err, ERROR_RESOURCES_EXCEEDED, NULL, "out of memory");
-    if (fsync(fd) == 0 && rename(check->path, to) == 0 && sync_dir(check->dir) == 0)
+    if (fsync(fd) == 0 && file_rename(AT_FDCWD, check->path, to) == 0)
         rc = 0;
     else
         error_set_errno(&check->err, ERROR_RESOURCES_EXCEEDED, check->dir, errno, "cannot keep the image");

@@ -7,10 +7,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "base/limits.h"
 #include "base/log.h"
 #include "discovery/lease.h"
-#include "scan/file.h"
 
 enum {
     NAME_BYTES = 48, /* of a file: an address */
@@ -190,7 +190,7 @@ static int read_one(struct dhcp_hook *hook, int dir, const char *name)
     int rc;
 
     buf_init(&text, LIMIT_HOST_FILE_BYTES + 1, 0); /* and its terminator */
-    rc = scan_read_file(dir, name, &text, &err);
+    rc = file_read(dir, name, FILE_NO_LINK, &text, &err);
     if (rc > 0 && (!buf_cstr(&text) || hook_file_parse((char *)buf_data(&text), text.len, &file, &err) < 0))
         rc = -1;
     if (rc > 0)

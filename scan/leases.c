@@ -4,10 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/file.h"
 #include "base/limits.h"
 #include "base/log.h"
 #include "discovery/lease.h"
-#include "scan/file.h"
 #include "scan/lease_line.h"
 
 /* One address of the file. */
@@ -141,7 +141,7 @@ static void on_changed(void *ctx)
     int rc;
 
     buf_init(&text, LIMIT_LEASE_FILE_BYTES, 0);
-    rc = scan_read_file(AT_FDCWD, leases->file, &text, &err);
+    rc = file_read(AT_FDCWD, leases->file, FILE_NO_LINK, &text, &err);
     if (rc >= 0)
         read_file(leases, (struct str){(const char *)buf_data(&text), text.len});
     else if (!leases->complained)

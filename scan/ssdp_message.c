@@ -7,6 +7,12 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/host_port.h"
+
+enum {
+    HTTP_PORT = 80,
+};
+
 /* ---- lines ---- */
 
 /* RFC 9110, 5.6.2 */
@@ -185,33 +191,6 @@ int ssdp_parse(struct str datagram, struct ssdp_message *ret, struct error *err)
 
 /* ---- LOCATION ---- */
 
-/* The host between "http://" and the path: "a.b.c.d[:port]" or "[v6][:port]"; *ret_port 80 when it says none. */
-static int split_authority(struct str authority, struct str *ret_host, uint64_t *ret_port)
-{
-    struct str rest = authority;
-
-    if (authority.len && authority.data[0] == '[') {
-        rest = (struct str){authority.data + 1, authority.len - 1};
-        if (!memchr(rest.data, ']', rest.len) || !str_next(&rest, ']', ret_host))
-            return -1;
-        if (rest.len && rest.data[0] != ':')
-            return -1;
-    } else {
-        size_t host = authority.len;
-        const char *colon = memchr(authority.data, ':', authority.len);
-
-        if (colon)
-            host = (size_t)(colon - authority.data);
-        *ret_host = (struct str){authority.data, host};
-        rest = (struct str){authority.data + host, authority.len - host};
-    }
-    *ret_port = 80;
-    if (!rest.len)
-        return 0;
-    rest = (struct str){rest.data + 1, rest.len - 1};
-    return str_to_u64(rest, ret_port) == 0 && *ret_port > 0 && *ret_port <= UINT16_MAX ? 0 : -1;
-}
-
 /* What may follow the host as it is. Without a fragment, and without what curl or a server could read in two ways. */
 static bool path_good(struct str path)
 {
@@ -262,9 +241,10 @@ static int write_host(const struct sockaddr *from, char to[INET6_ADDRSTRLEN + IF
 int ssdp_location(struct str text, const struct sockaddr *from, struct ssdp_location *ret, struct error *err)
 {
     char sender[INET6_ADDRSTRLEN + IF_NAMESIZE + 8];
-    struct str authority, host, path;
+    struct host_port at;
+    struct str authority, path;
     size_t length = 0;
-    uint64_t port;
+    uint16_t port;
 
     if (text.len <= 7 || strncasecmp(text.data, "http://", 7) != 0)
         return error_set(err, ERROR_INVALID_VALUE, NULL, "SSDP: LOCATION is no http URL");
@@ -273,13 +253,14 @@ int ssdp_location(struct str text, const struct sockaddr *from, struct ssdp_loca
         length++;
     path = (struct str){authority.data + length, authority.len - length};
     authority.len = length;
-    if (split_authority(authority, &host, &port) < 0 || !path_good(path))
+    if (host_port_split(authority, HOST_PORT_OPTIONAL, NULL, &at, NULL) < 0 || !path_good(path))
         return error_set(err, ERROR_INVALID_VALUE, NULL, "SSDP: LOCATION is malformed or too long");
-    if (!is_sender(host, from) || write_host(from, sender) < 0)
+    if (!is_sender(at.host, from) || write_host(from, sender) < 0)
         return error_set(err, ERROR_INVALID_VALUE, NULL, "SSDP: the host of LOCATION is not the sender");
+    port = at.has_port ? at.port : HTTP_PORT;
     if (snprintf(ret->url, sizeof(ret->url), "http://%s:%u%.*s", sender, (unsigned)port,
                  path.len ? (int)path.len : 1, path.len ? path.data : "/") >= (int)sizeof(ret->url))
         return error_set(err, ERROR_INVALID_VALUE, NULL, "SSDP: LOCATION is too long");
-    ret->port = (uint16_t)port;
+    ret->port = port;
     return 0;
 }

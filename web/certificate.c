@@ -3,17 +3,15 @@
  * The page's own certificate: EC P-256, signed by itself, with its key in one file that only this user reads. Browsers ask
  * the resident once whether to trust it; its fingerprint is in the log.
  */
-#include <arpa/inet.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/rand.h>
 #include <openssl/x509v3.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
+#include "base/file.h"
+#include "base/host_port.h"
 #include "base/x509_time.h"
 #include "transports/tls.h"
 #include "web/internal.h"
@@ -21,18 +19,10 @@
 enum {
     LIFE_DAYS = 10 * 365,
     SERIAL_BYTES = 16,
-    PATH_BYTES = 4096,
     ALTERNATIVES_BYTES = 2048,
 };
 
 /* ---- names ---- */
-
-static bool is_address(const char *name)
-{
-    unsigned char bytes[16];
-
-    return inet_pton(AF_INET, name, bytes) == 1 || inet_pton(AF_INET6, name, bytes) == 1;
-}
 
 /* "DNS:gateway.lan,IP:192.168.1.1": the names were checked, so no comma is in one. */
 static void list_names(const char *address, const char *names, char to[ALTERNATIVES_BYTES])
@@ -47,15 +37,15 @@ static void list_names(const char *address, const char *names, char to[ALTERNATI
 
         name = str_trim(name);
         snprintf(text, sizeof(text), "%.*s", (int)name.len, name.data);
-        len += (size_t)snprintf(to + len, ALTERNATIVES_BYTES - len, ",%s:%s", is_address(text) ? "IP" : "DNS",
-                                text);
+        len += (size_t)snprintf(to + len, ALTERNATIVES_BYTES - len, ",%s:%s",
+                                host_is_address(text) ? "IP" : "DNS", text);
     }
 }
 
 static bool has_name(X509 *certificate, const char *name)
 {
-    return is_address(name) ? X509_check_ip_asc(certificate, name, 0) == 1
-                            : X509_check_host(certificate, name, 0, 0, NULL) == 1;
+    return host_is_address(name) ? X509_check_ip_asc(certificate, name, 0) == 1
+                                 : X509_check_host(certificate, name, 0, 0, NULL) == 1;
 }
 
 static bool has_names(X509 *certificate, const char *address, const char *names)
@@ -131,32 +121,20 @@ static X509 *sign(EVP_PKEY *key, const char *alternatives, int64_t now)
     return NULL;
 }
 
-/* Whole or not at all, whenever the power goes. */
 static int write_file(const char *file, EVP_PKEY *key, X509 *certificate, struct error *err)
 {
-    char path[PATH_BYTES];
-    int fd;
-    FILE *stream;
-    bool good;
+    BIO *bio = BIO_new(BIO_s_secmem());
+    char *data;
+    long len;
+    int rc;
 
-    snprintf(path, sizeof(path), "%s.new", file);
-    unlink(path);
-    fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    stream = fd >= 0 ? fdopen(fd, "w") : NULL;
-    if (!stream) {
-        int saved = errno;
-
-        if (fd >= 0)
-            close(fd);
-        return error_set_errno(err, ERROR_INVALID_CONFIGURATION, path, saved, "cannot write the certificate");
-    }
-    good = PEM_write_PrivateKey(stream, key, NULL, NULL, 0, NULL, NULL) &&
-           PEM_write_X509(stream, certificate) && fflush(stream) == 0 && fsync(fd) == 0;
-    good = fclose(stream) == 0 && good;
-    if (good && rename(path, file) == 0)
-        return 0;
-    unlink(path);
-    return error_set(err, ERROR_INVALID_CONFIGURATION, file, "cannot write the certificate");
+    if (bio && PEM_write_bio_PrivateKey(bio, key, NULL, NULL, 0, NULL, NULL) &&
+        PEM_write_bio_X509(bio, certificate) && (len = BIO_get_mem_data(bio, &data)) > 0)
+        rc = file_replace(AT_FDCWD, file, (struct str){data, (size_t)len}, 0600, (gid_t)-1, err);
+    else
+        rc = error_set(err, ERROR_INTERNAL, file, "cannot write the certificate: %s", tls_last_error());
+    BIO_free(bio);
+    return rc;
 }
 
 static int make(const char *file, const char *address, const char *names, int64_t now, struct error *err)

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Which request may pass, and who answers it. */
-#include <arpa/inet.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
+#include "base/host_port.h"
 #include "devices/json.h"
 #include "web/internal.h"
 
 enum {
+    HTTPS_PORT = 443,
     STATUS_OK = 200,
     STATUS_BAD = 400,
     STATUS_NOT_SIGNED_IN = 401,
@@ -90,14 +91,6 @@ static int answer_file(struct http_answer *answer, const char *path)
 
 /* ---- names ---- */
 
-static bool is_literal(const char *host)
-{
-    struct in6_addr six;
-    struct in_addr four;
-
-    return inet_pton(AF_INET, host, &four) == 1 || inet_pton(AF_INET6, host, &six) == 1;
-}
-
 static bool is_listed(const struct web *web, const char *host)
 {
     struct str rest = str_of(web->names), name;
@@ -117,28 +110,16 @@ static bool is_listed(const struct web *web, const char *host)
 static bool is_ours(const struct web *web, const char *header)
 {
     char host[WEB_NAME_BYTES];
-    char *end;
-    uint64_t port = 443;
+    struct host_port parts;
 
-    if (str_copy(host, sizeof(host), header) != strlen(header) || !*host)
+    if (host_port_split(str_of(header), HOST_PORT_OPTIONAL, NULL, &parts, NULL) < 0 ||
+        parts.host.len >= sizeof(host) || (parts.has_port ? parts.port : HTTPS_PORT) != web->port)
         return false;
-    end = host[0] == '[' ? strchr(host, ']') : strchr(host, ':');
-    if (host[0] == '[') {
-        if (!end)
-            return false;
-        *end++ = '\0';
-        memmove(host, host + 1, strlen(host + 1) + 1);
-    }
-    if (end && *end) {
-        if (*end != ':' || str_to_u64(str_of(end + 1), &port) < 0)
-            return false;
-        *end = '\0';
-    }
-    if (port != web->port)
-        return false;
+    memcpy(host, parts.host.data, parts.host.len);
+    host[parts.host.len] = '\0';
     if (is_listed(web, host))
         return true;
-    return web->address[0] ? strcmp(host, web->address) == 0 : is_literal(host);
+    return web->address[0] ? strcmp(host, web->address) == 0 : host_is_address(host);
 }
 
 /* ---- guards ---- */

@@ -2,7 +2,6 @@
 #include "devices/authority/ca.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <openssl/bio.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
@@ -13,8 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
+#include "base/file.h"
 #include "base/str.h"
 #include "base/x509_time.h"
 #include "transports/tls.h"
@@ -41,67 +40,12 @@ void ca_done(struct ca *ca)
 
 /* ---- files ---- */
 
-static int write_all(int fd, const char *data, size_t len)
-{
-    while (len) {
-        ssize_t n = write(fd, data, len);
-
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return -1;
-        data += n;
-        len -= (size_t)n;
-    }
-    return fsync(fd);
-}
-
-/* A rename is durable once its folder is. */
-static void sync_folder(const char *file)
-{
-    char folder[FILE_PATH_BYTES];
-    char *slash;
-    int fd;
-
-    str_copy(folder, sizeof(folder), file);
-    slash = strrchr(folder, '/');
-    if (!slash)
-        return;
-    *slash = '\0';
-    fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0)
-        return;
-    fsync(fd);
-    close(fd);
-}
-
-/* The old file or the new one, never a part. */
 static int replace_file(const char *file, mode_t mode, BIO *content, struct error *err)
 {
-    char fresh[FILE_PATH_BYTES];
     char *data;
     long len = BIO_get_mem_data(content, &data);
-    int fd;
-    int rc = -1;
 
-    if (snprintf(fresh, sizeof(fresh), "%s.new", file) >= (int)sizeof(fresh))
-        return error_set(err, ERROR_INVALID_CONFIGURATION, file, "the name is too long");
-    unlink(fresh);
-    fd = open(fresh, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, PRIVATE_MODE);
-    if (fd >= 0) {
-        rc = write_all(fd, data, (size_t)len);
-        rc = rc == 0 ? fchmod(fd, mode) : rc;
-        rc = close(fd) == 0 ? rc : -1;
-    }
-    if (rc == 0)
-        rc = rename(fresh, file);
-    if (rc < 0) {
-        error_set_errno(err, ERROR_INVALID_CONFIGURATION, file, errno, "cannot be written");
-        unlink(fresh);
-        return -1;
-    }
-    sync_folder(file);
-    return 0;
+    return file_replace(AT_FDCWD, file, (struct str){data, (size_t)len}, mode, (gid_t)-1, err);
 }
 
 int ca_load(struct ca *ca, const char *file, struct error *err)

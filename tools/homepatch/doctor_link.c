@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/host_port.h"
 #include "tools/homepatch/doctor.h"
 
 enum {
@@ -123,19 +124,15 @@ bool doctor_link(struct doctor *doctor, const struct link *link, struct probe *p
 
 bool doctor_address(struct doctor *doctor, const char *text, const char **ret_host, uint16_t *ret_port)
 {
-    const char *colon = strrchr(text, ':');
-    struct str host;
+    struct host_port parts;
 
-    if (!colon)
+    if (host_port_split(str_of(text), HOST_PORT_LISTEN, NULL, &parts, NULL) < 0)
         return false;
-    host = (struct str){text, (size_t)(colon - text)};
-    if (host.len >= 2 && host.data[0] == '[' && host.data[host.len - 1] == ']')
-        host = (struct str){host.data + 1, host.len - 2};
-    *ret_port = doctor_port(colon + 1);
+    *ret_port = parts.port;
     /* What listens on every address is reached on this one. */
-    if (!host.len || str_is(host, "0.0.0.0"))
+    if (!parts.host.len || str_is(parts.host, "0.0.0.0"))
         *ret_host = "127.0.0.1";
     else
-        *ret_host = str_is(host, "::") ? "::1" : app_copy(doctor->app, host);
+        *ret_host = str_is(parts.host, "::") ? "::1" : app_copy(doctor->app, parts.host);
     return *ret_port != 0;
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/conf.h"
+#include "base/host_port.h"
 #include "devices/dialects/topics.h"
 #include "tools/homepatch/lan_acl.h"
 
@@ -75,19 +76,14 @@ static bool is_word(struct str text)
 
 static const char *objection(const struct setting *setting, struct str value)
 {
-    const char *colon = memrchr(value.data, ':', value.len);
+    struct host_port parts;
     uint64_t number;
 
     if (!is_word(value) || value.len > 512)
         return "has blanks, or is too long";
     switch (setting->type) {
     case TYPE_LISTEN:
-        return !colon || colon == value.data ||
-                       str_to_u64((struct str){colon + 1, value.len - (size_t)(colon + 1 - value.data)},
-                                  &number) < 0 ||
-                       !number || number > 65535
-                   ? "is not ADDRESS:PORT"
-                   : NULL;
+        return host_port_split(value, 0, NULL, &parts, NULL) < 0 ? "is not ADDRESS:PORT" : NULL;
     case TYPE_FILE:
         return value.data[0] == '/' ? NULL : "does not begin with /";
     case TYPE_NUMBER:

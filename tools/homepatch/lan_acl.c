@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "base/host_port.h"
 #include "devices/dialects/topics.h"
 
 /* ---- what each kind of account may do ---- */
@@ -207,12 +208,11 @@ void lan_acl_write(const struct lan_broker *broker, struct buf *out)
 /* "192.168.1.1:8883" as mosquitto writes it. */
 static void write_listener(struct buf *out, const char *listen, const char *what)
 {
-    const char *colon = strrchr(listen, ':');
-    struct str host = {listen, (size_t)(colon - listen)};
+    struct host_port parts;
 
-    if (host.len > 2 && host.data[0] == '[')
-        host = (struct str){host.data + 1, host.len - 2};
-    buf_printf(out, "\n# %s\nlistener %s %.*s\n", what, colon + 1, (int)host.len, host.data);
+    /* It was checked when it was read. */
+    if (host_port_split(str_of(listen), HOST_PORT_LISTEN, NULL, &parts, NULL) == 0)
+        buf_printf(out, "\n# %s\nlistener %u %.*s\n", what, parts.port, (int)parts.host.len, parts.host.data);
 }
 
 /* One account is one client: nobody ends another's connection by its client identifier. */

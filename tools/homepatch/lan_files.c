@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "base/limits.h"
 
 /* The broker reads these files under its own user: -1 when there is none here. */
@@ -48,78 +49,36 @@ void lan_files_close(struct lan_files *files)
 int lan_files_read(const struct lan_files *files, const char *name, struct arena *arena, struct str *ret,
                    bool *ret_there, struct error *err)
 {
-    int fd = openat(files->fd, name, O_RDONLY | O_CLOEXEC);
-    struct stat status;
-    char *text = NULL;
-    ssize_t len = 0;
+    int rc = file_read_text(files->fd, name, LIMIT_CONFIG_BYTES, arena, ret, err);
 
-    *ret = (struct str){"", 0};
-    *ret_there = fd >= 0;
-    if (fd < 0)
-        return errno == ENOENT ? 0 : error_set_errno(err, ERROR_INTERNAL, name, errno, "cannot be opened");
-    if (fstat(fd, &status) == 0 && status.st_size <= (off_t)LIMIT_CONFIG_BYTES &&
-        (text = arena_alloc(arena, (size_t)status.st_size + 1)) != NULL)
-        len = read(fd, text, (size_t)status.st_size);
-    close(fd);
-    if (!text || len < 0)
-        return error_set(err, ERROR_INTERNAL, name, "cannot be read, or is larger than %u bytes",
-                         LIMIT_CONFIG_BYTES);
-    *ret = (struct str){text, (size_t)len};
-    return 0;
+    *ret_there = rc > 0;
+    return rc < 0 ? -1 : 0;
 }
 
-static bool is_same(const struct lan_files *files, const char *name, const struct buf *text)
+static bool is_same(const struct lan_files *files, const char *name, struct str text)
 {
-    int fd = openat(files->fd, name, O_RDONLY | O_CLOEXEC);
-    bool same = fd >= 0;
-    size_t at = 0;
-    char part[4096];
-    ssize_t len;
+    struct buf old;
+    bool same;
 
-    while (same && (len = read(fd, part, sizeof(part))) > 0) {
-        same = (size_t)len <= text->len - at && memcmp(part, buf_data(text) + at, (size_t)len) == 0;
-        at += same ? (size_t)len : 0;
-    }
-    if (fd >= 0)
-        close(fd);
-    return same && at == text->len;
-}
-
-static int write_whole(int fd, const struct buf *text)
-{
-    size_t at = 0;
-
-    while (at < text->len) {
-        ssize_t len = write(fd, buf_data(text) + at, text->len - at);
-
-        if (len < 0 && errno != EINTR)
-            return -1;
-        at += len > 0 ? (size_t)len : 0;
-    }
-    (void)!fchown(fd, (uid_t)-1, broker_group());
-    return fchmod(fd, 0640) < 0 || fsync(fd) < 0 ? -1 : 0;
+    buf_init(&old, text.len + 2, 0);
+    same = file_read(files->fd, name, 0, &old, NULL) > 0 &&
+           str_equal((struct str){(const char *)buf_data(&old), old.len}, text);
+    buf_done(&old);
+    return same;
 }
 
 int lan_files_write(const struct lan_files *files, const char *name, const struct buf *text,
                     bool *ret_changed, struct error *err)
 {
-    char temporary[64];
-    int fd, rc = -1;
+    struct str content = {(const char *)buf_data(text), text->len};
 
     if (text->failed)
         return error_set(err, ERROR_INTERNAL, name, "out of memory");
     *ret_changed = false;
-    if (is_same(files, name, text))
+    if (is_same(files, name, content))
         return 0;
-    snprintf(temporary, sizeof(temporary), ".%s.new", name);
-    fd = openat(files->fd, temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (fd >= 0) {
-        rc = write_whole(fd, text);
-        if (close(fd) < 0)
-            rc = -1;
-    }
-    if (rc < 0 || renameat(files->fd, temporary, files->fd, name) < 0 || fsync(files->fd) < 0)
-        return error_set_errno(err, ERROR_INTERNAL, name, errno, "cannot be written in %s", files->dir);
+    if (file_replace(files->fd, name, content, 0640, broker_group(), err) < 0)
+        return -1;
     *ret_changed = true;
     return 0;
 }

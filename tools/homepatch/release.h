@@ -61,8 +61,6 @@ int release_verify(struct release_options *options, struct error *err);
 /* The whole file, in the arena. */
 int release_read_file(struct release_options *options, const char *path, size_t max, struct str *ret,
                       struct error *err);
-/* Under another name first, so that there is never half a file. */
-int release_write_file(const char *path, struct str content, unsigned mode, struct error *err);
 EVP_PKEY *release_private_key(struct release_options *options, const char *path, struct error *err);
 /* SHA-256 of a file of any size. */
 int release_digest_file(const char *path, uint8_t ret_digest[32], uint64_t *ret_size, struct error *err);

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/file.h"
 #include "base/limits.h"
 #include "release/cms.h"
 #include "tools/homepatch/release.h"
@@ -237,7 +238,7 @@ static int write_manifest(struct release_options *options, const struct suit_des
     /* Whoever reads it is as strict. */
     result = cms_read(str_of(text), NULL, &release, err);
     if (result == 0)
-        result = release_write_file(options->file, str_of(text), 0644, err);
+        result = file_replace(AT_FDCWD, options->file, str_of(text), 0644, (gid_t)-1, err);
     cJSON_free(text);
     return result;
 }
@@ -259,8 +260,8 @@ int release_create(struct release_options *options, struct error *err)
     buf_init(&buf, 2 * LIMIT_IMAGE_BYTES, 0);
     result = suit_write(&description, &buf, err);
     if (result == 0)
-        result = release_write_file(options->file, (struct str){(const char *)buf_data(&buf), buf.len}, 0644,
-                                    err);
+        result = file_replace(AT_FDCWD, options->file, (struct str){(const char *)buf_data(&buf), buf.len},
+                              0644, (gid_t)-1, err);
     buf_done(&buf);
     return result;
 }

@@ -1,14 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <errno.h>
-#include <fcntl.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
+#include "base/file.h"
 #include "tools/homepatch/release.h"
 
 enum {
@@ -19,65 +17,11 @@ enum {
 int release_read_file(struct release_options *options, const char *path, size_t max, struct str *ret,
                       struct error *err)
 {
-    FILE *file = fopen(path, "re");
-    struct stat status;
-    char *text;
-    size_t len;
+    int rc = file_read_text(AT_FDCWD, path, max, &options->arena, ret, err);
 
-    if (!file || fstat(fileno(file), &status) < 0) {
-        error_set_errno(err, ERROR_COMMAND_FAILURE, path, errno, "cannot be read");
-        if (file)
-            fclose(file);
-        return -1;
-    }
-    if ((uint64_t)status.st_size > max) {
-        fclose(file);
-        return error_set(err, ERROR_COMMAND_FAILURE, path, "is longer than %zu bytes", max);
-    }
-    text = arena_alloc(&options->arena, (size_t)status.st_size + 1);
-    len = text ? fread(text, 1, (size_t)status.st_size, file) : 0;
-    fclose(file);
-    if (!text || len != (size_t)status.st_size)
-        return error_set(err, ERROR_COMMAND_FAILURE, path, "cannot be read whole");
-    *ret = (struct str){text, len};
-    return 0;
-}
-
-static int write_all(int fd, struct str content)
-{
-    while (content.len) {
-        ssize_t n = write(fd, content.data, content.len);
-
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return -1;
-        content.data += n;
-        content.len -= (size_t)n;
-    }
-    return fsync(fd);
-}
-
-int release_write_file(const char *path, struct str content, unsigned mode, struct error *err)
-{
-    char *part = NULL;
-    int fd, rc;
-
-    if (asprintf(&part, "%s.part", path) < 0)
-        return error_set(err, ERROR_RESOURCES_EXCEEDED, path, "out of memory");
-    unlink(part);
-    fd = open(part, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
-    rc = fd < 0 ? -1 : write_all(fd, content);
     if (rc == 0)
-        rc = rename(part, path);
-    if (rc < 0)
-        error_set_errno(err, ERROR_COMMAND_FAILURE, path, errno, "cannot be written");
-    if (fd >= 0)
-        close(fd);
-    if (rc < 0)
-        unlink(part);
-    free(part);
-    return rc;
+        return error_set_errno(err, ERROR_COMMAND_FAILURE, path, ENOENT, "cannot be read");
+    return rc < 0 ? -1 : 0;
 }
 
 /* A key that others may read is no secret. */

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "base/limits.h"
 #include "release/anchor.h"
 #include "release/cms.h"
@@ -20,7 +21,7 @@ static int write_bio(BIO *bio, const char *path, unsigned mode, struct error *er
     char *data;
     long len = BIO_get_mem_data(bio, &data);
 
-    return release_write_file(path, (struct str){data, (size_t)len}, mode, err);
+    return file_replace(AT_FDCWD, path, (struct str){data, (size_t)len}, mode, (gid_t)-1, err);
 }
 
 static int write_keys(struct release_options *options, EVP_PKEY *key, BIO *secret, BIO *public,
@@ -93,7 +94,8 @@ static int sign_manifest(struct release_options *options, struct str manifest, E
     if (result == 0)
         result = cms_make(&buf, manifest, before, key, certificate, err);
     if (result == 0)
-        result = release_write_file(to, (struct str){(const char *)buf_data(&buf), buf.len}, 0644, err);
+        result = file_replace(AT_FDCWD, to, (struct str){(const char *)buf_data(&buf), buf.len}, 0644,
+                              (gid_t)-1, err);
     buf_done(&buf);
     X509_free(certificate);
     return result;
@@ -124,8 +126,8 @@ static int sign_envelope(struct release_options *options, struct str envelope, E
     buf_init(&buf, 2 * LIMIT_IMAGE_BYTES, 0);
     result = suit_sign(envelope, key, &buf, err);
     if (result == 0)
-        result = release_write_file(options->output ? options->output : options->file,
-                                    (struct str){(const char *)buf_data(&buf), buf.len}, 0644, err);
+        result = file_replace(AT_FDCWD, options->output ? options->output : options->file,
+                              (struct str){(const char *)buf_data(&buf), buf.len}, 0644, (gid_t)-1, err);
     buf_done(&buf);
     return result;
 }

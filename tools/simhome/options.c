@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/host_port.h"
 #include "tools/simhome/control.h"
 #include "tools/simhome/device.h"
 #include "tools/simhome/fault.h"
@@ -99,26 +100,21 @@ static int count(const char *text, const char *option, size_t *ret, struct error
 }
 
 /* HOST:PORT, the port required. */
-static int address(const char *text, size_t len, const char *option, char host[256], int *ret_port,
+static int address(struct str text, const char *option, char host[HOST_PORT_HOST_BYTES], int *ret_port,
                    struct error *err)
 {
-    const char *colon = memrchr(text, ':', len);
-    uint64_t port;
+    uint16_t port;
 
-    if (!colon || colon == text || colon - text >= 256 ||
-        str_to_u64((struct str){colon + 1, len - (size_t)(colon + 1 - text)}, &port) || port == 0 ||
-        port > 65535)
-        return bad(err, option, text);
-    memcpy(host, text, (size_t)(colon - text));
-    host[colon - text] = '\0';
-    *ret_port = (int)port;
+    if (host_port_parse(text, 0, option, host, &port, err) < 0)
+        return -1;
+    *ret_port = port;
     return 0;
 }
 
 static int listen_address(const char *text, struct options *options, struct error *err)
 {
     if (strchr(text, ':'))
-        return address(text, strlen(text), "--listen", options->listen_host, &options->listen_port, err);
+        return address(str_of(text), "--listen", options->listen_host, &options->listen_port, err);
     return str_copy(options->listen_host, sizeof(options->listen_host), text) ? 0
                                                                               : bad(err, "--listen", text);
 }
@@ -134,8 +130,8 @@ static int websocket_url(const char *text, struct options *options, struct error
     if (str_copy(options->ws_path, sizeof(options->ws_path), path ? path : "/") + 1 >=
         sizeof(options->ws_path))
         return bad(err, "--websocket", text);
-    return address(host, path ? (size_t)(path - host) : strlen(host), "--websocket", options->ws_host,
-                   &options->ws_port, err);
+    return address((struct str){host, path ? (size_t)(path - host) : strlen(host)}, "--websocket",
+                   options->ws_host, &options->ws_port, err);
 }
 
 static int model_list(char *text, struct options *options, struct error *err)
@@ -204,7 +200,7 @@ static int one_option(int letter, char *arg, struct options *options, struct err
 {
     switch (letter) {
     case 'm':
-        return address(arg, strlen(arg), "--mqtt", options->mqtt_host, &options->mqtt_port, err);
+        return address(str_of(arg), "--mqtt", options->mqtt_host, &options->mqtt_port, err);
     case 'u':
         return set_text(arg, "--mqtt-username", 256, &options->mqtt_username, err);
     case 'p':

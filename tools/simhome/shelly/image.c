@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/file.h"
 #include "base/str.h"
 
 enum {
@@ -308,16 +309,6 @@ static char *manifest_text(const struct model *model, const char *version, const
     return text;
 }
 
-static int write_file(const char *path, const struct buf *data, struct error *err)
-{
-    FILE *file = fopen(path, "wb");
-    size_t n = file ? fwrite(buf_data(data), 1, data->len, file) : 0;
-
-    if (!file || fclose(file) != 0 || n != data->len)
-        return error_set(err, ERROR_INTERNAL, path, "cannot write: %m");
-    return 0;
-}
-
 int image_write(const char *path, const char *name, const char *version, size_t bytes, struct error *err)
 {
     const struct model *model = model_find(name);
@@ -343,7 +334,8 @@ int image_write(const char *path, const char *name, const char *version, size_t 
     if (!manifest || part.failed || out.failed)
         error_set(err, ERROR_RESOURCES_EXCEEDED, path, "out of memory");
     else
-        rc = write_file(path, &out, err);
+        rc = file_replace(AT_FDCWD, path, (struct str){(const char *)buf_data(&out), out.len}, 0644,
+                          (gid_t)-1, err);
     cJSON_free(manifest);
     buf_done(&part);
     buf_done(&out);

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/file.h"
 #include "base/str.h"
 
 enum {
@@ -114,16 +115,6 @@ static size_t fill(uint8_t *to, size_t bytes, const char *chip, const char *vari
     return bytes;
 }
 
-static int write_file(const char *path, const uint8_t *data, size_t len, struct error *err)
-{
-    FILE *file = fopen(path, "wb");
-    size_t n = file ? fwrite(data, 1, len, file) : 0;
-
-    if (!file || fclose(file) != 0 || n != len)
-        return error_set(err, ERROR_INTERNAL, path, "cannot write: %m");
-    return 0;
-}
-
 int tasmota_image_write(const char *path, const char *model, const char *version, size_t bytes,
                         struct error *err)
 {
@@ -145,7 +136,9 @@ int tasmota_image_write(const char *path, const char *model, const char *version
     data = malloc(bytes);
     if (!data)
         return error_set(err, ERROR_RESOURCES_EXCEEDED, path, "out of memory");
-    rc = write_file(path, data, fill(data, bytes, chip, variant, version), err);
+    rc = file_replace(AT_FDCWD, path,
+                      (struct str){(const char *)data, fill(data, bytes, chip, variant, version)}, 0644,
+                      (gid_t)-1, err);
     free(data);
     return rc;
 }

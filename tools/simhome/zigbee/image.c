@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/file.h"
 #include "base/str.h"
 #include "tools/simhome/home.h"
 #include "tools/simhome/zigbee/zigbee.h"
@@ -55,16 +56,6 @@ int zigbee_image_check(const struct buf *image, const struct zigbee_model *model
     return 0;
 }
 
-static int write_file(const char *path, const struct buf *data, struct error *err)
-{
-    FILE *file = fopen(path, "wb");
-    size_t n = file ? fwrite(buf_data(data), 1, data->len, file) : 0;
-
-    if (!file || fclose(file) != 0 || n != data->len)
-        return error_set(err, ERROR_INTERNAL, path, "cannot write: %m");
-    return 0;
-}
-
 int zigbee_image_write(const char *path, const char *model_id, const char *version, size_t bytes,
                        struct error *err)
 {
@@ -92,7 +83,8 @@ int zigbee_image_write(const char *path, const char *model_id, const char *versi
     for (size_t i = 0; i < bytes; i++)
         buf_append_byte(&out, (uint8_t)home_random(&noise));
     rc = out.failed ? error_set(err, ERROR_RESOURCES_EXCEEDED, path, "out of memory")
-                    : write_file(path, &out, err);
+                    : file_replace(AT_FDCWD, path, (struct str){(const char *)buf_data(&out), out.len}, 0644,
+                                   (gid_t)-1, err);
     buf_done(&out);
     return rc;
 }
