@@ -538,6 +538,7 @@ struct http_server *http_server_new(struct websocket_context *context,
     server->listener.closed = on_listener_closed;
     server->listener.ctx = server;
     server->listener.per_peer = settings->per_peer;
+    server->listener.network_places = settings->max_connections / 2;
     server->destroy_host = (struct deferred){.fn = on_destroy_host, .ctx = server};
     if (settings->tls)
         server->host = websocket_host_new(context, NULL, &settings->tls_settings, err);

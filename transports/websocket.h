@@ -56,7 +56,7 @@ struct websocket_ops {
 };
 
 /* What one address may take of a server; no connections: not limited, as this machine itself never is (a proxy may stand
- * there). Whatever is beyond is closed at once. */
+ * there). Whatever is beyond is closed at once. All addresses of an IPv6 /64 together have half of the server's places. */
 struct peer_limits {
     uint32_t connections; /* at a time */
     uint32_t burst;       /* new ones at once ... */

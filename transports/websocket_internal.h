@@ -48,7 +48,7 @@ struct websocket_context {
     struct output_chunk *spare;
     size_t links;     /* connections that lws has */
     size_t max_links; /* what its tables hold */
-    struct map peers; /* address and port -> struct listener_peer */
+    struct map peers; /* address or /64, and port -> struct listener_peer */
     size_t sweep_peers;
     uv_idle_t closing;
     int closing_turns;
@@ -92,6 +92,7 @@ struct listener {
     int fd;
     uint16_t port;
     struct peer_limits per_peer;
+    uint32_t network_places; /* that all addresses of an IPv6 /64 take together */
     /* No more for now: whoever comes waits in the kernel's queue. NULL: never. */
     bool (*full)(void *ctx);
     /* A new connection: makes a link for it, or NULL to refuse it. */

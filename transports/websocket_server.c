@@ -324,6 +324,7 @@ struct websocket_server *websocket_server_new(struct websocket_context *context,
     server->listener.ctx = server;
     server->listener.full = is_full;
     server->listener.per_peer = settings->per_peer;
+    server->listener.network_places = (uint32_t)(settings->max_connections / 2);
     server->destroy_host = (struct deferred){.fn = on_destroy_host, .ctx = server};
     server->max_connections = settings->max_connections;
     server->last = &server->shaking;

@@ -17,6 +17,7 @@
 
 enum {
     PLACES = 3,
+    NETWORK_PLACES = 6,
     BURST = 5,
     INTERVAL_MS = 1000,
     IDLERS = 600, /* more than there are places for handshakes */
@@ -67,6 +68,7 @@ static int set_up(void **state)
         .context = &b->context,
         .port = 7680,
         .per_peer = {.connections = PLACES, .burst = BURST, .interval_ms = INTERVAL_MS},
+        .network_places = NETWORK_PLACES,
     };
     *state = b;
     return 0;
@@ -140,6 +142,70 @@ static void test_this_machine_is_not_limited(void **state)
     assert_int_equal(b->context.peers.count, 0);
 }
 
+/* A host makes up addresses of its /64: they have places together, too, and others theirs. */
+static void test_places_of_one_network(void **state)
+{
+    struct listener_peer *peers[NETWORK_PLACES], *other;
+    struct bench *b = *state;
+    char text[64];
+
+    for (int i = 0; i < NETWORK_PLACES; i++) {
+        snprintf(text, sizeof(text), "fd00::%x", i + 1);
+        assert_true(enter(b, text, &peers[i]));
+    }
+    assert_false(enter(b, "fd00::ffff", &other));
+    assert_false(enter(b, "fd00::1", &other));
+    assert_true(enter(b, "192.168.1.7", &other));
+    assert_true(enter(b, "fd00:0:0:1::1", &other));
+    assert_true(enter(b, "fe80::1", &other));
+    listener_peer_leave(&b->context, peers[2]);
+    assert_true(enter(b, "fd00::ffff", &peers[2]));
+    assert_false(enter(b, "fd00::fffe", &other));
+    for (int i = 0; i < NETWORK_PLACES; i++)
+        listener_peer_leave(&b->context, peers[i]);
+    assert_true(enter(b, "fd00::fffd", &other));
+}
+
+/* The same link-local address on two links is two hosts, on two networks. */
+static void test_links(void **state)
+{
+    struct sockaddr_storage address = address_of("fe80::1");
+    struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)&address;
+    struct listener_peer *peer;
+    struct bench *b = *state;
+
+    b->listener.network_places = PLACES;
+    for (uint32_t link = 2; link < 4; link++) {
+        v6->sin6_scope_id = link;
+        for (int i = 0; i < PLACES; i++)
+            assert_true(listener_peer_enter(&b->listener, &address, &peer));
+        assert_false(listener_peer_enter(&b->listener, &address, &peer));
+        v6->sin6_addr.s6_addr[15] = 2;
+        assert_false(listener_peer_enter(&b->listener, &address, &peer));
+        v6->sin6_addr.s6_addr[15] = 1;
+    }
+}
+
+/* Nor do they open more, or leave more behind, than some hosts would. */
+static void test_new_ones_of_one_network(void **state)
+{
+    unsigned opened = 0, n;
+    struct listener_peer *peer;
+    struct bench *b = *state;
+    char text[64];
+
+    for (n = 0; n < 1000; n++) {
+        snprintf(text, sizeof(text), "fd00::%x", n + 1);
+        if (!enter(b, text, &peer))
+            continue;
+        opened++;
+        listener_peer_leave(&b->context, peer);
+    }
+    assert_int_equal(opened, BURST * 16);
+    assert_in_range(b->context.peers.count, 1, BURST * 16 + 1);
+    assert_true(enter(b, "fd00:0:0:1::1", &peer));
+}
+
 /* Addresses cost memory until they are idle, and never more than the table has. */
 static void test_addresses_without_end(void **state)
 {
@@ -148,14 +214,14 @@ static void test_addresses_without_end(void **state)
     char text[64];
 
     for (unsigned n = 0; n < LIMIT_LAN_ADDRESSES; n++) {
-        snprintf(text, sizeof(text), "fd00::%x:%x", n >> 16, n & 0xffff);
+        snprintf(text, sizeof(text), "10.0.%u.%u", n >> 8, n & 0xff);
         assert_true(enter(b, text, &peer));
         listener_peer_leave(&b->context, peer);
     }
     assert_int_equal(b->context.peers.count, LIMIT_LAN_ADDRESSES);
-    assert_false(enter(b, "fd00:1::", &peer));
+    assert_false(enter(b, "10.1.0.0", &peer));
     pass(b, INTERVAL_MS);
-    assert_true(enter(b, "fd00:1::", &peer));
+    assert_true(enter(b, "10.1.0.0", &peer));
     assert_int_equal(b->context.peers.count, 1);
 }
 
@@ -201,6 +267,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_places_of_one_address, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_places_of_one_network, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_links, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_new_ones_of_one_network, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_new_ones_in_a_time, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_this_machine_is_not_limited, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_addresses_without_end, set_up, tear_down),
