@@ -87,6 +87,7 @@ static const struct key keys[] = {
     KEY(hook_firmware, KEY_TEXT, NULL, .min = 0),
     KEY(hook_reboot, KEY_TEXT, NULL, .min = 0),
     KEY(hook_factory_reset, KEY_TEXT, NULL, .min = 0),
+    KEY(hook_broker_reload, KEY_TEXT, NULL, .min = 0),
     KEY(mdns, KEY_BOOLEAN, "true", .min = 0),
     KEY(dhcp_dir, KEY_TEXT, NULL, .min = 0),
     KEY(dhcp_interfaces, KEY_TEXT, NULL, .min = 0),

@@ -61,6 +61,7 @@ struct agent_config {
     const char *hook_firmware;
     const char *hook_reboot;
     const char *hook_factory_reset;
+    const char *hook_broker_reload;
     bool mdns;
     const char *dhcp_dir; /* where the hook of the DHCP clients leaves their options */
     const char *dhcp_interfaces;

@@ -20,7 +20,8 @@ enum {
 
 static bool has_hooks(const struct agent_config *config)
 {
-    return config->hook_firmware || config->hook_reboot || config->hook_factory_reset;
+    return config->hook_firmware || config->hook_reboot || config->hook_factory_reset ||
+           config->hook_broker_reload;
 }
 
 /* ---- the user ---- */

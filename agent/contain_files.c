@@ -155,7 +155,8 @@ static void allow_sockets(struct walls *walls, const struct dm *dm)
 
 static void allow_all(struct walls *walls, const struct agent_config *config, const struct dm *dm)
 {
-    const char *const hooks[] = {config->hook_firmware, config->hook_reboot, config->hook_factory_reset};
+    const char *const hooks[] = {config->hook_firmware, config->hook_reboot, config->hook_factory_reset,
+                                 config->hook_broker_reload};
     const char *const kept[] = {config->state_dir, config->cache_dir, config->run_dir,
                                 config->lan_enrol_public_dir};
     bool runs = false;

@@ -86,6 +86,9 @@ static void on_event(void *ctx, const void *data)
     case AUTHORITY_READY:
         log_info("the authority of the home's devices has its key");
         break;
+    case AUTHORITY_LISTED:
+        broker_reload_due(&enrolment->broker);
+        break;
     case AUTHORITY_FORGOTTEN:
         break;
     }
@@ -131,6 +134,8 @@ int enrolment_open(struct enrolment *enrolment, struct model *model, const struc
     enrolment->observer = (struct observer){.fn = on_event, .ctx = enrolment};
     observer_add(authority_observers(enrolment->authority), &enrolment->observer);
     model->authority = enrolment->authority;
+    broker_reload_init(&enrolment->broker, loop, config->hook_broker_reload);
+    broker_reload_due(&enrolment->broker); /* the list was written before anybody listened */
     return model_authority_start(model, err);
 }
 
@@ -143,6 +148,7 @@ int enrolment_listen(struct enrolment *enrolment, struct websocket_context *webs
 
 void enrolment_close(struct enrolment *enrolment)
 {
+    broker_reload_done(&enrolment->broker);
     http_server_free(enrolment->server);
     enrolment->server = NULL;
 }

@@ -7,6 +7,7 @@
 #define AGENT_ENROLMENT_H
 
 #include "agent/agent_config.h"
+#include "agent/broker_reload.h"
 #include "agent/payload_security.h"
 #include "datamodel/device/model.h"
 #include "devices/authority/authority.h"
@@ -19,6 +20,7 @@ struct enrolment {
     struct authority *authority;
     struct http_server *server;
     struct observer observer;
+    struct broker_reload broker;
 };
 
 /* Whether the files that the configuration names can be used. */

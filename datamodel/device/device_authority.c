@@ -316,6 +316,8 @@ static void on_authority(void *ctx, const void *data)
         dm_changed(shown->dm, shown->row, shown->authority_status);
         dm_changed(shown->dm, shown->row, shown->fingerprint);
         break;
+    case AUTHORITY_LISTED:
+        break;
     }
 }
 

@@ -227,7 +227,10 @@ int authority_write_list(struct authority *authority, struct error *err)
     if (store_put(authority->store, LIST_KIND, str_of(LIST_KEY), number, (size_t)len, err) < 0)
         return -1;
     authority->list_number++;
-    return ca_list_write(&authority->ca, list_of(authority), authority->list_file, err);
+    if (ca_list_write(&authority->ca, list_of(authority), authority->list_file, err) < 0)
+        return -1;
+    tell(authority, AUTHORITY_LISTED, NULL);
+    return 0;
 }
 
 static int follow(struct authority *authority)

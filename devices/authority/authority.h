@@ -58,11 +58,12 @@ enum authority_event_type {
     AUTHORITY_FORGOTTEN, /* long expired: still readable */
     AUTHORITY_REFUSED,   /* a request; told seldom */
     AUTHORITY_READY,     /* it has a key now */
+    AUTHORITY_LISTED,    /* crl.pem was written anew */
 };
 
 struct authority_event {
     enum authority_event_type type;
-    struct issued *issued; /* NULL for the last two */
+    struct issued *issued; /* NULL for the last three */
     const char *peer;      /* of AUTHORITY_REFUSED, with why */
     const char *why;
 };

@@ -3,7 +3,6 @@
 
 import base64
 import json
-import signal
 import socket
 import ssl
 import stat
@@ -410,8 +409,14 @@ def waits_for_the_clock(directory):
 
 @scenario(timeout=60, needs=NEEDS)
 def broker_follows_the_list(directory):
-    """mosquitto with ca.pem and crl.pem: the certificate is the device's account there, until it was revoked."""
-    home = EnrolHome(directory, lan_enrol_public_dir=directory / "public").start(devices=False)
+    """mosquitto with ca.pem and crl.pem: the certificate is the device's account there, until it was revoked; nobody but the
+    agent's hook tells mosquitto."""
+    hook, process = directory / "reload", directory / "mosquitto.pid"
+    hook.write_text(f'#!/bin/sh\nkill -HUP "$(cat {process})"\n')
+    hook.chmod(0o755)
+    keys = {"lan_enrol_public_dir": directory / "public", "hook_broker_reload": hook}
+    home = EnrolHome(directory, **keys).start(devices=False)
+    home.agent.wait_output("hook_broker_reload failed", 10)  # there is no broker yet
     status, (leaf,), key = *home.ask("simpleenroll", (csr := _csr(S1))[0], home.code()), csr[1]
     assert status == 200
     files = _files(home.dir, "client", [leaf], key)
@@ -427,9 +432,10 @@ def broker_follows_the_list(directory):
 
     assert connects()
     assert f"u'{S1}'" in broker.output(), broker.output()
+    process.write_text(str(broker.pid))
     home.operate("Certificate.1.Revoke()")
-    broker.signal(signal.SIGHUP)
     wait_until(lambda: not connects(), 10, "refused")
+    home.agent.wait_output("hook_broker_reload works again", 10)
     home.stop()
 
 

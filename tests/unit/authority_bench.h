@@ -19,7 +19,7 @@ struct authority_bench {
     bool undated;
     uint32_t days;
     struct observer observer;
-    unsigned events[AUTHORITY_READY + 1];
+    unsigned events[AUTHORITY_LISTED + 1];
     struct error err; /* of the last request */
 };
 
