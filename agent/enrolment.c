@@ -146,6 +146,11 @@ int enrolment_listen(struct enrolment *enrolment, struct websocket_context *webs
     return enrolment->server ? 0 : -1;
 }
 
+int enrolment_reload(struct enrolment *enrolment, struct error *err)
+{
+    return enrolment->authority ? authority_reload(enrolment->authority, err) : 0;
+}
+
 void enrolment_close(struct enrolment *enrolment)
 {
     broker_reload_done(&enrolment->broker);

@@ -31,6 +31,8 @@ int enrolment_open(struct enrolment *enrolment, struct model *model, const struc
 /* Devices may enrol from now on. tls: the gateway's certificate towards devices. */
 int enrolment_listen(struct enrolment *enrolment, struct websocket_context *websockets, const char *address,
                      uint16_t port, const struct tls_settings *tls, struct error *err);
+/* Reads the file of manufacturers again. -1: it stays as it was. */
+int enrolment_reload(struct enrolment *enrolment, struct error *err);
 /* The server first, while there is a loop; then the rest, when the home is gone. */
 void enrolment_close(struct enrolment *enrolment);
 void enrolment_done(struct enrolment *enrolment, bool forget);

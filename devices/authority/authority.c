@@ -250,6 +250,25 @@ static int follow(struct authority *authority)
     return good ? 0 : -1;
 }
 
+int authority_reload(struct authority *authority, struct error *err)
+{
+    struct manufacturers before = authority->manufacturers, fresh;
+
+    if (manufacturers_read(&fresh, authority->manufacturers_file, err) < 0) {
+        manufacturers_done(&fresh);
+        return -1;
+    }
+    authority->manufacturers = fresh;
+    if (follow(authority) == 0) {
+        manufacturers_done(&before);
+        return 0;
+    }
+    authority->manufacturers = before;
+    follow(authority);
+    manufacturers_done(&fresh);
+    return no_memory(err);
+}
+
 /* The key is there: what others read of it is written, and its certificates are trusted. */
 static int publish(struct authority *authority, struct error *err)
 {
@@ -389,7 +408,8 @@ static int set_up(struct authority *authority, const struct authority_settings *
         if (authority->ops.dated)
             tls_trust_set_dated(authority->trust[i], authority->ops.dated, authority->ops.dated_ctx);
     }
-    if (!authority->owner || !authority->key_file || !authority->certificate_file || !authority->list_file)
+    if (str_replace(&authority->manufacturers_file, settings->manufacturers_file) < 0 || !authority->owner ||
+        !authority->key_file || !authority->certificate_file || !authority->list_file)
         return no_memory(err);
     if (make_folder(settings->folder, PRIVATE_MODE, err) < 0)
         return -1;
@@ -401,7 +421,7 @@ static int load(struct authority *authority, const struct authority_settings *se
     int rc;
 
     if (set_up(authority, settings, err) < 0 ||
-        manufacturers_read(&authority->manufacturers, settings->manufacturers_file, err) < 0 ||
+        manufacturers_read(&authority->manufacturers, authority->manufacturers_file, err) < 0 ||
         load_register(authority, err) < 0)
         return -1;
     rc = ca_load(&authority->ca, authority->key_file, err);
@@ -453,6 +473,7 @@ void authority_free(struct authority *authority)
     tls_trust_free(authority->trust[1]);
     ca_done(&authority->ca);
     free(authority->owner);
+    free(authority->manufacturers_file);
     free(authority->key_file);
     free(authority->certificate_file);
     free(authority->list_file);

@@ -91,6 +91,9 @@ struct authority *authority_new(const struct clock *clock, struct timers *timers
                                 struct error *err);
 /* Before the store. */
 void authority_free(struct authority *authority);
+/* Reads the file of manufacturers again: who is in it counts for requests from now on, certificates that were given stay. -1: it
+ * cannot be used, and all is as it was. */
+int authority_reload(struct authority *authority, struct error *err);
 /* Deletes the files: after a factory reset the home has another authority. */
 void authority_forget(const struct authority *authority);
 

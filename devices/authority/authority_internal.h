@@ -34,6 +34,7 @@ struct authority {
     uint32_t certificate_days;
     uint32_t authority_days;
     char *owner;
+    char *manufacturers_file; /* NULL: there are none */
     char *key_file;
     char *certificate_file;
     char *list_file;

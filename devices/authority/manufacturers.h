@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Whose devices may enrol with the certificate that their manufacturer gave them (IDevID of IEEE 802.1AR): roots, each for
- * one manufacturer and the OUIs that it may name devices under. Read from a file once; owned by the caller.
+ * one manufacturer and the OUIs that it may name devices under. Read from a file as a whole; owned by the caller.
  */
 #ifndef DEVICES_AUTHORITY_MANUFACTURERS_H
 #define DEVICES_AUTHORITY_MANUFACTURERS_H

@@ -3,6 +3,7 @@
 
 import base64
 import json
+import signal
 import socket
 import ssl
 import stat
@@ -225,7 +226,8 @@ def enrols_with_an_idevid(directory):
     assert told == ["S2", "S9", "A,Certificate"], told
     liar.stop()
     # The root of somebody else, a name that is another's, one outside the manufacturer's OUI, no serial number.
-    assert home.ask("simpleenroll", _csr("os::0A0B0C-S3")[0], cert=stranger.idevid("S3"))[0] == 0
+    theirs = stranger.idevid("S5")
+    assert home.ask("simpleenroll", _csr("os::0A0B0C-S5")[0], cert=theirs)[0] == 0
     for name, cert in (
         ("os::0A0B0C-S1", maker.idevid("S3")),
         ("os::FFFFFF-S3", maker.idevid("S3")),
@@ -237,6 +239,11 @@ def enrols_with_an_idevid(directory):
     assert home.ask("simpleenroll", _csr("os::0A0B0C-S4")[0], cert=nameless)[0] == 403
     status, (leaf,) = home.ask("simpleenroll", _csr("ops::0A0B0C-Lamp-S3")[0], cert=maker.idevid("S3"))
     assert status == 200 and leaf.subject.rfc4514_string() == "CN=ops::0A0B0C-Lamp-S3,2.5.4.5=S3,O=Example", leaf.subject
+    # Another maker's root is added while the agent runs.
+    with (home.dir / "manufacturers.conf").open("a") as file:
+        file.write(f"manufacturer = {stranger.name}\noui = 0A0B0C\nroot = {stranger.pki.ca_file}\n")
+    home.agent.signal(signal.SIGHUP)
+    wait_until(lambda: home.ask("simpleenroll", _csr("os::0A0B0C-S5")[0], cert=theirs)[0] == 200, 10, "its maker is known")
     home.stop()
 
 

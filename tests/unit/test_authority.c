@@ -354,6 +354,40 @@ static void test_idevid(void **state)
     EVP_PKEY_free(root_key);
 }
 
+/* A manufacturer is added, then taken out, while the program runs; a file that cannot be used changes nothing. */
+static void test_reload(void **state)
+{
+    struct authority_bench *bench = *state;
+    EVP_PKEY *root_key = EVP_EC_gen("P-256"), *key = EVP_EC_gen("P-256");
+    X509 *root = pki_certificate(root_key, "Example root", NULL, NULL, NULL, -1, 30);
+    X509 *idevid = authority_bench_idevid(key, root, root_key, "S1");
+    struct authority_bench_ask ask = {.name = S1, .certificate = idevid, .root = root};
+    X509 *certificate;
+    struct error err;
+
+    write_file(bench, "manufacturers", "");
+    authority_bench_path(bench, "manufacturers", bench->manufacturers);
+    assert_int_equal(authority_bench_open(bench, NULL), 0);
+    assert_int_equal(authority_bench_ask(bench, &ask, NULL), AUTHORITY_FORBIDDEN);
+    trust_maker(bench, root);
+    assert_int_equal(authority_bench_ask(bench, &ask, NULL), AUTHORITY_FORBIDDEN);
+    assert_int_equal(authority_reload(bench->authority, NULL), 0);
+    assert_int_equal(authority_bench_ask(bench, &ask, NULL), AUTHORITY_GRANTED);
+    write_file(bench, "manufacturers", "manufacturer = Example\nroot = /nowhere\n");
+    assert_int_equal(authority_reload(bench->authority, &err), -1);
+    assert_string_equal(err.path, "/nowhere");
+    assert_int_equal(authority_bench_ask(bench, &ask, &certificate), AUTHORITY_GRANTED);
+    write_file(bench, "manufacturers", "");
+    assert_int_equal(authority_reload(bench->authority, NULL), 0);
+    assert_int_equal(authority_bench_ask(bench, &ask, NULL), AUTHORITY_FORBIDDEN);
+    assert_false(authority_refuses(bench->authority, certificate)); /* what was given stays */
+    X509_free(certificate);
+    X509_free(idevid);
+    X509_free(root);
+    EVP_PKEY_free(key);
+    EVP_PKEY_free(root_key);
+}
+
 static void test_covers(void **state)
 {
     static const struct manufacturer maker = {.name = "Example", .ouis = {"0A0B0C", "0D0E0F"}};
@@ -433,6 +467,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_revoke, setup_open, teardown),
         cmocka_unit_test_setup_teardown(test_expiry, setup_open, teardown),
         cmocka_unit_test_setup_teardown(test_idevid, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_reload, setup, teardown),
         cmocka_unit_test(test_covers),
         cmocka_unit_test_setup_teardown(test_manufacturers_file, setup, teardown),
     };

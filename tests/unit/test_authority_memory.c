@@ -112,6 +112,42 @@ static void fail_revocation(void **state)
     assert_true(n > 2);
 }
 
+static void fail_reload(void **state)
+{
+    EVP_PKEY *key = EVP_EC_gen("P-256");
+    X509 *root = pki_certificate(key, "Example root", NULL, NULL, NULL, -1, 30);
+    char path[BENCH_PATH_BYTES], file[BENCH_PATH_BYTES];
+    struct authority_bench bench;
+    unsigned long n = 1;
+    FILE *to;
+
+    (void)state;
+    authority_bench_init(&bench);
+    to = fopen(authority_bench_path(&bench, "root.pem", path), "w");
+    assert_non_null(to);
+    PEM_write_X509(to, root);
+    fclose(to);
+    to = fopen(authority_bench_path(&bench, "manufacturers", file), "w");
+    assert_non_null(to);
+    fprintf(to, "manufacturer = Example\nroot = %s\n", path);
+    fclose(to);
+    authority_bench_path(&bench, "manufacturers", bench.manufacturers);
+    assert_int_equal(authority_bench_open(&bench, NULL), 0);
+    for (bool hit = true; hit && n < ROUNDS_MAX; n = next(n)) {
+        int rc;
+
+        failing_alloc_arm(n);
+        rc = authority_reload(bench.authority, NULL);
+        hit = failing_alloc_hit();
+        failing_alloc_arm(0);
+        assert_true(hit || rc == 0);
+    }
+    assert_true(n > 10);
+    authority_bench_done(&bench);
+    X509_free(root);
+    EVP_PKEY_free(key);
+}
+
 static void *crypto_malloc(size_t size, const char *file, int line)
 {
     (void)file;
@@ -138,6 +174,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(fail_enrolment),
         cmocka_unit_test(fail_start),
+        cmocka_unit_test(fail_reload),
         cmocka_unit_test(fail_revocation),
     };
 
