@@ -18,15 +18,12 @@ void uspdev_subscriptions(void *ctx, void (*add)(void *add_ctx, const char *topi
     add(add_ctx, topic);
 }
 
-bool uspdev_may_listen(const struct uspdev *uspdev, struct str topic)
+bool uspdev_may_listen(const struct uspdev *uspdev, struct str eid, struct str topic)
 {
-    if (topic.len >= USPDEV_TOPIC_MAX || !str_starts(topic, str_of(uspdev->speaks)) ||
-        topic.len == strlen(uspdev->speaks))
-        return false;
-    for (size_t i = 0; i < topic.len; i++)
-        if ((unsigned char)topic.data[i] <= ' ' || topic.data[i] == '+' || topic.data[i] == '#')
-            return false;
-    return true;
+    struct str speaks = str_of(uspdev->speaks);
+
+    return str_starts(topic, speaks) &&
+           str_equal((struct str){topic.data + speaks.len, topic.len - speaks.len}, eid);
 }
 
 /* subscribed_topic and version of an MQTTConnect record. */
@@ -45,35 +42,35 @@ static void read_connect(const struct usp_record *record, struct str *ret_topic,
         ret_topic->len -= 2;
 }
 
-/* Where the device listens, as this record says. -1: it may not, or memory is out. */
-static int learn_topic(struct uspdev_peer *peer, const struct usp_record *record, const char *reply)
+/*
+ * Where a record says that its sender listens: "" when it does not say. A device that named another's topic would have that one get
+ * what is for itself, and answer in its place what it can: it may have its own only, as the access list has it.
+ */
+static struct str said_topic(const struct usp_record *record, const char *reply, bool *ret_version_3_1_1)
 {
     uint64_t version = USP_RECORD_MQTT_CONNECT_RECORD_MQTT_VERSION_V3_1_1; /* proto3: not written */
-    char fallback[4 * USPDEV_TOPIC_MAX];
     struct str topic = str_of(reply);
-    char *copy;
 
+    *ret_version_3_1_1 = reply != NULL;
     if (record->type == USP_RECORD_MQTT_CONNECT) {
         read_connect(record, &topic, &version);
-        peer->version_3_1_1 = version == USP_RECORD_MQTT_CONNECT_RECORD_MQTT_VERSION_V3_1_1;
-    } else if (reply) {
-        peer->version_3_1_1 = true;
+        *ret_version_3_1_1 = version == USP_RECORD_MQTT_CONNECT_RECORD_MQTT_VERSION_V3_1_1;
     }
-    if (!topic.len && peer->topic)
+    return topic;
+}
+
+/* The device is reached at its own topic from now on. -1: memory is out. */
+static int reach(struct uspdev_peer *peer, const struct usp_record *record, bool version_3_1_1)
+{
+    char topic[4 * USPDEV_TOPIC_MAX];
+
+    if (record->type == USP_RECORD_MQTT_CONNECT || version_3_1_1)
+        peer->version_3_1_1 = version_3_1_1;
+    if (peer->topic)
         return 0;
-    if (!topic.len) {
-        snprintf(fallback, sizeof(fallback), "%s%s", peer->uspdev->speaks, peer->eid);
-        topic = str_of(fallback);
-    }
-    if (peer->topic && str_is(topic, peer->topic))
-        return 0;
-    if (!uspdev_may_listen(peer->uspdev, topic))
+    snprintf(topic, sizeof(topic), "%s%s", peer->uspdev->speaks, peer->eid);
+    if (str_replace(&peer->topic, topic) < 0)
         return -1;
-    copy = str_dup(topic.data, topic.len);
-    if (!copy)
-        return -1;
-    free(peer->topic);
-    peer->topic = copy;
     if (peer->device) {
         device_set(peer->device, DEVICE_ADDRESS, peer->topic);
         registry_announce(peer->device);
@@ -82,7 +79,7 @@ static int learn_topic(struct uspdev_peer *peer, const struct usp_record *record
 }
 
 /* A new candidate at the broker, asked who it is. */
-static void introduce(struct uspdev *uspdev, const struct usp_record *record, const char *reply, bool proven)
+static void introduce(struct uspdev *uspdev, const struct usp_record *record, bool version_3_1_1, bool proven)
 {
     struct registry *registry = uspdev->host.registry;
     struct uspdev_peer *peer = NULL;
@@ -95,8 +92,8 @@ static void introduce(struct uspdev *uspdev, const struct usp_record *record, co
     }
     peer->proven_topic = proven;
     uspdev->candidates++;
-    if (learn_topic(peer, record, reply) < 0) {
-        uspdev_drop_candidate(peer, "it listens on a topic that is not below the gateway's usp/agent/");
+    if (reach(peer, record, version_3_1_1) < 0) {
+        uspdev_drop_candidate(peer, "out of memory");
         return;
     }
     uspdev_greet(peer);
@@ -124,25 +121,32 @@ static void broker_record(struct uspdev *uspdev, struct str level, const char *r
     struct registry *registry = uspdev->host.registry;
     struct uspdev_peer *peer;
     struct usp_record record;
-    const char *wrong = uspdev_read_record(uspdev, data, &record);
+    struct str topic = STR("");
+    bool version_3_1_1 = false;
+    const char *foreign = NULL, *wrong = uspdev_read_record(uspdev, data, &record);
 
     if (!wrong && level.len && !str_equal(level, record.from_id))
         wrong = "a record on the topic of another endpoint";
-    if (wrong) {
-        registry_reject(registry, NULL, "the broker", wrong);
+    peer = wrong ? NULL : map_get(&uspdev->by_eid, record.from_id);
+    if (!wrong)
+        topic = said_topic(&record, reply, &version_3_1_1);
+    if (!wrong && topic.len && !uspdev_may_listen(uspdev, record.from_id, topic))
+        foreign = "it listens on another topic than its own, which is its Endpoint ID below the gateway's "
+                  "usp/agent/";
+    if (wrong || (foreign && !peer)) {
+        registry_reject(registry, NULL, "the broker", wrong ? wrong : foreign);
         return;
     }
-    peer = map_get(&uspdev->by_eid, record.from_id);
     if (!peer) {
-        introduce(uspdev, &record, reply, level.len != 0);
+        introduce(uspdev, &record, version_3_1_1, level.len != 0);
         return;
     }
     if (peer->ignore || !believable(peer, level.len != 0) || !uspdev_may_speak(peer))
         return;
     peer->proven_topic = level.len != 0;
-    if (learn_topic(peer, &record, reply) < 0)
-        uspdev_reject(peer, "it listens on a topic that is not below the gateway's usp/agent/");
-    else
+    if (foreign)
+        uspdev_reject(peer, foreign);
+    else if (reach(peer, &record, version_3_1_1) == 0)
         uspdev_record_in(peer, &record);
 }
 

@@ -179,8 +179,8 @@ uint64_t uspdev_random(struct uspdev *uspdev);
 void uspdev_subscriptions(void *ctx, void (*add)(void *add_ctx, const char *topic), void *add_ctx);
 void uspdev_broker(void *ctx, bool is_connected);
 bool uspdev_mqtt_message(void *ctx, const struct mqtt_message *message);
-/* Where a device may say that it listens: below our own topic for that, so that nobody is sent what is not for him. */
-bool uspdev_may_listen(const struct uspdev *uspdev, struct str topic);
+/* Where a device may say that it listens: its Endpoint ID below our topic for that, and nowhere else. */
+bool uspdev_may_listen(const struct uspdev *uspdev, struct str eid, struct str topic);
 
 /* ---- uspdev_rpc.c ---- */
 bool uspdev_reachable(const struct uspdev_peer *peer);

@@ -99,7 +99,7 @@ static void found_at_the_broker(void **state)
         struct buf record;
 
         buf_init(&record, 4096, 128);
-        usp_record_mqtt_connect(&record, STR(GATEWAY), STR(LAMP), true, STR("homepatch/usp/agent/other"));
+        usp_record_mqtt_connect(&record, STR(GATEWAY), STR(LAMP), true, STR(LAMP_TOPIC));
         uspdev_dialect.mqtt_message(bench->home.ctx,
                                     &(struct mqtt_message){.topic = "homepatch/usp/controller",
                                                            .payload = buf_data(&record),
@@ -134,8 +134,13 @@ static void reply_topics_of_3_1_1(void **state)
 /* Nothing is published where a device has no business. */
 static void listens_where_it_may_not(void **state)
 {
-    static const char *const topics[] = {"shellyplus1-x/rpc", "homepatch/usp/agent/", "homepatch/usp/agent/+",
-                                         "homepatch/usp/agentx/y"};
+    static const char *const topics[] = {"shellyplus1-x/rpc",
+                                         "homepatch/usp/agent/",
+                                         "homepatch/usp/agent/+",
+                                         "homepatch/usp/agentx/y",
+                                         "homepatch/usp/agent/" LAMP,
+                                         "homepatch/usp/agent/os::0A0B0C-",
+                                         "homepatch/usp/agent/os::0A0B0C-6/#/x"};
     struct uspdev_bench *bench = *state;
 
     for (size_t i = 0; i < sizeof(topics) / sizeof(topics[0]); i++) {
@@ -153,6 +158,40 @@ static void listens_where_it_may_not(void **state)
         assert_int_equal(bench->home.sent, 0);
         assert_int_equal(bench->home.registry->stats.rejected, i + 1);
     }
+}
+
+/* Nor is a device that is known sent somewhere else from now on, in neither of the two ways to ask for it. */
+static void moves_to_the_topic_of_another(void **state)
+{
+    static const char other[] = "homepatch/usp/agent/os::0A0B0C-OTHER";
+    static const char *const ways[] = {LAMP_SAYS,
+                                       LAMP_SAYS "/reply-to=homepatch%2Fusp%2Fagent%2Fos::0A0B0C-OTHER"};
+    struct uspdev_bench *bench = *state;
+    struct device *device;
+
+    bench->home.host.device_credentials = true;
+    device = uspdev_lamp(bench, true);
+    for (size_t i = 0; i < 2; i++) {
+        struct buf record;
+
+        bench->home.sent = 0;
+        buf_init(&record, 4096, 128);
+        if (i == 0)
+            usp_record_mqtt_connect(&record, STR(GATEWAY), STR(LAMP), true, STR(other));
+        else
+            usp_record_disconnect(&record, STR(GATEWAY), STR(LAMP), 0, STR("bye"));
+        uspdev_dialect.mqtt_message(
+            bench->home.ctx,
+            &(struct mqtt_message){.topic = ways[i], .payload = buf_data(&record), .len = record.len});
+        buf_done(&record);
+        assert_int_equal(bench->home.sent, 0);
+        assert_int_equal(device->rejected, i + 1);
+        assert_true(device->online);
+        assert_string_equal(device_text(device, DEVICE_ADDRESS), LAMP_TOPIC);
+    }
+    /* The fault is one record's: the next one is heard. */
+    uspdev_disconnects(bench);
+    assert_false(device->online);
 }
 
 /* A topic that one device may publish to speaks for nobody else, known or not. */
@@ -516,6 +555,7 @@ int main(void)
         TEST(found_at_the_broker),
         TEST(reply_topics_of_3_1_1),
         TEST(listens_where_it_may_not),
+        TEST(moves_to_the_topic_of_another),
         TEST(topic_of_another),
         TEST(only_its_own_topics),
         TEST(without_firmware_images),
