@@ -40,6 +40,8 @@ struct link {
     struct mqtt_client *mqtt;
     struct timer retry;
     uint32_t retries;
+    struct timer greeting; /* MQTT: says again that the device is there, until the controller answered */
+    uint32_t greetings;
     bool up;
     bool stopped; /* asleep, or the program ends */
 };

@@ -88,16 +88,39 @@ static void greet(struct device_agent *device)
     buf_done(&record);
 }
 
+/*
+ * At a broker nobody may have listened: a controller that comes later does not hear what was said before, and does not know of a
+ * device that it never met. So it is said until a record comes.
+ */
+static void greet_until_heard(struct device_agent *device)
+{
+    struct link *link = &device->link;
+
+    greet(device);
+    if (is_mqtt(device))
+        timer_arm(
+            &device->loop.timers, &link->greeting,
+            timer_backoff((uint32_t)device->config->retry, RETRY_MULTIPLIER, ++link->greetings, RETRY_MAX_S));
+}
+
+static void on_greeting(struct timer *timer, void *ctx)
+{
+    (void)timer;
+    greet_until_heard(ctx);
+}
+
 static void record_in(struct device_agent *device, const char *reply_topic, const uint8_t *data, size_t len)
 {
     struct error err;
     enum usp_verdict verdict = usp_receive(device->usp, &device->link.channel, reply_topic,
                                            (struct str){(const char *)data, len}, &err);
 
-    if (verdict == USP_TAKEN)
+    if (verdict == USP_TAKEN) {
+        timer_cancel(&device->loop.timers, &device->link.greeting);
         device_reached(device);
-    else
+    } else {
         log_failure(LOG_LEVEL_WARNING, "record ignored", &err);
+    }
     if (verdict == USP_UNPROCESSABLE && device->link.ws)
         websocket_close(device->link.ws, CLOSE_UNSUPPORTED_DATA, err.message);
 }
@@ -106,14 +129,16 @@ static void up(struct device_agent *device)
 {
     device->link.up = true;
     device->link.retries = 0;
+    device->link.greetings = 0;
     log_info("connected to the controller");
-    greet(device);
+    greet_until_heard(device);
     usp_reachable(device->usp);
 }
 
 static void down(struct device_agent *device)
 {
     device->link.up = false;
+    timer_cancel(&device->loop.timers, &device->link.greeting);
     usp_channel_gone(device->usp, &device->link.channel);
 }
 
@@ -307,6 +332,7 @@ int link_init(struct device_agent *device, struct error *err)
     link->channel = (struct usp_channel){
         .ops = &channel_ops, .ctx = device, .peer = is_mqtt(device) ? NULL : device->config->controller};
     timer_init(&link->retry, on_retry, device);
+    timer_init(&link->greeting, on_greeting, device);
     if (is_mqtt(device)) {
         link->mqtt = mqtt_client_new(&device->loop, &mqtt_ops, device);
         return link->mqtt ? 0 : error_set(err, ERROR_RESOURCES_EXCEEDED, NULL, "out of memory");
@@ -360,6 +386,7 @@ void link_done(struct device_agent *device)
 
     link->stopped = true;
     timer_cancel(&device->loop.timers, &link->retry);
+    timer_cancel(&device->loop.timers, &link->greeting);
     mqtt_client_free(link->mqtt);
     websocket_client_free(link->client);
     websocket_context_free(link->websockets);

@@ -116,7 +116,9 @@ static bool believable(struct uspdev_peer *peer, bool proven)
     return false;
 }
 
-static void broker_record(struct uspdev *uspdev, struct str level, const char *reply, struct str data)
+/* retained: it was said before we listened, by a device that may be gone. A new one is asked; all else is not news. */
+static void broker_record(struct uspdev *uspdev, struct str level, const char *reply, bool retained,
+                          struct str data)
 {
     struct registry *registry = uspdev->host.registry;
     struct uspdev_peer *peer;
@@ -127,6 +129,8 @@ static void broker_record(struct uspdev *uspdev, struct str level, const char *r
 
     if (!wrong && level.len && !str_equal(level, record.from_id))
         wrong = "a record on the topic of another endpoint";
+    if (!wrong && retained && record.type != USP_RECORD_MQTT_CONNECT)
+        wrong = "a record is retained at the broker that is no MQTTConnect";
     peer = wrong ? NULL : map_get(&uspdev->by_eid, record.from_id);
     if (!wrong)
         topic = said_topic(&record, reply, &version_3_1_1);
@@ -137,6 +141,8 @@ static void broker_record(struct uspdev *uspdev, struct str level, const char *r
         registry_reject(registry, NULL, "the broker", wrong ? wrong : foreign);
         return;
     }
+    if (retained && peer) /* who is known was asked when we connected */
+        return;
     if (!peer) {
         introduce(uspdev, &record, version_3_1_1, level.len != 0);
         return;
@@ -161,10 +167,9 @@ bool uspdev_mqtt_message(void *ctx, const struct mqtt_message *message)
     level = (struct str){topic.data + listens.len, topic.len - listens.len};
     if (level.len)
         level = (struct str){level.data + 1, level.len - 1};
-    if (message->retain) /* a record is said once */
-        return true;
     reply = usp_reply_of_topic(message->topic);
-    broker_record(uspdev, level, reply, (struct str){(const char *)message->payload, message->len});
+    broker_record(uspdev, level, reply, message->retain,
+                  (struct str){(const char *)message->payload, message->len});
     free(reply);
     return true;
 }

@@ -355,6 +355,23 @@ def bad_broker_peers(directory):
     home.stop()
 
 
+@scenario(timeout=60, needs=NEEDS)
+def first_at_the_broker(directory):
+    """Devices that greeted before anybody listened are found: before the agent's first start, and while the broker was away."""
+    home = _home(directory, "mqtt", start=False, retry=1)
+    early = home.cleanup.add(home.devices[0]).start()
+    early.wait_output("connected to the controller", 10)
+    home.start(devices=False)
+    home.wait_listed()
+    home.lan.stop()
+    home.devices.append(home.device("os::0A0B0C-S2", "mqtt", retry=1))
+    home.cleanup.add(home.devices[1]).start()
+    home.lan.start()
+    home.ids.append("os::0A0B0C-S2")
+    home.wait_listed()
+    home.stop()
+
+
 # -- kill -9 of either side, at each stage ---------------------------------------------------------
 
 

@@ -212,6 +212,38 @@ static void topic_of_another(void **state)
     assert_int_equal(bench->home.registry->stats.rejected, 1);
 }
 
+/* What the broker kept from before we listened: a device that is not known yet is asked, and it takes an answer to be one. */
+static void retained(void **state)
+{
+    struct uspdev_bench *bench = *state;
+    struct mqtt_message message = {.topic = LAMP_SAYS, .retain = true};
+    struct device *device;
+    struct buf record;
+
+    bench->over_mqtt = true;
+    buf_init(&record, 4096, 128);
+    usp_record_disconnect(&record, STR(GATEWAY), STR(LAMP), 0, STR("bye"));
+    message.payload = buf_data(&record), message.len = record.len;
+    assert_true(uspdev_dialect.mqtt_message(bench->home.ctx, &message));
+    assert_int_equal(bench->home.sent, 0);
+    assert_int_equal(bench->home.registry->stats.rejected, 1);
+    buf_clear(&record, 128);
+    usp_record_mqtt_connect(&record, STR(GATEWAY), STR(LAMP), true, STR(LAMP_TOPIC));
+    message.payload = buf_data(&record), message.len = record.len;
+    assert_true(uspdev_dialect.mqtt_message(bench->home.ctx, &message));
+    assert_null(uspdev_device(bench));
+    uspdev_run(bench);
+    device = uspdev_device(bench);
+    assert_true(device && device->online);
+    /* Of a known one it is no news, least of all that it started anew. */
+    uspdev_forget(bench);
+    bench->home.sent = 0;
+    assert_true(uspdev_dialect.mqtt_message(bench->home.ctx, &message));
+    assert_int_equal(bench->home.sent, 0);
+    assert_int_equal(device->rejected, 0);
+    buf_done(&record);
+}
+
 static void only_its_own_topics(void **state)
 {
     static const char *const others[] = {"homepatch/usp/controllers/x", "homepatch/shelly/rpc", "x/online",
@@ -556,6 +588,7 @@ int main(void)
         TEST(reply_topics_of_3_1_1),
         TEST(listens_where_it_may_not),
         TEST(moves_to_the_topic_of_another),
+        TEST(retained),
         TEST(topic_of_another),
         TEST(only_its_own_topics),
         TEST(without_firmware_images),
