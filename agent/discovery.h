@@ -34,6 +34,7 @@ struct agent_discovery {
     struct buf advertised; /* as text: what the daemon was told last */
     /* Who browses: set before mdns_browse(); NULL: nobody. */
     void (*instance)(void *ctx, const struct mdns_instance *instance, bool present);
+    void (*heard_daemon)(void *ctx, bool present); /* the daemon came or went */
     void *instance_ctx;
 };
 

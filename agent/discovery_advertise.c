@@ -177,11 +177,14 @@ static void on_feed(void *ctx, const void *event)
 
 static void on_state(void *ctx, bool present, const char *why)
 {
-    (void)ctx;
+    const struct agent_discovery *discovery = ctx;
+
     if (present)
         log_info("multicast DNS: the Avahi daemon is there");
     else
         log_info("multicast DNS waits for the Avahi daemon: %s", why);
+    if (discovery->heard_daemon)
+        discovery->heard_daemon(discovery->instance_ctx, present);
 }
 
 static void on_refused(void *ctx, const struct error *err)

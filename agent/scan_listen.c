@@ -25,6 +25,13 @@ static void on_instance(void *ctx, const struct mdns_instance *instance, bool pr
     services_observe(listen->services, instance, present);
 }
 
+static void on_heard(void *ctx, bool present)
+{
+    struct scan_listen *listen = ctx;
+
+    services_heard(listen->services, present);
+}
+
 static int browse(struct scan_listen *listen, struct agent_discovery *discovery, const char *interfaces,
                   struct error *err)
 {
@@ -46,6 +53,7 @@ static int browse(struct scan_listen *listen, struct agent_discovery *discovery,
     if (!count)
         return 0;
     discovery->instance = on_instance;
+    discovery->heard_daemon = on_heard;
     discovery->instance_ctx = listen;
     listen->discovery = discovery;
     return mdns_browse(discovery->mdns, list, service_types, err);
@@ -143,7 +151,7 @@ int scan_listen_start(struct scan_listen *listen, struct loop *loop, struct host
     listen->loop = loop;
     /* mdns = false is said of all multicast DNS; without it, or Avahi's library, there is nothing to ask. */
     if (config->scan_mdns && discovery->mdns) {
-        listen->services = services_new(hosts);
+        listen->services = services_new(hosts, &loop->timers);
         rc = listen->services ? browse(listen, discovery, config->scan_interfaces, err)
                               : error_set(err, ERROR_RESOURCES_EXCEEDED, NULL, "out of memory");
     }
@@ -157,8 +165,10 @@ int scan_listen_start(struct scan_listen *listen, struct loop *loop, struct host
 
 void scan_listen_stop(struct scan_listen *listen)
 {
-    if (listen->discovery)
+    if (listen->discovery) {
         listen->discovery->instance = NULL;
+        listen->discovery->heard_daemon = NULL;
+    }
     upnp_scan_free(listen->upnp);
     http_fetcher_free(listen->fetcher);
     services_free(listen->services);

@@ -49,7 +49,7 @@ struct mdns_ops {
     /* What is to be advertised is not: a name is taken by another on the LAN, or the daemon does not want it. */
     void (*refused)(void *ctx, const struct error *err);
     /* An instance was found, has changed, or (present false) was withdrawn. When the daemon goes nothing is withdrawn: what
-     * was found is told again when it comes back. May be NULL without mdns_browse(). */
+     * was found is told again when it comes back, and what is not told then was not there. May be NULL without mdns_browse(). */
     void (*instance)(void *ctx, const struct mdns_instance *instance, bool present);
 };
 

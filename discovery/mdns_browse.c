@@ -459,6 +459,14 @@ static void on_type(AvahiServiceTypeBrowser *browser, AvahiIfIndex interface, Av
 
 /* ---- links ---- */
 
+/* The interface has gone: nobody will hear what is withdrawn there. */
+static void link_withdraw(struct link *link)
+{
+    for (struct type *type = link->types; type; type = type->next)
+        while (type->instances)
+            instance_gone(type->instances);
+}
+
 static void link_close(struct link *link)
 {
     while (link->types)
@@ -493,8 +501,10 @@ static void links_check(struct mdns_browse *browse)
         struct link *link = &browse->links[i];
         AvahiIfIndex index = link->name ? (AvahiIfIndex)if_nametoindex(link->name) : AVAHI_IF_UNSPEC;
 
-        if (link->open && link->index != index)
+        if (link->open && link->index != index) {
+            link_withdraw(link);
             link_close(link);
+        }
         link->index = index;
         if (!link->open && index != 0)
             link_open(link);

@@ -25,6 +25,7 @@ struct service {
     char host[HOST_NAME_BYTES];
     struct service_fact facts[SERVICE_FACTS];
     size_t facts_count;
+    bool doubted; /* not heard of since multicast DNS went */
     char texts[];
 };
 
@@ -39,6 +40,8 @@ struct owner {
 
 struct services {
     struct hosts *hosts;
+    struct timers *timers;
+    struct timer hold; /* until the doubted are withdrawn */
     struct map by_key, by_address;
     uint64_t refused;
 };
@@ -305,15 +308,43 @@ void services_observe(struct services *services, const struct mdns_instance *ins
     services->refused++;
 }
 
+/* ---- nobody listens ---- */
+
+static void on_hold_over(struct timer *timer, void *ctx)
+{
+    struct services *services = ctx;
+    struct service *service;
+    size_t at = 0;
+
+    (void)timer;
+    while ((service = map_next(&services->by_key, &at)))
+        if (service->doubted)
+            remove_service(services, service);
+}
+
+void services_heard(struct services *services, bool present)
+{
+    struct service *service;
+    size_t at = 0;
+
+    /* Who came back tells what is there, and that takes a while, too. */
+    if (present ? timer_armed(&services->hold) : services->by_key.count > 0)
+        timer_arm(services->timers, &services->hold, SERVICES_HOLD_MS);
+    while (!present && (service = map_next(&services->by_key, &at)))
+        service->doubted = true;
+}
+
 /* ---- life ---- */
 
-struct services *services_new(struct hosts *hosts)
+struct services *services_new(struct hosts *hosts, struct timers *timers)
 {
     struct services *services = calloc(1, sizeof(*services));
 
     if (!services)
         return NULL;
     services->hosts = hosts;
+    services->timers = timers;
+    timer_init(&services->hold, on_hold_over, services);
     map_init(&services->by_key);
     map_init(&services->by_address);
     return services;
@@ -327,6 +358,7 @@ void services_free(struct services *services)
 
     if (!services)
         return;
+    timer_cancel(services->timers, &services->hold);
     while ((service = map_next(&services->by_key, &at)))
         free(service);
     at = 0;

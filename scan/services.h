@@ -15,16 +15,22 @@
 enum {
     SERVICES = 4096,
     SERVICES_PER_ADDRESS = 32,
+    /* How long after multicast DNS went, or came back, what was not confirmed is believed: as long as a host's address is by
+     * its own word (RFC 6762, 10). A daemon that is only started anew tells all again before. */
+    SERVICES_HOLD_MS = 120 * 1000,
 };
 
 struct services;
 
-/* NULL: no memory. hosts is told, and lives longer. */
-struct services *services_new(struct hosts *hosts);
+/* NULL: no memory. hosts is told; it and the timers live longer. */
+struct services *services_new(struct hosts *hosts, struct timers *timers);
 void services_free(struct services *services);
 
 /* As mdns_ops.instance has it. */
 void services_observe(struct services *services, const struct mdns_instance *instance, bool present);
+
+/* As mdns_ops.state has it: while nobody listens, nobody hears what is withdrawn. */
+void services_heard(struct services *services, bool present);
 
 size_t services_count(const struct services *services);
 /* Instances that were not taken: too many of one host or in all, no address of a host, no memory. */

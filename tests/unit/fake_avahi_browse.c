@@ -135,6 +135,17 @@ char *if_indextoname(unsigned index, char name[IF_NAMESIZE])
     return unnamed ? NULL : strcpy(name, "lo");
 }
 
+unsigned if_nametoindex(const char *name)
+{
+    bool unnamed;
+
+    pthread_mutex_lock(&lock);
+    unnamed = lan.unnamed || strcmp(name, "lo") != 0;
+    pthread_mutex_unlock(&lock);
+    errno = ENODEV;
+    return unnamed ? 0 : INTERFACE;
+}
+
 /* ---- browsers ---- */
 
 static void again(AvahiClient *client, AvahiTimeout *timeout)

@@ -113,6 +113,30 @@ static void interface_goes(void **state)
     WAIT_FOR(&bench->loop, bench->withdrawn == 1);
 }
 
+/*
+ * And what nobody withdraws, because the interface that it was heard on is not there any more. Interfaces are looked at from time
+ * to time; here soon, because the loop is behind.
+ */
+static void interface_goes_with_all(void **state)
+{
+    static const char *const interfaces[] = {"lo", NULL};
+    struct bench *bench = *state;
+    unsigned most = 0;
+    char name[64], address[32];
+
+    for (unsigned i = 0; i < LIMIT_MDNS_UNREAD + 100; i++) {
+        snprintf(name, sizeof(name), "plug%u", i);
+        snprintf(address, sizeof(address), "10.0.%u.%u", i / 250, i % 250);
+        fake_avahi_service(known[i % 2], name, address, "", false);
+    }
+    test_mdns_begin(bench, true, true);
+    browse(bench, interfaces);
+    WAIT_FOR(&bench->loop, bench->told > 0);
+    while (fake_avahi_resolving(&most) > 0) {} /* until the thread waits for the loop */
+    fake_avahi_interface_gone();
+    WAIT_FOR(&bench->loop, bench->withdrawn > LIMIT_MDNS_UNREAD / 2 && bench->present == 0);
+}
+
 /* Instances of one host, of one type, of many types: each meets its ceiling, and the next host's are found all the same. */
 static void flood(void **state)
 {
@@ -168,6 +192,7 @@ int test_mdns_browse(void)
         cmocka_unit_test_setup_teardown(daemon_restarts, test_mdns_set_up, test_mdns_tear_down),
         cmocka_unit_test_setup_teardown(only_on_its_interfaces, test_mdns_set_up, test_mdns_tear_down),
         cmocka_unit_test_setup_teardown(interface_goes, test_mdns_set_up, test_mdns_tear_down),
+        cmocka_unit_test_setup_teardown(interface_goes_with_all, test_mdns_set_up, test_mdns_tear_down),
         cmocka_unit_test_setup_teardown(flood, test_mdns_set_up, test_mdns_tear_down),
         cmocka_unit_test_setup_teardown(out_of_memory, test_mdns_set_up, test_mdns_tear_down),
     };

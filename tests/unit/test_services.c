@@ -46,7 +46,7 @@ static int set_up(void **state)
     clock_fake(&bench.clock, 1700000000);
     timers_init(&bench.timers, &bench.clock);
     bench.hosts = hosts_new(NULL, &bench.timers, 0);
-    bench.services = bench.hosts ? services_new(bench.hosts) : NULL;
+    bench.services = bench.hosts ? services_new(bench.hosts, &bench.timers) : NULL;
     *state = &bench;
     return bench.services ? 0 : -1;
 }
@@ -191,6 +191,70 @@ static void table(void **state)
     }
 }
 
+static void pass(struct bench *bench, uint64_t ms)
+{
+    clock_fake_advance(&bench->clock, ms);
+    timers_run(&bench->timers);
+}
+
+/* Nobody listens: what is not said again in time is withdrawn, with what followed from it. */
+static void nobody_listens(void **state)
+{
+    struct bench *bench = *state;
+    const char *const one[] = {"ver=1", NULL}, *const hap[] = {"md=Accessory", NULL};
+
+    neighbour(bench, "192.0.2.7", 0x55);
+    services_heard(bench->services, false); /* the first state of all */
+    services_heard(bench->services, true);
+    observe(bench, "_shelly._tcp", "a", "192.0.2.7", one);
+    observe(bench, "_hap._tcp", "b", "192.0.2.7", hap);
+    pass(bench, 3600000);
+    assert_int_equal(services_count(bench->services), 2);
+    services_heard(bench->services, false);
+    pass(bench, SERVICES_HOLD_MS - 1);
+    assert_int_equal(services_count(bench->services), 2);
+    assert_string_equal(fact(bench, HOST_FACT_SOFTWARE_VERSION), "1");
+    pass(bench, 1);
+    assert_int_equal(services_count(bench->services), 0);
+    pass(bench, 600000);
+    assert_string_equal(fact(bench, HOST_FACT_SOFTWARE_VERSION), "");
+    assert_string_equal(fact(bench, HOST_FACT_MODEL_NAME), "");
+    assert_int_equal(hosts_find(bench->hosts, mac)->services_count, 0);
+}
+
+/* It comes back and tells what is there: that stays, what went meanwhile does not. */
+static void daemon_comes_back(void **state)
+{
+    struct bench *bench = *state;
+    const char *const one[] = {"ver=1", NULL}, *const hap[] = {"md=Accessory", NULL};
+
+    neighbour(bench, "192.0.2.7", 0x55);
+    observe(bench, "_shelly._tcp", "a", "192.0.2.7", one);
+    observe(bench, "_hap._tcp", "b", "192.0.2.7", hap);
+    services_heard(bench->services, false);
+    pass(bench, SERVICES_HOLD_MS - 1);
+    services_heard(bench->services, true);
+    pass(bench, SERVICES_HOLD_MS - 1);
+    assert_int_equal(services_count(bench->services), 2);
+    services_observe(bench->services,
+                     &(struct mdns_instance){.interface = "br-lan",
+                                             .type = "_shelly._tcp",
+                                             .name = "a",
+                                             .host = "plug.local",
+                                             .address = "192.0.2.7",
+                                             .port = 80,
+                                             .txt = one},
+                     true);
+    pass(bench, 1);
+    assert_int_equal(services_count(bench->services), 1);
+    pass(bench, 3600000);
+    assert_int_equal(services_count(bench->services), 1);
+    assert_string_equal(fact(bench, HOST_FACT_SOFTWARE_VERSION), "1");
+    services_heard(bench->services, true); /* as after a collision of names: nobody was away */
+    pass(bench, 3600000);
+    assert_int_equal(services_count(bench->services), 1);
+}
+
 static void out_of_memory(void **state)
 {
     struct bench *bench = *state;
@@ -211,7 +275,7 @@ static void out_of_memory(void **state)
     observe(bench, "_shelly._tcp", "a", "192.0.2.7", newer);
     assert_string_equal(fact(bench, HOST_FACT_SOFTWARE_VERSION), "2");
     failing_alloc_arm(1);
-    assert_null(services_new(bench->hosts));
+    assert_null(services_new(bench->hosts, &bench->timers));
     failing_alloc_arm(0);
 }
 
@@ -222,6 +286,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(facts, set_up, tear_down),
         cmocka_unit_test_setup_teardown(changes, set_up, tear_down),
         cmocka_unit_test_setup_teardown(limits, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(nobody_listens, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(daemon_comes_back, set_up, tear_down),
         cmocka_unit_test_setup_teardown(out_of_memory, set_up, tear_down),
     };
 
