@@ -439,8 +439,10 @@ static void broker(void *ctx, bool connected)
     struct shelly *shelly = ctx;
     struct registry *registry = shelly->host.registry;
 
-    if (connected)
-        return; /* retained messages and what devices say will bring them back */
+    if (connected) { /* retained messages and what devices say will bring them back */
+        shelly_ask_anew(shelly);
+        return;
+    }
     for (uint32_t i = 0; i < registry->count; i++) {
         struct device *device = registry->devices[i];
         struct shelly_peer *peer = device->dialect_data;

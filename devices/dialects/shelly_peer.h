@@ -152,6 +152,8 @@ void shelly_answer(struct shelly_peer *peer, const char *src, uint64_t id, const
 /* Requests that waited too long are repeated or given up. May free the peer: -1 then. */
 int shelly_expire(struct shelly_peer *peer, uint64_t now);
 void shelly_forget_requests(struct shelly_peer *peer);
+/* The broker is there (again): what was asked while it was not goes out now, and not when its time is over. */
+void shelly_ask_anew(struct shelly *shelly);
 uint64_t shelly_next_due(const struct shelly_peer *peer);
 
 /* ---- shelly_update.c ---- */

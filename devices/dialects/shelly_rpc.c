@@ -311,6 +311,26 @@ int shelly_expire(struct shelly_peer *peer, uint64_t now)
     return 0;
 }
 
+void shelly_ask_anew(struct shelly *shelly)
+{
+    uint64_t now = clock_monotonic(shelly->host.clock);
+    struct shelly_peer *peer;
+    size_t at = 0;
+
+    while ((peer = map_next(&shelly->by_prefix, &at))) {
+        for (size_t i = 0; !peer->session && i < SHELLY_PENDING; i++) {
+            struct shelly_request *request = &peer->pending[i];
+
+            /* What is not repeated may have been heard. */
+            if (request->method == SHELLY_NONE || methods[request->method].tries == 1)
+                continue;
+            request->due = now + methods[request->method].timeout_ms;
+            send_request(peer, request, NULL);
+        }
+        shelly_schedule(peer);
+    }
+}
+
 void shelly_forget_requests(struct shelly_peer *peer)
 {
     for (size_t i = 0; i < SHELLY_PENDING; i++)

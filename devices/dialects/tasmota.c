@@ -298,8 +298,10 @@ static void broker(void *ctx, bool connected)
     struct tasmota *tasmota = ctx;
     struct registry *registry = tasmota->host.registry;
 
-    if (connected)
-        return; /* retained messages will bring them back */
+    if (connected) { /* retained messages will bring them back */
+        tasmota_ask_anew(tasmota);
+        return;
+    }
     for (uint32_t i = 0; i < registry->count; i++) {
         struct device *device = registry->devices[i];
 

@@ -127,6 +127,27 @@ void tasmota_expire(struct tasmota_peer *peer, uint64_t now)
     }
 }
 
+void tasmota_ask_anew(struct tasmota *tasmota)
+{
+    uint64_t now = clock_monotonic(tasmota->host.clock);
+    struct tasmota_peer *peer;
+    size_t at = 0;
+
+    while ((peer = map_next(&tasmota->by_status, &at))) {
+        for (size_t i = 0; i < TASMOTA_PENDING; i++) {
+            struct tasmota_pending *pending = &peer->pending[i];
+            const struct question *how = &questions[pending->question];
+
+            /* What is not repeated may have been heard. */
+            if (pending->question == TASMOTA_NOTHING || how->tries == 1)
+                continue;
+            pending->due = now + how->timeout_ms;
+            send_question(peer, how, NULL);
+        }
+        tasmota_schedule(peer);
+    }
+}
+
 uint64_t tasmota_next_due(const struct tasmota_peer *peer)
 {
     uint64_t due = UINT64_MAX;

@@ -148,6 +148,8 @@ bool tasmota_asked(const struct tasmota_peer *peer, enum tasmota_question questi
 void tasmota_answered(struct tasmota_peer *peer, enum tasmota_question question);
 /* Questions that waited too long are repeated or given up. */
 void tasmota_expire(struct tasmota_peer *peer, uint64_t now);
+/* The broker is there (again): what was asked while it was not goes out now, and not when its time is over. */
+void tasmota_ask_anew(struct tasmota *tasmota);
 uint64_t tasmota_next_due(const struct tasmota_peer *peer);
 /* Sends a command without waiting for an answer. */
 int tasmota_tell(struct tasmota_peer *peer, const char *command, const char *payload, struct error *err);

@@ -179,6 +179,8 @@ void uspdev_broker(void *ctx, bool is_connected)
     struct uspdev *uspdev = ctx;
     struct registry *registry = uspdev->host.registry;
 
+    if (is_connected)
+        uspdev_ask_anew(uspdev);
     for (uint32_t i = 0; i < registry->count; i++) {
         struct device *device = registry->devices[i];
         struct uspdev_peer *peer = device->dialect_data;

@@ -201,6 +201,8 @@ void uspdev_answer(struct uspdev_peer *peer, const struct usp_client_message *me
 /* Requests that waited too long are repeated or given up. May free the peer: -1 then. */
 int uspdev_expire(struct uspdev_peer *peer, uint64_t now);
 void uspdev_forget_requests(struct uspdev_peer *peer);
+/* The broker is there (again): what was asked while it was not goes out now, and not when its time is over. */
+void uspdev_ask_anew(struct uspdev *uspdev);
 uint64_t uspdev_next_due(const struct uspdev_peer *peer);
 
 /* ---- uspdev_info.c ---- */

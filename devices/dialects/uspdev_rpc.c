@@ -385,6 +385,26 @@ int uspdev_expire(struct uspdev_peer *peer, uint64_t now)
     return 0;
 }
 
+void uspdev_ask_anew(struct uspdev *uspdev)
+{
+    struct uspdev_peer *peer;
+    size_t at = 0;
+
+    while ((peer = map_next(&uspdev->by_eid, &at))) {
+        for (size_t i = 0; !peer->session && i < USPDEV_PENDING; i++) {
+            struct uspdev_request *request = &peer->pending[i];
+            const struct method *method = &methods[request->method];
+
+            /* What is not repeated may have been heard. */
+            if (request->method == USPDEV_NONE || method->tries == 1)
+                continue;
+            request->due = uspdev_now(peer) + method->timeout_ms;
+            write_and_send(peer, request, NULL, NULL, NULL);
+        }
+        uspdev_schedule(peer);
+    }
+}
+
 void uspdev_forget_requests(struct uspdev_peer *peer)
 {
     memset(peer->pending, 0, sizeof(peer->pending));

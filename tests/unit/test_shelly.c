@@ -88,6 +88,43 @@ static void broker_away(void **state)
     assert_true(device->online);
 }
 
+/* A job that goes on asks before the broker is there: the question goes out with the connection, not when its time is over. */
+static void asked_before_the_broker(void **state)
+{
+    struct shelly_bench *bench = *state;
+    struct device *device;
+
+    plug_on_mqtt(bench);
+    shelly_bench_restart(bench);
+    device = registry_instance(registry_of(bench), 1);
+    bench->home.lan_down = true;
+    shelly_dialect.identify(device);
+    assert_false(asked(bench, "Shelly.GetDeviceInfo"));
+    bench->home.lan_down = false;
+    fake_home_advance(&bench->home, 9000);
+    shelly_dialect.broker(bench->home.ctx, true);
+    assert_true(asked(bench, "Shelly.GetDeviceInfo"));
+    fake_home_mqtt(&bench->home, PLUG "/online", "true", true);
+    fake_home_advance(&bench->home, 9000);
+    assert_false(asked(bench, "Shelly.GetDeviceInfo")); /* once is enough */
+    fake_home_advance(&bench->home, 1000);
+    assert_true(asked(bench, "Shelly.GetDeviceInfo"));
+}
+
+/* Nothing but that: an order that may have been heard is not given twice. */
+static void orders_are_not_repeated(void **state)
+{
+    struct shelly_bench *bench = *state;
+    struct device *device = plug_on_mqtt(bench);
+
+    assert_int_equal(device->target.ops->install(
+                         &device->target, &(struct firmware_install){.url = "http://192.0.2.1/x"}, NULL),
+                     0);
+    assert_true(asked(bench, "Shelly.Update"));
+    shelly_dialect.broker(bench->home.ctx, true);
+    assert_false(asked(bench, "Shelly.Update"));
+}
+
 static void restored_device_returns(void **state)
 {
     struct shelly_bench *bench = *state;
@@ -351,6 +388,8 @@ int main(void)
         SHELLY_TEST(an_event_introduces),
         SHELLY_TEST(last_will),
         SHELLY_TEST(broker_away),
+        SHELLY_TEST(asked_before_the_broker),
+        SHELLY_TEST(orders_are_not_repeated),
         SHELLY_TEST(restored_device_returns),
         SHELLY_TEST(quiet_device_is_asked),
         SHELLY_TEST(websocket_session),

@@ -159,6 +159,22 @@ static void broker_away(void **state)
     assert_true(device->online);
 }
 
+/* A question that fell into a moment without the broker goes out with the connection, not when its time is over. */
+static void asked_without_the_broker(void **state)
+{
+    struct tasmota_bench *bench = *state;
+    struct device *device = lamp_up(bench);
+
+    bench->home.lan_down = true;
+    tasmota_dialect.identify(device);
+    bench->home.lan_down = false;
+    bench->sent[0] = '\0';
+    tasmota_dialect.broker(bench->home.ctx, true);
+    assert_true(sent(bench, "cmnd/tasmota_1A2B3C/STATUS=0"));
+    fake_home_advance(&bench->home, 9999);
+    assert_true(sent(bench, "")); /* once is enough */
+}
+
 static void candidate_that_is_silent(void **state)
 {
     struct tasmota_bench *bench = *state;
@@ -437,6 +453,7 @@ int main(void)
         TASMOTA_TEST(goes_and_comes),
         TASMOTA_TEST(does_not_answer),
         TASMOTA_TEST(broker_away),
+        TASMOTA_TEST(asked_without_the_broker),
         TASMOTA_TEST(candidate_that_is_silent),
         TASMOTA_TEST(announced_but_away),
         TASMOTA_TEST(answers_as_another_than_announced),
