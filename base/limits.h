@@ -78,7 +78,7 @@
 #define LIMIT_BRIDGE_DEVICES 2048u            /* devices behind one bridge */
 #define LIMIT_BRIDGE_IMAGE_BYTES (2u << 20)   /* an image that is sent inside a message */
 #define LIMIT_LAN_BRIDGES 16u                 /* bridges of one kind at the LAN's broker */
-#define LIMIT_LAN_TOPICS 16384u               /* topics subscribed at one broker */
+#define LIMIT_LAN_TOPICS 65536u               /* topics subscribed at one broker; a Tasmota has three */
 #define LIMIT_CSR_BYTES 8192u                 /* a certificate signing request of a device, in base64 */
 #define LIMIT_ISSUED_CERTIFICATES 8192u       /* certificates of devices in the authority's register */
 #define LIMIT_ISSUED_PER_DEVICE 16u       /* of them of one device, unless an operator's code asks for more */

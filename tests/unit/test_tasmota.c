@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "base/limits.h"
 #include "devices/quarantine.h"
 #include "tests/unit/tasmota_bench.h"
 #include "tests/unit/test_tasmota.h"
@@ -430,6 +431,27 @@ static void malformed_answers(void **state)
     assert_string_equal(device_text(device, DEVICE_SOFTWARE_VERSION), "13.4.0");
 }
 
+/* A home with many that do not announce themselves: all are asked at once, and so many that nobody has are not. */
+static void candidates_are_bounded(void **state)
+{
+    struct tasmota_bench *bench = *state;
+    char topic[64];
+
+    for (unsigned i = 0; i < 6000; i++) {
+        snprintf(topic, sizeof(topic), "tele/x%u/LWT", i);
+        hear_retained(bench, topic, "Online");
+    }
+    assert_int_equal(bench->home.sent, LIMIT_LAN_CANDIDATES);
+    assert_int_equal(bench->home.registry->stats.rejected, 6000 - LIMIT_LAN_CANDIDATES);
+    /* Every device that may be listed, and all these, have room for what is subscribed of them. */
+    assert_true(3 * (LIMIT_PROXIED_DEVICES + LIMIT_LAN_CANDIDATES) < LIMIT_LAN_TOPICS);
+    for (int i = 0; i < 3; i++)
+        fake_home_advance(&bench->home, 10000); /* none answers */
+    fake_home_advance(&bench->home, 121000);
+    bench->sent[0] = bench->topics[0] = '\0';
+    lamp_up(bench);
+}
+
 static void flood(void **state)
 {
     struct tasmota_bench *bench = *state;
@@ -468,6 +490,7 @@ int main(void)
         TASMOTA_TEST(announcements_refused),
         TASMOTA_TEST(topics_of_others),
         TASMOTA_TEST(malformed_answers),
+        TASMOTA_TEST(candidates_are_bounded),
         TASMOTA_TEST(flood),
     };
 
