@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The accounts of the LAN's broker and what is made of them; with every allocation failing once. */
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -286,6 +288,7 @@ static void files(void **state)
     struct fixture *fixture = *state;
     char dir[] = "/tmp/lan-broker-XXXXXX", path[64];
     struct lan_files files;
+    struct error err;
     struct str text;
     bool changed, there;
 
@@ -305,6 +308,11 @@ static void files(void **state)
     assert_true(changed);
     assert_int_equal(lan_files_read(&files, "f", &fixture->arena, &text, &there, NULL), 0);
     assert_true(there && str_is(text, "one\ntwo\n"));
+    /* What cannot be written is named whole. */
+    assert_int_equal(mkdirat(files.fd, "d", 0700), 0);
+    assert_int_equal(lan_files_write(&files, "d", &fixture->text, &changed, &err), -1);
+    assert_string_equal(err.path + strlen(err.path) - 6, "/sub/d");
+    assert_int_equal(unlinkat(files.fd, "d", AT_REMOVEDIR), 0);
     /* What could not be made replaces nothing. */
     fixture->text.failed = true;
     assert_int_equal(lan_files_write(&files, "f", &fixture->text, &changed, NULL), -1);

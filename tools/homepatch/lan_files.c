@@ -46,13 +46,21 @@ void lan_files_close(struct lan_files *files)
     files->fd = -1;
 }
 
+/* The folder is not in the name that the error has. */
+static int failed(const struct lan_files *files, const char *name, struct error *err)
+{
+    if (err)
+        snprintf(err->path, sizeof(err->path), "%s/%s", files->dir, name);
+    return -1;
+}
+
 int lan_files_read(const struct lan_files *files, const char *name, struct arena *arena, struct str *ret,
                    bool *ret_there, struct error *err)
 {
     int rc = file_read_text(files->fd, name, LIMIT_CONFIG_BYTES, arena, ret, err);
 
     *ret_there = rc > 0;
-    return rc < 0 ? -1 : 0;
+    return rc < 0 ? failed(files, name, err) : 0;
 }
 
 static bool is_same(const struct lan_files *files, const char *name, struct str text)
@@ -78,7 +86,7 @@ int lan_files_write(const struct lan_files *files, const char *name, const struc
     if (is_same(files, name, content))
         return 0;
     if (file_replace(files->fd, name, content, 0640, broker_group(), err) < 0)
-        return -1;
+        return failed(files, name, err);
     *ret_changed = true;
     return 0;
 }
