@@ -459,16 +459,12 @@ static void on_type(AvahiServiceTypeBrowser *browser, AvahiIfIndex interface, Av
 
 /* ---- links ---- */
 
-/* The interface has gone: nobody will hear what is withdrawn there. */
-static void link_withdraw(struct link *link)
+/* gone: the interface is, and nobody will hear what is withdrawn there. */
+static void link_close(struct link *link, bool gone)
 {
-    for (struct type *type = link->types; type; type = type->next)
+    for (struct type *type = link->types; gone && type; type = type->next)
         while (type->instances)
             instance_gone(type->instances);
-}
-
-static void link_close(struct link *link)
-{
     while (link->types)
         type_free(link->types);
     if (link->browser)
@@ -480,7 +476,7 @@ static void link_close(struct link *link)
 static void links_close(struct mdns_browse *browse)
 {
     for (size_t i = 0; i < browse->links_count; i++)
-        link_close(&browse->links[i]);
+        link_close(&browse->links[i], false);
 }
 
 static void link_open(struct link *link)
@@ -501,10 +497,8 @@ static void links_check(struct mdns_browse *browse)
         struct link *link = &browse->links[i];
         AvahiIfIndex index = link->name ? (AvahiIfIndex)if_nametoindex(link->name) : AVAHI_IF_UNSPEC;
 
-        if (link->open && link->index != index) {
-            link_withdraw(link);
-            link_close(link);
-        }
+        if (link->open && link->index != index)
+            link_close(link, true);
         link->index = index;
         if (!link->open && index != 0)
             link_open(link);

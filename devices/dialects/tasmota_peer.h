@@ -15,8 +15,8 @@
 enum {
     TASMOTA_PENDING = 4,
     TASMOTA_TEXT_MAX = 64,
-    TASMOTA_TOPIC_MAX = 200, /* one prefix; FullTopic itself has 100 */
-    TASMOTA_URL_MAX = 100,   /* OtaUrl, by the maker's description */
+    TASMOTA_TOPIC_MAX = 200,    /* one prefix; FullTopic itself has 100 */
+    TASMOTA_URL_MAX = 100,      /* OtaUrl, by the maker's description */
     TASMOTA_POLL_MS = 20000,    /* nothing heard for this long during an update: look at the version */
     TASMOTA_IGNORE_MS = 120000, /* topics of nobody are left alone for so long */
 };

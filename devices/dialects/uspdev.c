@@ -372,7 +372,8 @@ static int restore(void *ctx, struct device *device)
 
     if (!peer)
         return -1;
-    if (topic && uspdev_may_listen(uspdev, str_of(device_id(device)), str_of(topic)) && str_replace(&peer->topic, topic) < 0) {
+    if (topic && uspdev_may_listen(uspdev, str_of(device_id(device)), str_of(topic)) &&
+        str_replace(&peer->topic, topic) < 0) {
         uspdev_peer_free(peer);
         return -1;
     }
