@@ -12,6 +12,7 @@ void device_target_init(struct device *device)
 {
     device->target.key = device->key;
     device->target.path = device->path;
+    device->target.hardware = device->claim;
     device->target.ops = device->dialect->firmware;
     device->target.ctx = device;
     device->target.active = -1;

@@ -93,6 +93,8 @@ static void on_reconsider(void *ctx)
         firmware->walk = job->next;
         if (job->state == JOB_WAITING && job->accepted && !job->to_resume)
             activate_consider(job);
+        else if (job->state == JOB_TRANSFERRING && job->installing)
+            install_reconsider(job);
     }
     firmware->walk = NULL;
 }

@@ -170,8 +170,11 @@ struct firmware_target {
     const char
         *path; /* object path for results, e.g. "Device.ProxiedDevice.3.DeviceInfo."; owned by the owner */
     const struct firmware_target_ops *ops;
-    void *ctx;           /* the owner's */
-    const char *group;   /* radio or bridge that allows one installation at a time; NULL: none */
+    void *ctx;         /* the owner's */
+    const char *group; /* radio or bridge that allows one installation at a time; NULL: none */
+    const char *
+        hardware; /* its hardware address, by which it is known when it comes back; NULL or "": none. Owned by
+                             the owner */
     const char *address; /* only this peer may fetch the image ("192.168.1.7"); NULL: whoever has the URL */
     const char *blocked_reason; /* set while blocked */
     bool online;
@@ -294,16 +297,19 @@ struct firmware_vendor {
     const char *name;   /* as its devices name it */
     const char *domain; /* its DNS domain, for vendor-id; "": the name stands for it */
     enum firmware_signatures required;
+    uint8_t battery_percent; /* see struct firmware_trust */
 };
 
 struct firmware_trust {
     struct anchors *anchors;           /* release/anchor.h; NULL: none */
     enum firmware_signatures required; /* of devices whose vendor is not listed */
-    bool untagged;                     /* an envelope without its tag is one too */
+    uint8_t
+        battery_percent; /* of them: enough for a release that asks for mWh; 0: not known, and so refused */
+    bool untagged;       /* an envelope without its tag is one too */
     const struct firmware_vendor *vendors;
     size_t vendors_count;
 };
-/* Copied, the anchors counted. Waiting jobs are held against it at once. -1: no memory, all stays as it was. */
+/* Copied, the anchors counted. Jobs whose device has not got its image yet are held against it at once. -1: no memory, all stays as it was. */
 int firmware_set_trust(struct firmware *firmware, const struct firmware_trust *trust, struct error *err);
 /*
  * What the release of the image in this slot says, verified anew: 1; 0: it came without one; -1 and err: it does not

@@ -153,15 +153,6 @@ static bool has_consent(struct firmware_job *job, int open, const struct window_
     return false;
 }
 
-/* The release of the image says no, or the policy does: for good. */
-static void refused(struct firmware_job *job, const struct error *err)
-{
-    struct error kept = *err;
-
-    slot_set_status(job->target, job->slot, FIRMWARE_ACTIVATION_FAILED, kept.message);
-    job_end(job, JOB_FAILED, kept.code ? kept.code : ERROR_COMMAND_FAILURE, "%s", kept.message);
-}
-
 /* True when the job ended or waits for something other than its window. */
 static bool is_held_up(struct firmware_job *job, const struct window_now *now)
 {
@@ -174,7 +165,7 @@ static bool is_held_up(struct firmware_job *job, const struct window_now *now)
 
     /* Nobody is asked about what may not be installed. */
     if (allowed < 0)
-        refused(job, &err);
+        activate_refused(job, &err);
     else if (!allowed)
         wait_for(job, turn, ms, now);
     if (allowed <= 0)
@@ -229,7 +220,7 @@ void activate_consider(struct firmware_job *job)
         struct error err;
 
         if (release_recheck(job, &err) < 0) {
-            refused(job, &err);
+            activate_refused(job, &err);
             return;
         }
         job->window = now.open;
@@ -295,6 +286,17 @@ void activate_failed(struct firmware_job *job, bool transient, const char *reaso
     }
     slot_set_status(job->target, job->slot, FIRMWARE_ACTIVATION_FAILED, reason);
     job_end(job, JOB_FAILED, ERROR_COMMAND_FAILURE, "%s", reason);
+}
+
+void activate_refused(struct firmware_job *job, const struct error *err)
+{
+    struct error kept = *err;
+
+    install_leave(job);
+    job_stop_timers(job);
+    job->then = NULL;
+    slot_set_status(job->target, job->slot, FIRMWARE_ACTIVATION_FAILED, kept.message);
+    job_end(job, JOB_FAILED, kept.code ? kept.code : ERROR_COMMAND_FAILURE, "%s", kept.message);
 }
 
 /* ---- acceptance ---- */

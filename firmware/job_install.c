@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "firmware/fetch_check.h"
+#include "firmware/job_release.h"
 #include "firmware/turn.h"
 
 enum {
@@ -279,6 +280,26 @@ void install_begin(struct firmware_job *job)
     }
     job_set_state(job, JOB_TRANSFERRING);
     job_then(job, transfer);
+}
+
+/*
+ * What was begun to be sent may be installed whatever we say, so only the device tells how that ends; it gets nothing more,
+ * and when it tries again, the release refuses.
+ */
+void install_reconsider(struct firmware_job *job)
+{
+    struct firmware_target *target = job->target;
+    struct error err;
+
+    if (job->handed || release_is_seen(job) || release_recheck(job, &err) == 0)
+        return;
+    if (job->grant.requests || job->grant.position) {
+        serve_revoke(&job->grant);
+        return;
+    }
+    if (target->ops->abort)
+        target->ops->abort(target);
+    activate_refused(job, &err);
 }
 
 void install_progress(struct firmware_job *job, unsigned percent)

@@ -10,13 +10,9 @@
 #include "firmware/fetch_check.h"
 #include "firmware/release_check.h"
 #include "firmware/release_keep.h"
+#include "firmware/trust.h"
 #include "firmware/turn.h"
 #include "transports/http_url.h"
-
-enum {
-    /* min-battery is in mWh, and devices tell percent: without their capacity, this much is taken as enough. */
-    BATTERY_PERCENT = 80,
-};
 
 enum step {
     STEP_SIGNATURE, /* of a manifest is fetched */
@@ -242,7 +238,18 @@ static void extract(struct firmware_job *job)
 
 /* ---- verified ---- */
 
-static int judge(struct firmware_job *job, const struct release *release, struct error *err)
+/* At a Download() as soon as it can be known, so that nobody waits for what will not be; at the installation it counts. */
+static int judge_version(const struct firmware_job *job, const struct release *release, bool installing,
+                         struct error *err)
+{
+    const char *runs = slot_version(job->target, job->target->active), *objection;
+    char text[160];
+
+    objection = installing || *runs ? release_version_objection(release, runs, text) : NULL;
+    return objection ? release_refuse(err, RELEASE_CONDITION_FAILED, "%s", objection) : 0;
+}
+
+static int judge(struct firmware_job *job, const struct release *release, bool installing, struct error *err)
 {
     int64_t now = clock_wall(&job->firmware->loop->clock);
 
@@ -255,7 +262,9 @@ static int judge(struct firmware_job *job, const struct release *release, struct
         return release_refuse(err, RELEASE_OPERATION_FAILED,
                               "its image has %llu bytes, at most %llu are allowed",
                               (unsigned long long)release->size, LIMIT_IMAGE_BYTES);
-    return release_check_sequence(job->target, release, err);
+    if (release_check_sequence(job->target, release, err) < 0)
+        return -1;
+    return judge_version(job, release, installing, err);
 }
 
 static void on_verified(struct firmware_job *job)
@@ -269,7 +278,7 @@ static void on_verified(struct firmware_job *job)
         return;
     }
     at->release = at->check->release;
-    if (judge(job, &at->release, &err) < 0) {
+    if (judge(job, &at->release, false, &err) < 0) {
         refuse(job, FIRMWARE_VALIDATION_FAILED, &err);
         return;
     }
@@ -396,17 +405,12 @@ static int judge_again(struct firmware_job *job, struct error *err)
 {
     const struct firmware_target *target = job->target;
     const struct release *release = job->release ? &job->release->release : NULL;
-    const char *runs = slot_version(target, target->active), *objection;
-    char text[160];
 
     if (!target->slots[job->slot].image)
         return 0; /* the manufacturer's own offer, which the device verifies */
     if (!release)
         return trust_admits(job->firmware->trust, target, 0, true, err);
-    if (judge(job, release, err) < 0)
-        return -1;
-    objection = release_version_objection(release, runs, text);
-    return objection ? release_refuse(err, RELEASE_CONDITION_FAILED, "%s", objection) : 0;
+    return judge(job, release, true, err);
 }
 
 int release_recheck(struct firmware_job *job, struct error *err)
@@ -414,13 +418,39 @@ int release_recheck(struct firmware_job *job, struct error *err)
     return look(job, err) < 0 ? -1 : judge_again(job, err);
 }
 
+bool release_is_seen(const struct firmware_job *job)
+{
+    return job->release_seen == job->firmware->trust_generation + 1;
+}
+
+/*
+ * min-battery is in mWh, and devices tell percent. Without knowing their capacity nothing follows from that, unless the
+ * policy says which percentage is enough. 1: enough; 0: not yet; -1 and err: it cannot be known.
+ */
+static int has_battery(const struct firmware_job *job, const struct release *release, struct error *err)
+{
+    const struct firmware_target *target = job->target;
+    uint8_t enough = trust_battery(job->firmware->trust, target);
+
+    if (!release->has_battery || !target->on_battery)
+        return 1;
+    if (enough)
+        return target->battery >= enough;
+    return release_refuse(
+        err, RELEASE_CONDITION_FAILED,
+        "it asks for %llu mWh, and the device's battery tells percent only (%u %%): put it on "
+        "mains, or set BatteryPercent, of its Vendor row or of Releases, to what is enough",
+        (unsigned long long)release->battery_mwh, target->battery);
+}
+
 int release_allows(struct firmware_job *job, enum waits_for *ret_what, uint64_t *ret_ms, struct error *err)
 {
     const struct firmware_target *target = job->target;
     const struct release *release;
     uint64_t wait_s;
+    int charged;
 
-    if (job->release_seen != job->firmware->trust_generation + 1 && look(job, err) < 0)
+    if (!release_is_seen(job) && look(job, err) < 0)
         return -1;
     if (judge_again(job, err) < 0)
         return -1;
@@ -428,8 +458,10 @@ int release_allows(struct firmware_job *job, enum waits_for *ret_what, uint64_t 
     if (!release)
         return 1;
     *ret_ms = UINT64_MAX;
-    if (target->on_battery &&
-        (release->wait.power || (release->has_battery && target->battery < BATTERY_PERCENT))) {
+    charged = has_battery(job, release, err);
+    if (charged < 0)
+        return -1;
+    if (!charged || (target->on_battery && release->wait.power)) {
         *ret_what = WAITS_BATTERY;
         return 0;
     }

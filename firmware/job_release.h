@@ -28,5 +28,7 @@ void release_leave(struct firmware_job *job);
 int release_allows(struct firmware_job *job, enum waits_for *ret_what, uint64_t *ret_ms, struct error *err);
 /* Verifies it once more, whatever was seen before. -1 and err. */
 int release_recheck(struct firmware_job *job, struct error *err);
+/* It was verified against the anchors and the policy of now. */
+bool release_is_seen(const struct firmware_job *job);
 
 #endif

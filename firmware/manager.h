@@ -143,6 +143,8 @@ struct firmware {
     struct firmware_policy policy;
     struct trust *trust;
     uint64_t trust_generation; /* another one after each change */
+    uint32_t departed;         /* records of firmware/sequence.h */
+    bool departed_counted;
     struct observers observers;
     struct firmware_target *targets;
     struct firmware_job *jobs; /* in order of acceptance */
@@ -249,7 +251,11 @@ void download_failed(struct firmware_job *job, enum firmware_status status, cons
 void activate_begin(struct firmware_job *job);
 void activate_consider(struct firmware_job *job);
 void activate_failed(struct firmware_job *job, bool transient, const char *reason);
+/* The release of its image says no, or the policy does: for good. */
+void activate_refused(struct firmware_job *job, const struct error *err);
 void install_begin(struct firmware_job *job);
+/* Trust has changed, and the device has not got its image yet: it does not, when that counts no more. */
+void install_reconsider(struct firmware_job *job);
 void install_resume(struct firmware_job *job);
 void install_watch_return(struct firmware_job *job);
 /* Leaves the target: timers, grant and place are given back. */

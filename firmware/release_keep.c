@@ -7,6 +7,7 @@
 
 #include "base/limits.h"
 #include "base/record.h"
+#include "firmware/sequence.h"
 #include "firmware/trust.h"
 #include "release/anchor.h"
 
@@ -206,30 +207,11 @@ void release_keep_words(struct firmware_target *target, int index)
 
 /* ---- sequence numbers ---- */
 
-/* 1: *ret is the last; 0: there is none yet; -1: it cannot be read. */
-static int last_sequence(const struct firmware_target *target, const char *component, uint64_t *ret,
-                         struct error *err)
-{
-    struct record_reader reader;
-    struct buf buf;
-    int result = get(target, "sequence", component, &buf, err);
-
-    if (result == 1) {
-        record_read(&reader, content(&buf), KEEP_VERSION);
-        *ret = record_number(&reader);
-        if (!record_end(&reader))
-            result = error_set(err, ERROR_INTERNAL, target->path,
-                               "the device's sequence number cannot be read");
-    }
-    buf_done(&buf);
-    return result;
-}
-
 int release_check_sequence(const struct firmware_target *target, const struct release *release,
                            struct error *err)
 {
     uint64_t last;
-    int result = last_sequence(target, release->component, &last, err);
+    int result = sequence_last(target, release->component, &last, err);
 
     if (result <= 0)
         return result;
@@ -240,27 +222,6 @@ int release_check_sequence(const struct firmware_target *target, const struct re
         "its sequence number %llu is not above %llu, which the device has had: it is an older release, or "
         "the same again",
         (unsigned long long)release->sequence, (unsigned long long)last);
-}
-
-static int keep_sequence(struct firmware_target *target, const struct kept *kept)
-{
-    char *key = key_of(target, kept->component);
-    struct buf buf;
-    uint64_t last;
-    int result;
-
-    if (last_sequence(target, kept->component, &last, NULL) == 1 && last >= kept->sequence) {
-        free(key);
-        return 0;
-    }
-    record_begin(&buf, KEEP_VERSION);
-    record_put_number(&buf, kept->sequence);
-    result = !key || buf.failed
-                 ? -1
-                 : store_put(target->firmware->store, "sequence", str_of(key), buf_data(&buf), buf.len, NULL);
-    buf_done(&buf);
-    free(key);
-    return result;
 }
 
 void release_keep_running(struct firmware_target *target)
@@ -274,7 +235,7 @@ void release_keep_running(struct firmware_target *target)
         return;
     result = get(target, "release", image->sha256, &buf, NULL);
     if (result == 1 && read_kept(content(&buf), &kept))
-        result = keep_sequence(target, &kept);
+        result = sequence_keep(target, kept.component, kept.sequence);
     /* What could not be written is written with all the rest, see firmware.c. */
     if (result != 0 || store_pending(target->firmware->store))
         firmware_wrote(target->firmware, result < 0 ? -1 : 0);
@@ -289,7 +250,7 @@ void release_forget(struct firmware_target *target)
     if (!prefix)
         return;
     firmware_wrote(target->firmware, store_delete_prefix(store, "release", str_of(prefix), NULL));
-    firmware_wrote(target->firmware, store_delete_prefix(store, "sequence", str_of(prefix), NULL));
+    firmware_wrote(target->firmware, sequence_depart(target));
     free(prefix);
 }
 

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Private to this folder: what is kept of releases. Kind "release", key "<target>\n<SHA-256 of the image>": the signed bytes
- * without the image, so that they can be verified anew whenever it matters. Kind "sequence", key "<target>\n<component>":
- * the highest sequence number whose image the target came to run; lower ones and itself are refused from then on. Both go
- * when the target is forgotten.
+ * without the image, so that they can be verified anew whenever it matters; it goes when the target is forgotten. The
+ * sequence number of what the target came to run stays (firmware/sequence.h); lower ones and itself are refused from then on.
  */
 #ifndef FIRMWARE_RELEASE_KEEP_H
 #define FIRMWARE_RELEASE_KEEP_H

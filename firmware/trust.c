@@ -94,6 +94,17 @@ int trust_identify(const struct trust *trust, const struct firmware_target *targ
     return release_identify(ret, texts[0], vendor ? vendor->domain : NULL, texts[1], texts[2], err);
 }
 
+uint8_t trust_battery(const struct trust *trust, const struct firmware_target *target)
+{
+    const struct firmware_trust *settings = trust_settings(trust);
+    const struct firmware_vendor *vendor;
+    struct str parts[3];
+
+    parts_of(target, parts);
+    vendor = vendor_of(settings, parts[0]);
+    return vendor ? vendor->battery_percent : settings->battery_percent;
+}
+
 static int needs(struct error *err, unsigned roles, const char *whom)
 {
     return roles

@@ -25,5 +25,7 @@ int trust_identify(const struct trust *trust, const struct firmware_target *targ
 /* roles: whose signatures were verified; 0: a bare image. -1 and err: the policy of the target's vendor needs others. */
 int trust_admits(const struct trust *trust, const struct firmware_target *target, unsigned roles,
                  bool checksum, struct error *err);
+/* Of a device on battery: the percentage that is enough for a release that asks for mWh. 0: nobody has said. */
+uint8_t trust_battery(const struct trust *trust, const struct firmware_target *target);
 
 #endif
