@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/limits.h"
+#include "base/log.h"
 #include "datamodel/device/releases.h"
 #include "release/anchor.h"
 
@@ -12,6 +13,7 @@ int agent_releases_load(struct agent *agent, struct error *err)
 {
     struct anchors *before = agent->model.release_anchors;
     struct anchors *anchors = anchors_new();
+    struct error shown;
     int result = anchors ? 0 : error_set(err, ERROR_RESOURCES_EXCEEDED, NULL, "out of memory");
 
     if (result == 0 && agent->config->release_anchors_dir)
@@ -21,6 +23,8 @@ int agent_releases_load(struct agent *agent, struct error *err)
         agent->model.untagged_releases = agent->config->release_untagged;
         result = model_trust_releases(agent->dm, err);
     }
+    if (result == 0 && model_trust_files(agent->dm, &shown) < 0)
+        log_failure(LOG_LEVEL_ERROR, "the rows of trust anchors do not show what the files say", &shown);
     if (result < 0)
         agent->model.release_anchors = before;
     anchors_unref(result < 0 ? anchors : before);

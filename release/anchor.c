@@ -34,6 +34,7 @@ void anchors_unref(struct anchors *anchors)
     for (unsigned i = 0; i < anchors->count; i++) {
         EVP_PKEY_free(anchors->list[i].key);
         X509_free(anchors->list[i].certificate);
+        free(anchors->list[i].file);
     }
     free(anchors);
 }
@@ -76,6 +77,22 @@ int anchor_parse(struct str pem, EVP_PKEY **ret_key, X509 **ret_certificate, str
     return 0;
 }
 
+int anchor_write(const struct anchor *anchor, struct buf *to)
+{
+    BIO *bio = BIO_new(BIO_s_mem());
+    char *text;
+    long len = 0;
+
+    if (bio && (anchor->certificate ? PEM_write_bio_X509(bio, anchor->certificate)
+                                    : PEM_write_bio_PUBKEY(bio, anchor->key)) == 1)
+        len = BIO_get_mem_data(bio, &text);
+    if (len > 0)
+        buf_append(to, text, (size_t)len);
+    BIO_free(bio);
+    ERR_clear_error();
+    return len > 0 && !to->failed ? 0 : -1;
+}
+
 bool anchor_is_cose_key(EVP_PKEY *key)
 {
     char group[32] = "";
@@ -115,7 +132,6 @@ static void spread_revocation(struct anchors *anchors, struct anchor *added)
             anchors->list[i].revoked = added->revoked;
 }
 
-/* 1: new; 0: known, and it only says that the key is revoked; -1 and err. */
 static int check(const struct anchors *anchors, struct anchor *anchor, struct error *err)
 {
     const struct anchor *other;
@@ -129,29 +145,49 @@ static int check(const struct anchors *anchors, struct anchor *anchor, struct er
     if (other && !anchor->revoked)
         return error_set(err, ERROR_VALUE_CONFLICT, NULL, "this key is an anchor already, \"%s\"",
                          other->name);
-    return other ? 0 : 1;
+    return 0;
+}
+
+/* Takes over key and certificate, and copies the name of the file. */
+static int append(struct anchors *anchors, struct anchor *anchor, struct error *err)
+{
+    char *file = anchor->file ? strdup(anchor->file) : NULL;
+
+    if (anchor->file && !file)
+        return error_set(err, ERROR_RESOURCES_EXCEEDED, NULL, "out of memory");
+    anchor->file = file;
+    spread_revocation(anchors, anchor);
+    anchors->list[anchors->count++] = *anchor;
+    return 0;
 }
 
 int anchors_add(struct anchors *anchors, const struct anchor *anchor, struct str pem, struct error *err)
 {
     struct anchor to = *anchor;
-    int result;
 
     if (anchors->count == LIMIT_ANCHORS)
         return error_set(err, ERROR_RESOURCES_EXCEEDED, NULL, "there are %u trust anchors already",
                          LIMIT_ANCHORS);
     if (anchor_parse(pem, &to.key, &to.certificate, err) < 0)
         return -1;
-    result = check(anchors, &to, err);
-    if (result >= 0)
-        spread_revocation(anchors, &to);
-    if (result == 1) {
-        anchors->list[anchors->count++] = to;
+    if (check(anchors, &to, err) == 0 && append(anchors, &to, err) == 0)
         return 0;
-    }
     EVP_PKEY_free(to.key);
     X509_free(to.certificate);
-    return result;
+    return -1;
+}
+
+bool anchors_revoke(struct anchors *anchors, const uint8_t id[ANCHOR_ID_BYTES])
+{
+    bool known = false;
+
+    for (unsigned i = 0; i < anchors->count; i++) {
+        if (memcmp(anchors->list[i].id, id, ANCHOR_ID_BYTES) != 0)
+            continue;
+        anchors->list[i].revoked = true;
+        known = true;
+    }
+    return known;
 }
 
 int anchors_copy(struct anchors *to, const struct anchors *from, struct error *err)
@@ -162,11 +198,11 @@ int anchors_copy(struct anchors *to, const struct anchors *from, struct error *e
         if (to->count == LIMIT_ANCHORS)
             return error_set(err, ERROR_RESOURCES_EXCEEDED, NULL, "there are %u trust anchors already",
                              LIMIT_ANCHORS);
+        if (append(to, &anchor, err) < 0)
+            return -1;
         EVP_PKEY_up_ref(anchor.key);
         if (anchor.certificate)
             X509_up_ref(anchor.certificate);
-        spread_revocation(to, &anchor);
-        to->list[to->count++] = anchor;
     }
     return 0;
 }
@@ -240,7 +276,7 @@ int anchors_read_file(struct anchors *anchors, const char *path, struct error *e
 {
     const char *slash = strrchr(path, '/');
     struct anchor anchor = {.role = RELEASE_MANUFACTURER};
-    char text[ANCHOR_PEM_BYTES + 1];
+    char text[ANCHOR_PEM_BYTES + 1], own[ANCHOR_PATH_BYTES];
     FILE *file = fopen(path, "re");
     size_t len;
     struct str rest;
@@ -254,6 +290,8 @@ int anchors_read_file(struct anchors *anchors, const char *path, struct error *e
                          ANCHOR_PEM_BYTES);
     rest = (struct str){text, len};
     str_copy(anchor.name, sizeof(anchor.name), slash ? slash + 1 : path);
+    str_copy(own, sizeof(own), path);
+    anchor.file = own;
     if (read_lines(&anchor, &rest, err) < 0 || anchors_add(anchors, &anchor, rest, err) < 0) {
         if (err)
             str_copy(err->path, sizeof(err->path), path);
@@ -278,7 +316,7 @@ int anchors_read(struct anchors *anchors, const char *dir, struct error *err)
     if (count < 0)
         return error_set_errno(err, ERROR_INVALID_CONFIGURATION, dir, errno, "cannot read the trust anchors");
     for (int i = 0; i < count; i++) {
-        char path[4096];
+        char path[ANCHOR_PATH_BYTES];
 
         snprintf(path, sizeof(path), "%s/%s", dir, entries[i]->d_name);
         if (result == 0)

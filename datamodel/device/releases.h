@@ -7,6 +7,11 @@
 
 extern const struct dm_object model_releases, model_release_vendor, model_release_anchor;
 
+/*
+ * The rows of files are made what model->release_anchors say. -1: they stay as they were, and so may say what does not
+ * count; what counts is model_trust_releases()'s, which the caller asks for next.
+ */
+int model_trust_files(struct dm *dm, struct error *err);
 /* The firmware manager trusts from now on what the rows and model->release_anchors say. -1: all stays as it was. */
 int model_trust_releases(struct dm *dm, struct error *err);
 

@@ -20,7 +20,7 @@ static const struct command {
     const char *help;
     int (*run)(struct release_options *options, struct error *err);
 } commands[] = {
-    {"keygen", "[--ed25519] [--role ROLE] [--vendor NAME] NAME",
+    {"keygen", "[--ed25519] [--role ROLE] [--vendor NAME] [--not-before TIME] [--not-after TIME] NAME",
      "a new key: NAME.key, secret, and NAME.pem, the trust anchor", release_keygen},
     {"create",
      "--vendor DOMAIN --version V --sequence N\n"
@@ -62,6 +62,7 @@ enum option_code {
     O_MIN_BATTERY,
     O_USE_BEFORE,
     O_NOT_BEFORE,
+    O_NOT_AFTER,
     O_TIME,
     O_ROLE,
     O_TEXTS, /* the above set one text */
@@ -94,6 +95,7 @@ static const struct option table[] = {
     {"min-battery", required_argument, NULL, O_MIN_BATTERY},
     {"use-before", required_argument, NULL, O_USE_BEFORE},
     {"not-before", required_argument, NULL, O_NOT_BEFORE},
+    {"not-after", required_argument, NULL, O_NOT_AFTER},
     {"time", required_argument, NULL, O_TIME},
     {"role", required_argument, NULL, O_ROLE},
     {"from", required_argument, NULL, O_FROM},
@@ -119,7 +121,7 @@ static const char **text_of(struct release_options *options, int option)
                             &options->vendor,      &options->vendor_name, &options->version,
                             &options->description, &options->sequence,    &options->priority,
                             &options->min_battery, &options->use_before,  &options->not_before,
-                            &options->time,        &options->role};
+                            &options->not_after,   &options->time,        &options->role};
 
     return option >= O_OUTPUT && option < O_TEXTS ? texts[option - O_OUTPUT] : NULL;
 }

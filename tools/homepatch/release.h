@@ -35,7 +35,7 @@ struct release_options {
     const char *key;
     const char *certificate;
     const char *vendor, *vendor_name, *version, *description;
-    const char *sequence, *priority, *min_battery, *use_before, *not_before, *time;
+    const char *sequence, *priority, *min_battery, *use_before, *not_before, *not_after, *time;
     const char *from[RELEASE_VERSIONS];
     unsigned from_count;
     const char *role;

@@ -24,6 +24,19 @@ static int write_bio(BIO *bio, const char *path, unsigned mode, struct error *er
     return file_replace(AT_FDCWD, path, (struct str){data, (size_t)len}, mode, (gid_t)-1, err);
 }
 
+/* A line of the anchor's file, if the option was given. */
+static int put_time(BIO *public, const char *name, const char *option, const char *text, struct error *err)
+{
+    int64_t time;
+
+    if (!text)
+        return 0;
+    if (str_to_time(str_of(text), &time) < 0 || time <= 0)
+        return error_set(err, ERROR_INVALID_ARGUMENTS, option, "is no time such as 2027-01-31T00:00:00Z");
+    BIO_printf(public, "%s: %s\n", name, text);
+    return 0;
+}
+
 static int write_keys(struct release_options *options, EVP_PKEY *key, BIO *secret, BIO *public,
                       struct error *err)
 {
@@ -34,6 +47,9 @@ static int write_keys(struct release_options *options, EVP_PKEY *key, BIO *secre
     BIO_printf(public, "Role: %s\n", role);
     if (options->vendor)
         BIO_printf(public, "Vendor: %s\n", options->vendor);
+    if (put_time(public, "Not-Before", "--not-before", options->not_before, err) < 0 ||
+        put_time(public, "Not-After", "--not-after", options->not_after, err) < 0)
+        return -1;
     if (!key_path || !anchor_path ||
         PEM_write_bio_PKCS8PrivateKey(secret, key, NULL, NULL, 0, NULL, NULL) != 1 ||
         PEM_write_bio_PUBKEY(public, key) != 1)
