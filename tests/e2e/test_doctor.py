@@ -4,6 +4,7 @@
 import socket
 import subprocess
 import threading
+import time
 
 from cli import ENDPOINT, REFUSED, Cli
 from home import PROXIED, Home
@@ -337,6 +338,57 @@ def healthy_over_tls(directory):
     # No controller listens: that, and only that, is wrong.
     failed = {f["parameter"] for f in found if f["level"] == "fail"}
     assert failed == {ROW + "MTP.1.MQTT.Topic"}, found
+    ward.stop()
+
+
+# -- signatures ----------------------------------------------------------------------------------------------------------
+
+
+@scenario(needs=NEEDS)
+def images_without_a_signature(directory):
+    """What is taken without one is said; a policy that nobody can meet fails; anchors that do not count, or not for long."""
+    ward = Ward(directory)
+    ward.start()
+    releases = "Device.X_HOMEPATCH_Releases."
+    default = releases + "RequiredSignatures"
+
+    def level(parameter, *words):
+        [found] = [f for f in ward.findings("update") if f["parameter"] == parameter]
+        assert all(word in found["text"] + found["fix"] for word in words), (words, found)
+        return found["level"]
+
+    def anchor(name, *more):
+        ward.cli.run("release", "keygen", directory / name)
+        return ward.cli.json("add", releases + "Anchor.", f"Name={name}", *more,
+                             f"Key={(directory / name).with_suffix('.pem').read_text()}")["created"][0]["path"]  # fmt: skip
+
+    assert level(default, "without a signature", "homepatch set " + default) == "warn"
+    ward.cli.run("set", default, "Any")
+    assert level(default, "manufacturer or operator") == "fail"
+    maker = anchor("maker", "Vendor=Maker")
+    assert level(default, "need signatures") == "ok"
+    vendor = ward.cli.json("add", releases + "Vendor.", "Name=Other", "RequiredSignatures=Manufacturer")["created"][0]["path"]
+    row = vendor + "RequiredSignatures"
+    assert level(row, "devices of Other", "role manufacturer") == "fail"
+    ward.cli.run("set", maker + "Vendor", "other")
+    assert level(row) == "ok"
+    ward.cli.run("set", row, "ManufacturerAndOperator")
+    assert level(row, "role operator") == "fail"
+    operator = anchor("operator", "Role=Operator")
+    assert level(row) == "ok"
+    ward.cli.run("set", row, "Checksum")
+    assert level(row, "without a signature", "devices of Other") == "warn"
+    ward.cli.run("set", row, "Operator")
+    ward.cli.run("set", operator + "Revoked", "true")
+    assert level(row, "role operator") == "fail"
+    ward.cli.run("set", operator + "Revoked", "false")
+    ward.cli.run("set", operator + "NotBefore", "2099-01-01T00:00:00Z")
+    assert level(operator, "operator", "NotYetValid") == "warn"
+    ward.cli.run("set", operator + "NotBefore", "0001-01-01T00:00:00Z")
+    soon = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 20 * 86400))
+    ward.cli.run("set", operator + "NotAfter", soon)
+    assert level(operator, "until " + soon, "successor") == "warn"
+    assert level(row) == "ok"
     ward.stop()
 
 

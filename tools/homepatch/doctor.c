@@ -22,6 +22,7 @@ static const struct check {
     {"controller", SUBJECT_ALL | SUBJECT_CONTROLLER, doctor_controllers},
     {"lan", SUBJECT_ALL | SUBJECT_DEVICE | SUBJECT_UPDATE, doctor_lan},
     {"device", SUBJECT_ALL | SUBJECT_DEVICE, doctor_devices},
+    {"release", SUBJECT_ALL | SUBJECT_UPDATE, doctor_releases},
     {"update", SUBJECT_ALL | SUBJECT_UPDATE, doctor_updates},
 };
 

@@ -61,6 +61,7 @@ check_fn doctor_agent, doctor_command_line;               /* doctor_model.c */
 check_fn doctor_controllers;                              /* doctor_controller.c */
 check_fn doctor_lan;                                      /* doctor_lan.c */
 check_fn doctor_devices, doctor_updates;                  /* doctor_device.c */
+check_fn doctor_releases;                                 /* doctor_release.c */
 
 /* ---- findings ---- */
 

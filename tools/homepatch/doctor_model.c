@@ -199,7 +199,8 @@ static bool read_model(struct doctor *doctor, struct error *err)
         "Device.LocalAgent.Controller.",      "Device.LocalAgent.Request.",
         "Device.LocalAgent.ControllerTrust.", "Device.MQTT.",
         "Device.UnixDomainSockets.",          "Device.Hosts.HostNumberOfEntries",
-        "Device.Hosts." VENDOR_PREFIX "Scan."};
+        "Device.Hosts." VENDOR_PREFIX "Scan.",
+        "Device." VENDOR_PREFIX "Releases."};
     struct str list[sizeof(paths) / sizeof(paths[0])];
     struct app *app = doctor->app;
     struct buf message;
