@@ -86,7 +86,11 @@ static void read_authentication(struct cbor *cbor, struct suit_envelope *ret)
             cbor_fail(cbor, "it has too many signatures");
             return;
         }
-        ret->blocks[ret->blocks_count++] = cbor_bytes(cbor);
+        ret->blocks[ret->blocks_count] = cbor_bytes(cbor);
+        for (unsigned i = 0; i < ret->blocks_count; i++)
+            if (str_equal(ret->blocks[i], ret->blocks[ret->blocks_count]))
+                cbor_fail(cbor, "the same signature is in it twice");
+        ret->blocks_count++;
     }
 }
 

@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include <openssl/pem.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -125,4 +126,50 @@ unsigned release_mutate(const struct release_request *request, struct str bytes)
         must_refuse(request, (struct str){copy, bytes.len + more}, "something behind it", more);
     free(copy);
     return tried;
+}
+
+/* ---- the draft's examples ---- */
+
+static FILE *open_vector(const char *name)
+{
+    const char *dir = getenv("HOMEPATCH_SUIT_VECTORS");
+    const char *source = getenv("srcdir");
+    char path[4096];
+
+    if (dir)
+        snprintf(path, sizeof(path), "%s/%s", dir, name);
+    else
+        snprintf(path, sizeof(path), "%s/../shared/vectors/suit/%s", source ? source : ".", name);
+    return fopen(path, "re");
+}
+
+struct anchors *release_vectors_anchors(void)
+{
+    const struct anchor anchor = {.name = "trust-anchor.pem", .role = RELEASE_MANUFACTURER};
+    FILE *file = open_vector("trust-anchor.pem");
+    struct anchors *anchors;
+    char pem[RELEASE_VECTOR_BYTES];
+    size_t len;
+
+    if (!file)
+        return NULL;
+    len = fread(pem, 1, sizeof(pem), file);
+    fclose(file);
+    anchors = anchors_new();
+    assert_int_equal(anchors_add(anchors, &anchor, (struct str){pem, len}, NULL), 0);
+    return anchors;
+}
+
+struct str release_vector(unsigned number, char to[RELEASE_VECTOR_BYTES])
+{
+    char name[32];
+    FILE *file;
+    size_t len;
+
+    snprintf(name, sizeof(name), "example%u.suit", number);
+    file = open_vector(name);
+    assert_non_null(file);
+    len = fread(to, 1, RELEASE_VECTOR_BYTES, file);
+    fclose(file);
+    return (struct str){to, len};
 }

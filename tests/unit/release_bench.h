@@ -9,6 +9,8 @@
 
 enum {
     RELEASE_NOW = 1800000000,
+    RELEASE_VECTORS = 6,
+    RELEASE_VECTOR_BYTES = 4096,
 };
 
 struct release_bench {
@@ -34,5 +36,10 @@ int release_bench_open(struct release_bench *bench, struct str bytes, struct rel
 /* Fails the test when any change of one byte (each bit, or with HOMEPATCH_ALL_BYTES set each value), a cut, or something
  * behind it is taken by a request. How many were tried. */
 unsigned release_mutate(const struct release_request *request, struct str bytes);
+
+/* Whoever signed the draft's examples; NULL: they are not there. */
+struct anchors *release_vectors_anchors(void);
+/* One of them. */
+struct str release_vector(unsigned number, char to[RELEASE_VECTOR_BYTES]);
 
 #endif

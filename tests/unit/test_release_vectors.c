@@ -15,45 +15,22 @@
 
 #include "tests/unit/release_bench.h"
 
-enum {
-    EXAMPLES = 6,
-    EXAMPLE_BYTES = 4096,
-};
-
 struct vectors {
     struct anchors *anchors;
     struct release_identity identity;
     struct release_request request;
-    char bytes[EXAMPLE_BYTES];
+    char bytes[RELEASE_VECTOR_BYTES];
 };
-
-static void dir_of(char to[4096])
-{
-    const char *dir = getenv("HOMEPATCH_SUIT_VECTORS");
-    const char *source = getenv("srcdir");
-
-    if (dir)
-        snprintf(to, 4096, "%s", dir);
-    else
-        snprintf(to, 4096, "%s/../shared/vectors/suit", source ? source : ".");
-}
 
 static int setup(void **state)
 {
     struct vectors *vectors = calloc(1, sizeof(*vectors));
-    char dir[4096], path[4200];
-    FILE *file;
 
     assert_non_null(vectors);
     *state = vectors;
-    dir_of(dir);
-    snprintf(path, sizeof(path), "%s/trust-anchor.pem", dir);
-    file = fopen(path, "re");
-    if (!file)
+    vectors->anchors = release_vectors_anchors();
+    if (!vectors->anchors)
         return 0;
-    fclose(file);
-    vectors->anchors = anchors_new();
-    assert_int_equal(anchors_read_file(vectors->anchors, path, NULL), 0);
     /* The class of the examples is made in a way of their own; the vendor is arm.com. */
     assert_int_equal(release_identify(&vectors->identity, "arm", "arm.com", "x", NULL, NULL), 0);
     assert_int_equal(str_from_hex(STR("1492af1425695e48bf429b2d51f2ab45"), vectors->identity.class_id[0], 16),
@@ -71,21 +48,6 @@ static int teardown(void **state)
     return 0;
 }
 
-static struct str example(struct vectors *vectors, unsigned number)
-{
-    char dir[4096], path[4200];
-    FILE *file;
-    size_t len;
-
-    dir_of(dir);
-    snprintf(path, sizeof(path), "%s/example%u.suit", dir, number);
-    file = fopen(path, "re");
-    assert_non_null(file);
-    len = fread(vectors->bytes, 1, sizeof(vectors->bytes), file);
-    fclose(file);
-    return (struct str){vectors->bytes, len};
-}
-
 static struct vectors *need(void **state)
 {
     struct vectors *vectors = *state;
@@ -101,11 +63,11 @@ static void test_each_verifies(void **state)
 {
     struct vectors *vectors = need(state);
 
-    for (unsigned i = 0; i < EXAMPLES; i++) {
+    for (unsigned i = 0; i < RELEASE_VECTORS; i++) {
         struct release release;
         struct error err;
 
-        vectors->request.bytes = example(vectors, i);
+        vectors->request.bytes = release_vector(i, vectors->bytes);
         vectors->request.identity = NULL;
         if (release_open(&vectors->request, &release, &err) < 0)
             fail_msg("example%u: %s", i, err.message);
@@ -116,17 +78,17 @@ static void test_each_verifies(void **state)
 /* 1 and 2 fetch one image; the others are for a boot loader, for slots, for a decompressor, or for two processors. */
 static void test_what_a_gateway_makes_of_them(void **state)
 {
-    static const char *const outcomes[EXAMPLES] = {
+    static const char *const outcomes[RELEASE_VECTORS] = {
         "fetches nothing",         NULL, NULL, "condition-component-slot", "without saying from where",
         "2 images for this device"};
     struct vectors *vectors = need(state);
 
     vectors->request.identity = &vectors->identity;
-    for (unsigned i = 0; i < EXAMPLES; i++) {
+    for (unsigned i = 0; i < RELEASE_VECTORS; i++) {
         struct release release;
         struct error err;
 
-        vectors->request.bytes = example(vectors, i);
+        vectors->request.bytes = release_vector(i, vectors->bytes);
         error_clear(&err);
         if (outcomes[i]) {
             assert_int_equal(release_open(&vectors->request, &release, &err), -1);
@@ -148,8 +110,8 @@ static void test_no_change_is_taken(void **state)
     unsigned tried = 0;
 
     vectors->request.identity = NULL;
-    for (unsigned i = 0; i < EXAMPLES; i++)
-        tried += release_mutate(&vectors->request, example(vectors, i));
+    for (unsigned i = 0; i < RELEASE_VECTORS; i++)
+        tried += release_mutate(&vectors->request, release_vector(i, vectors->bytes));
     print_message("%u changes were refused\n", tried);
 }
 
