@@ -37,7 +37,7 @@ struct edit {
 const char *structure_edit_text(enum structure_edit edit)
 {
     static const char *const texts[] = {
-        "left out", "doubled", "exchanged", "in an array", "in a byte string", "tagged", "taken out",
+        "left out", "doubled", "exchanged", "in an array", "in a byte string", "tagged",  "taken out",
         "null",     "emptied", "long head", "indefinite",  "longer",           "shorter", "trailing"};
 
     return texts[edit];
@@ -119,7 +119,11 @@ static void put_head(struct buf *to, uint8_t type, uint64_t value, bool longer)
 
     if (longer)
         size = size ? 2 * size : 1;
-    put_byte(to, (uint8_t)(type << 5 | (size == 0 ? value : size == 1 ? 24 : size == 2 ? 25 : size == 4 ? 26 : 27)));
+    put_byte(to, (uint8_t)(type << 5 | (size == 0   ? value
+                                        : size == 1 ? 24
+                                        : size == 2 ? 25
+                                        : size == 4 ? 26
+                                                    : 27)));
     while (size--)
         put_byte(to, (uint8_t)(value >> 8 * size));
 }
@@ -224,7 +228,8 @@ static void put_plain(struct buf *to, const struct node *node, struct edit *edit
         put_byte(to, 0xff);
         edit->done = true;
     } else {
-        if (here && has_length(node) && (edit->kind == EDIT_LONGER || (edit->kind == EDIT_SHORTER && value))) {
+        if (here && has_length(node) &&
+            (edit->kind == EDIT_LONGER || (edit->kind == EDIT_SHORTER && value))) {
             value = edit->kind == EDIT_LONGER ? value + 1 : value - 1;
             edit->done = true;
         }
@@ -251,13 +256,15 @@ static void put_wrapped(struct buf *to, const struct node *node, struct edit *ed
 
 static void put(struct buf *to, const struct node *node, struct edit *edit)
 {
-    static const uint8_t empty[] = {[CBOR_BYTES] = 0x40, [CBOR_TEXT] = 0x60, [CBOR_ARRAY] = 0x80, [CBOR_MAP] = 0xa0};
+    static const uint8_t empty[] = {
+        [CBOR_BYTES] = 0x40, [CBOR_TEXT] = 0x60, [CBOR_ARRAY] = 0x80, [CBOR_MAP] = 0xa0};
     enum structure_edit kind = edit->at == node ? edit->kind : STRUCTURE_EDITS;
 
     if (kind == EDIT_IN_ARRAY || kind == EDIT_IN_BYTES || kind == EDIT_TAGGED) {
         put_wrapped(to, node, edit);
         edit->done = true;
-    } else if (kind == EDIT_TAKEN_OUT && node->first && (node->type == CBOR_BYTES || node->type == CBOR_TAG)) {
+    } else if (kind == EDIT_TAKEN_OUT && node->first &&
+               (node->type == CBOR_BYTES || node->type == CBOR_TAG)) {
         put(to, node->first, edit);
         edit->done = true;
     } else if (kind == EDIT_NULL && (uint8_t)node->raw.data[0] != 0xf6) {

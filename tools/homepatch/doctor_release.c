@@ -82,14 +82,16 @@ static void judge(struct doctor *doctor, const char *parameter, const char *requ
     }
     role = missing(doctor, required, vendor);
     if (role)
-        doctor_fail(doctor, parameter,
-                    doctor_text(doctor,
-                                "nothing can be installed on %s: %s asks for signatures, and no valid trust anchor "
-                                "of the role %s is there",
-                                whose, required, role),
-                    "add a row " RELEASES "Anchor., or a file to release_anchors_dir, with the key");
+        doctor_fail(
+            doctor, parameter,
+            doctor_text(doctor,
+                        "nothing can be installed on %s: %s asks for signatures, and no valid trust anchor "
+                        "of the role %s is there",
+                        whose, required, role),
+            "add a row " RELEASES "Anchor., or a file to release_anchors_dir, with the key");
     else
-        doctor_ok(doctor, parameter, doctor_text(doctor, "images for %s need signatures: %s", whose, required));
+        doctor_ok(doctor, parameter,
+                  doctor_text(doctor, "images for %s need signatures: %s", whose, required));
 }
 
 static void judge_vendor(struct doctor *doctor, unsigned instance, void *ctx)
@@ -110,8 +112,8 @@ static void judge_anchor(struct doctor *doctor, unsigned instance, void *ctx)
     (void)ctx;
     if (strcmp(status, "Valid") != 0 && strcmp(status, "Revoked") != 0 && strcmp(status, "Disabled") != 0)
         doctor_warn(doctor, row,
-                    doctor_text(doctor, "the trust anchor \"%s\" does not count: %s", name_of(doctor, instance),
-                                status),
+                    doctor_text(doctor, "the trust anchor \"%s\" does not count: %s",
+                                name_of(doctor, instance), status),
                     "see NotBefore, NotAfter and the agent's log; delete what is not needed");
     else if (strcmp(status, "Valid") == 0 &&
              str_to_time(str_of(anchor(doctor, instance, "NotAfter")), &until) == 0 && until > 0 &&
