@@ -191,8 +191,8 @@ static int check_signers(CMS_ContentInfo *cms, struct error *err)
 bool cms_names_signer(CMS_SignerInfo *signer, X509 *certificate)
 {
     const unsigned char *named, *own;
-    ASN1_OCTET_STRING *key_id;
-    X509_NAME *issuer;
+    ASN1_OCTET_STRING *key_id = NULL;
+    X509_NAME *issuer = NULL;
     size_t named_len, own_len;
 
     if (CMS_SignerInfo_get0_signer_id(signer, &key_id, &issuer, NULL) != 1)

@@ -109,18 +109,19 @@ static void sign_with(struct fixture *fixture, X509 *certificate, EVP_PKEY *key)
 }
 
 /* With what its maker's tool may add: certificates, or something that is not signed. */
-static void sign_by_hand(struct fixture *fixture, X509 *const *more, bool unsigned_attribute, bool list)
+static void sign_by_hand(struct fixture *fixture, X509 *const *more, unsigned flags, bool unsigned_attribute,
+                         bool list)
 {
     BIO *content = BIO_new_mem_buf(manifest, (int)strlen(manifest));
     STACK_OF(X509) *certificates = sk_X509_new_null();
-    unsigned flags = CMS_BINARY | CMS_DETACHED;
     CMS_ContentInfo *cms;
     unsigned char *der = NULL;
     int len;
 
     for (; *more; more++)
         sk_X509_push(certificates, *more);
-    cms = CMS_sign(fixture->leaf, fixture->keys[2], certificates, content, flags);
+    cms = CMS_sign(fixture->leaf, fixture->keys[2], certificates, content,
+                   CMS_BINARY | CMS_DETACHED | flags);
     assert_non_null(cms);
     if (unsigned_attribute)
         assert_int_equal(CMS_unsigned_add1_attr_by_NID(sk_CMS_SignerInfo_value(CMS_get0_SignerInfos(cms), 0),
@@ -401,12 +402,25 @@ static void test_with_its_chain(void **state)
     struct fixture *fixture = *state;
 
     trust(fixture, fixture->authority, RELEASE_MANUFACTURER);
-    sign_by_hand(fixture, (X509 *[]){fixture->authority, fixture->root, NULL}, false, false);
+    sign_by_hand(fixture, (X509 *[]){fixture->authority, fixture->root, NULL}, 0, false, false);
     must_open(fixture);
     anchors_unref(fixture->anchors);
     fixture->anchors = anchors_new();
     fixture->request.anchors = fixture->anchors;
     trust(fixture, fixture->root, RELEASE_MANUFACTURER);
+    must_open(fixture);
+    change_each_byte(fixture);
+}
+
+/* Version 3 of SignerInfo. The key identifier is the certificate's. */
+static void test_named_by_key(void **state)
+{
+    struct fixture *fixture = *state;
+
+    pki_extension(fixture->leaf, fixture->authority, NID_subject_key_identifier, "hash");
+    assert_true(X509_sign(fixture->leaf, fixture->keys[1], EVP_sha256()) > 0);
+    trust(fixture, fixture->authority, RELEASE_MANUFACTURER);
+    sign_by_hand(fixture, (X509 *[]){NULL}, CMS_USE_KEYID, false, false);
     must_open(fixture);
     change_each_byte(fixture);
 }
@@ -432,13 +446,13 @@ static void test_what_nobody_signed(void **state)
     struct fixture *fixture = *state;
 
     trust(fixture, fixture->authority, RELEASE_MANUFACTURER);
-    sign_by_hand(fixture, (X509 *[]){fixture->other, NULL}, false, false);
+    sign_by_hand(fixture, (X509 *[]){fixture->other, NULL}, 0, false, false);
     must_refuse(fixture, "has no part in it");
     fixture->signature.len = 0;
-    sign_by_hand(fixture, (X509 *[]){NULL}, true, false);
+    sign_by_hand(fixture, (X509 *[]){NULL}, 0, true, false);
     must_refuse(fixture, "attributes that are not signed");
     fixture->signature.len = 0;
-    sign_by_hand(fixture, (X509 *[]){NULL}, false, true);
+    sign_by_hand(fixture, (X509 *[]){NULL}, 0, false, true);
     must_refuse(fixture, "revocation lists");
 }
 
@@ -449,6 +463,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_signed_by_the_anchor, setup, teardown),
         cmocka_unit_test_setup_teardown(test_no_element_is_changed, setup, teardown),
         cmocka_unit_test_setup_teardown(test_with_its_chain, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_named_by_key, setup, teardown),
         cmocka_unit_test_setup_teardown(test_two_signers, setup, teardown),
         cmocka_unit_test_setup_teardown(test_what_nobody_signed, setup, teardown),
     };
