@@ -13,11 +13,13 @@ import cbor2
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
-from hptest import scenario
+from cli import ENDPOINT, Cli
+from hptest import Agent, scenario
 from hptest.process import program
 from hptest.usp import TOP
 
 NEEDS = ("homepatch",)
+RELEASES = "Device.X_HOMEPATCH_Releases."
 ES256, EDDSA, ESP256, ED25519 = -7, -8, -9, -19
 
 
@@ -196,17 +198,66 @@ def command_line(directory):
     assert "keygen" in run("--help")
 
 
-@scenario(needs=NEEDS)
+def _blocks(name):
+    """The code blocks of a document, each as its commands; what is no command (a file, a manifest) is None."""
+    blocks, lines = [], []
+    for line in [*(TOP / "docs" / name).read_text().splitlines(), ""]:
+        if line.startswith("    ") and (lines or line.strip()):
+            lines.append(line[4:])
+        elif lines:
+            text = "\n".join(lines).strip()
+            commands = text.replace("\\\n", " ").split("\n")
+            blocks.append(commands if text.split()[0] in ("homepatch", "openssl") else None)
+            lines = []
+    return blocks
+
+
+def _certificate(directory):
+    subprocess.run(
+        "openssl req -x509 -newkey rsa:2048 -nodes -keyout key.pem -out cert.pem -subj /CN=maker -days 30 "
+        "-addext extendedKeyUsage=codeSigning -addext keyUsage=digitalSignature".split(),
+        check=True, capture_output=True, cwd=directory)  # fmt: skip
+    os.chmod(directory / "key.pem", 0o600)
+
+
+@scenario(needs=("homepatchd", "homepatch"))
 def as_the_document_says(directory):
-    """The manufacturer's ten minutes of docs/releases.md, word for word."""
-    text = (TOP / "docs" / "releases.md").read_text()
-    lines = text[text.index("    homepatch release keygen") :].split("\n\n")[0]
-    (directory / "plus1-1.4.4.zip").write_bytes(b"an image" * 100)
-    path = f"{program('homepatch').parent}:{os.environ['PATH']}"
-    done = subprocess.run(
-        ["sh", "-e"], input=lines, cwd=directory, env={**os.environ, "PATH": path}, capture_output=True, text=True, timeout=30
-    )
-    assert done.returncode == 0 and "verified: yes" in done.stdout, (done.returncode, done.stdout, done.stderr)
-    file, anchor = directory / "plus1-1.4.4.suit", directory / "maker.pem"
+    """Every command of docs/releases.md, word for word and in its order, against an agent."""
+    agent = Agent(directory / "home")
+    socket = agent.uds(ENDPOINT)["path"]
+    desk = directory / "desk"
+    desk.mkdir()
+    (desk / "plus1-1.4.4.zip").write_bytes(b"an image" * 100)
+    _certificate(desk)
+    env = {**os.environ, "PATH": f"{program('homepatch').parent}:{os.environ['PATH']}", "HOMEPATCH_SOCKET": str(socket)}
+    blocks = _blocks("releases.md")
+    said = []
+    agent.start()
+    try:
+        for command in (command for block in blocks if block for command in block):
+            done = subprocess.run(
+                ["sh", "-e"], input=command, cwd=desk, env=env, capture_output=True, text=True, timeout=30
+            )
+            assert done.returncode == 0, (command, done.returncode, done.stdout, done.stderr)
+            said.append((command, done.stdout))
+        values = Cli(socket).json("get", RELEASES)["values"]
+    finally:
+        agent.stop()
+    assert len(said) >= 20 and blocks.count(None) == 2, (len(said), blocks)
+    verified = [out for command, out in said if command.startswith("homepatch release verify")]
+    assert len(verified) == 3 and all("verified: yes" in out for out in verified), verified
+    # What the walk-through leaves: who counts, and what is needed.
+    rows = {v: p.rsplit(".", 1)[0] for p, v in values.items() if p.endswith(".Name")}
+    status = {name: values.get(f"{row}.Status") for name, row in rows.items()}
+    assert status == {"maker": "Revoked", "maker-2": "Valid", "operator": "Valid", "Shelly": None}, status
+    assert values[rows["Shelly"] + ".RequiredSignatures"] == "ManufacturerAndOperator"
+    assert values[RELEASES + "RequiredSignatures"] == "Operator"
+    file, anchors = desk / "plus1-1.4.4.suit", ("--anchor", desk / "maker-2.pem", "--anchor", desk / "operator.pem")
     named = ("--vendor", "shelly.com", "--model", "SNSW-001X16EU")
-    assert "another vendor" in run("verify", "--anchor", anchor, *named, "--vendor-name", "Other", file, code=1)
+    assert "another vendor" in run("verify", *anchors[:2], *named, "--vendor-name", "Other", file, code=1)
+    said = json.loads(run("verify", "--json", *anchors, *named, "--vendor-name", "Shelly", file))
+    assert said["signers"] == "operator.pem (operator), maker-2.pem (manufacturer)", said
+    run("verify", "--anchor", desk / "cert.pem", desk / "release.json")
+    # The key that is to follow counts for its time only, and a time that is none is said.
+    assert "has expired" in run("verify", *anchors[:2], "--time", "2031-01-01T00:00:00Z", file, code=1)
+    assert "is no time" in run("keygen", "--not-after", "soon", desk / "third", code=2)

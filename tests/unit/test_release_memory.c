@@ -77,6 +77,26 @@ static void play(struct bench *jobs, unsigned *ret_accepted)
         ++*ret_accepted;
         bench_finish(jobs);
     }
+    /* Its sequence numbers stay, or its records do. */
+    firmware_target_remove(&jobs->devices[0].target);
+    bench_settle(jobs);
+}
+
+static int count_one(void *ctx, struct str key, struct str value)
+{
+    (void)key;
+    (void)value;
+    ++*(unsigned *)ctx;
+    return 0;
+}
+
+static unsigned sequences(struct bench *jobs)
+{
+    unsigned count = 0;
+
+    store_each(jobs->store, "sequence", STR(""), count_one, &count, NULL);
+    store_each(jobs->store, "departed", STR(""), count_one, &count, NULL);
+    return count;
 }
 
 static void test_jobs(void **state)
@@ -98,6 +118,7 @@ static void test_jobs(void **state)
 
         bench_init(&jobs, 1);
         jobs.devices[0].cohort = "Maker\nPlus1\n2";
+        jobs.devices[0].target.hardware = "AABBCCDDEEFF";
         firmware_target_cohort(&jobs.devices[0].target, jobs.devices[0].cohort);
         assert_int_equal(firmware_set_trust(jobs.firmware, &trust, NULL), 0);
         bench_serve(&jobs, URL, (const char *)buf_data(&buf), "1.4.4")->size = buf.len;
@@ -110,6 +131,8 @@ static void test_jobs(void **state)
         assert_int_equal(bench_jobs(&jobs), 0);
         if (!hit)
             assert_string_equal(jobs.devices[0].version, "1.4.4");
+        if (!hit)
+            assert_int_equal(sequences(&jobs), 2);
         updated += strcmp(jobs.devices[0].version, "1.4.4") == 0;
         bench_done(&jobs);
     }
