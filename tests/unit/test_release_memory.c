@@ -110,7 +110,8 @@ static void test_jobs(void **state)
     release_bench_init(&bench);
     make_release(&bench, &buf);
     for (bool hit = true; hit && n < ROUNDS_MAX; n++) {
-        const struct firmware_vendor vendor = {"Maker", "maker.example", SIGNATURES_OPERATOR};
+        const struct firmware_vendor vendor = {
+            .name = "Maker", .domain = "maker.example", .required = SIGNATURES_OPERATOR};
         const struct firmware_trust trust = {
             .anchors = bench.anchors, .vendors = &vendor, .vendors_count = 1};
         struct bench jobs;
