@@ -46,7 +46,7 @@
 #define LIMIT_JOBS 65536u             /* firmware jobs that have not ended */
 #define LIMIT_CONSENT_LEDGER 1000u    /* lines of the ledger of consent; the oldest are dropped */
 #define LIMIT_ANCHORS 64u             /* trust anchors of releases, from files and rows */
-#define LIMIT_DEPARTED_SEQUENCES 8192u /* sequence numbers of devices that were forgotten; two for most */
+#define LIMIT_DEPARTED 8192u          /* sequence numbers of devices that were forgotten; two for most */
 #define LIMIT_RELEASE_VENDORS 256u    /* rows of the vendors that have a policy of their own */
 #define LIMIT_JSON_DEPTH 32u          /* nesting of JSON from the LAN */
 #define LIMIT_JSON_VALUES 8192u       /* members and items in one JSON message from the LAN */

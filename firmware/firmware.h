@@ -309,7 +309,8 @@ struct firmware_trust {
     const struct firmware_vendor *vendors;
     size_t vendors_count;
 };
-/* Copied, the anchors counted. Jobs whose device has not got its image yet are held against it at once. -1: no memory, all stays as it was. */
+/* Copied, the anchors counted. Jobs whose device has not got its image yet are held against it at once. -1: no memory, all
+ * stays as it was. */
 int firmware_set_trust(struct firmware *firmware, const struct firmware_trust *trust, struct error *err);
 /*
  * What the release of the image in this slot says, verified anew: 1; 0: it came without one; -1 and err: it does not

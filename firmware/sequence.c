@@ -11,7 +11,7 @@
 
 enum {
     VERSION = 1,
-    SPARE = LIMIT_DEPARTED_SEQUENCES / 8, /* so that not each that leaves looks through all */
+    SPARE = LIMIT_DEPARTED / 8, /* so that not each that leaves looks through all */
 };
 
 static const char PRESENT[] = "sequence";
@@ -170,13 +170,13 @@ static int make_room(struct firmware *firmware)
     struct gathering all = {.count = 0};
     int result;
 
-    if (firmware->departed_counted && firmware->departed <= LIMIT_DEPARTED_SEQUENCES)
+    if (firmware->departed_counted && firmware->departed <= LIMIT_DEPARTED)
         return 0;
     arena_init(&all.arena, 0);
     result = store_each(firmware->store, DEPARTED, STR(""), gather, &all, NULL);
-    if (result == 0 && all.count > LIMIT_DEPARTED_SEQUENCES) {
-        result = drop_first(firmware->store, &all, all.count - LIMIT_DEPARTED_SEQUENCES + SPARE);
-        all.count = LIMIT_DEPARTED_SEQUENCES - SPARE;
+    if (result == 0 && all.count > LIMIT_DEPARTED) {
+        result = drop_first(firmware->store, &all, all.count - LIMIT_DEPARTED + SPARE);
+        all.count = LIMIT_DEPARTED - SPARE;
     }
     firmware->departed = all.count;
     firmware->departed_counted = result == 0;

@@ -3,7 +3,7 @@
  * Private to this folder: the highest sequence number of a release whose image a target came to run, by component. Kind
  * "sequence", key "<target>\n<component>": of a target that is there. Kind "departed", key "<name>\n<component>": of one that
  * was forgotten, under its key and under its hardware address, so that leaving and coming back opens no way to an older
- * release. Of those, LIMIT_DEPARTED_SEQUENCES are kept: who left first is dropped first; of who is there, nothing.
+ * release. Of those, LIMIT_DEPARTED are kept: who left first is dropped first; of who is there, nothing.
  */
 #ifndef FIRMWARE_SEQUENCE_H
 #define FIRMWARE_SEQUENCE_H

@@ -417,7 +417,7 @@ static void test_bounded(void **state)
 {
     struct fixture *fixture = *state;
     struct firmware_target target = {.firmware = fixture->jobs.firmware};
-    unsigned passed = LIMIT_DEPARTED_SEQUENCES + 1;
+    unsigned passed = LIMIT_DEPARTED + 1;
     char key[32];
 
     target.key = "stays";
@@ -433,8 +433,8 @@ static void test_bounded(void **state)
         if (i == 0)
             assert_int_equal(last_of(fixture, "x:00000"), 1);
     }
-    assert_true(departed(fixture) <= LIMIT_DEPARTED_SEQUENCES);
-    assert_true(departed(fixture) > LIMIT_DEPARTED_SEQUENCES / 2);
+    assert_true(departed(fixture) <= LIMIT_DEPARTED);
+    assert_true(departed(fixture) > LIMIT_DEPARTED / 2);
     assert_int_equal(last_of(fixture, "x:00000"), 0);
     assert_int_equal(last_of(fixture, key), passed);
     assert_int_equal(last_of(fixture, "stays"), 5);

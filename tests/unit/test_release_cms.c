@@ -120,8 +120,7 @@ static void sign_by_hand(struct fixture *fixture, X509 *const *more, unsigned fl
 
     for (; *more; more++)
         sk_X509_push(certificates, *more);
-    cms = CMS_sign(fixture->leaf, fixture->keys[2], certificates, content,
-                   CMS_BINARY | CMS_DETACHED | flags);
+    cms = CMS_sign(fixture->leaf, fixture->keys[2], certificates, content, CMS_BINARY | CMS_DETACHED | flags);
     assert_non_null(cms);
     if (unsigned_attribute)
         assert_int_equal(CMS_unsigned_add1_attr_by_NID(sk_CMS_SignerInfo_value(CMS_get0_SignerInfos(cms), 0),
