@@ -182,7 +182,8 @@ struct firmware_target {
     bool sleeps;     /* awake only for moments; set by firmware_target_sleeps() */
     bool on_battery; /* set by firmware_target_battery(), with its percentage */
     uint8_t battery;
-    int8_t active; /* index of the Active slot, -1 unknown; set to -1 before firmware_target_add() */
+    int8_t active;       /* index of the Active slot, -1 unknown; set to -1 before firmware_target_add() */
+    uint16_t dependents; /* private: how many have it as their hub; LIMIT_PROXIED_DEVICES fits */
     struct firmware_slot slots[FIRMWARE_SLOTS];
     /* private */
     struct firmware *firmware;
@@ -192,8 +193,7 @@ struct firmware_target {
     struct firmware_target *previous;
     struct firmware_cohort *cohort;
     struct firmware_target *hub;
-    uint32_t dependents; /* whose hub it is */
-    uint64_t since;      /* monotonic ms: it runs its version since then, or is known since then */
+    uint64_t since; /* monotonic ms: it runs its version since then, or is known since then */
 };
 
 /* ---- the manager ---- */
