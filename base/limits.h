@@ -44,7 +44,9 @@
 #define LIMIT_CONNECTIONS 12000u      /* connections to one server socket */
 #define LIMIT_PROXIED_DEVICES 16384u  /* rows of Device.ProxiedDevice */
 #define LIMIT_JOBS 65536u             /* firmware jobs that have not ended */
-#define LIMIT_CONSENT_LEDGER 1000u    /* lines of the ledger of consent; the oldest are dropped */
+#define LIMIT_CONSENT_LEDGER 1000u    /* lines of the ledger of consent; then who has most loses one */
+#define LIMIT_RESIDENT_GUESSERS 1024u /* addresses whose tries of a sign-in code are counted */
+#define LIMIT_RESIDENT_STREAMS 4u     /* of one address that are told of changes; in all one per session */
 #define LIMIT_ANCHORS 64u             /* trust anchors of releases, from files and rows */
 #define LIMIT_DEPARTED 8192u          /* sequence numbers of devices that were forgotten; two for most */
 #define LIMIT_RELEASE_VENDORS 256u    /* rows of the vendors that have a policy of their own */

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A code of eight digits: whoever is guessing has CODE_TRIES of 10^8 per code, and one try in TRY_MS on the long run
- * (BURST at once) over all codes, so that a year of guessing finds one with a chance of six in a hundred even if there
- * always were one; a code is there only for CONSENT_CODE_S after somebody asked for it.
+ * A code of twelve digits. All who try have one try in TRY_MS on the long run (TRY_BURST at once), which makes 120,200 tries
+ * in a code's life: one in eight million codes is guessed, whoever guesses from however many addresses. A code does not fall
+ * after wrong tries: then anybody could take it from the resident. A year of trying, with a code there all the time, finds
+ * one with a chance of 0.6 in a hundred. How many are made is limited too (MAKE_MS): each makes the one before void.
  */
 #include <string.h>
 #include <sys/random.h>
@@ -10,9 +11,11 @@
 #include "consent/internal.h"
 
 enum {
-    CODE_TRIES = 5,
-    BURST = 5,
-    TRY_MS = 5 * 1000,
+    TRY_MS = 5,
+    TRY_BURST = 200,
+    MAKE_MS = 30 * 1000,
+    MAKE_BURST = 10,
+    GROUP = 4, /* digits between dashes */
 };
 
 static void forget(struct consent_code *code)
@@ -34,22 +37,35 @@ static int draw_digit(char *ret)
     return 0;
 }
 
+static void spell(const struct consent_code *code, char ret[CONSENT_CODE_BYTES])
+{
+    size_t len = 0;
+
+    for (int i = 0; i < CODE_DIGITS; i++) {
+        if (i && i % GROUP == 0)
+            ret[len++] = '-';
+        ret[len++] = code->digits[i];
+    }
+    ret[len] = '\0';
+}
+
 int consent_code_make(struct consent *consent, char ret_code[CONSENT_CODE_BYTES], struct error *err)
 {
+    uint64_t now = clock_monotonic(&consent->loop->clock);
     struct consent_code *code = &consent->code;
 
+    if (!rate_take(&code->made, now, MAKE_MS, MAKE_BURST))
+        return error_set(err, ERROR_COMMAND_FAILURE, NULL,
+                         "too many sign-in codes were made; the next one can be made in %u s",
+                         (unsigned)((rate_wait_ms(&code->made, now, MAKE_MS, MAKE_BURST) + 999) / 1000));
     for (int i = 0; i < CODE_DIGITS; i++)
         if (draw_digit(&code->digits[i]) < 0) {
             forget(code);
             return error_set(err, ERROR_INTERNAL, NULL, "the system gives no random numbers");
         }
     code->valid = true;
-    code->wrong = 0;
-    code->good_until = clock_monotonic(&consent->loop->clock) + CONSENT_CODE_S * 1000ull;
-    memcpy(ret_code, code->digits, CODE_DIGITS / 2);
-    ret_code[CODE_DIGITS / 2] = '-';
-    memcpy(ret_code + CODE_DIGITS / 2 + 1, code->digits + CODE_DIGITS / 2, CODE_DIGITS / 2);
-    ret_code[CODE_DIGITS + 1] = '\0';
+    code->good_until = now + CONSENT_CODE_S * 1000ull;
+    spell(code, ret_code);
     return 0;
 }
 
@@ -74,18 +90,15 @@ enum consent_code_outcome consent_code_check(struct consent *consent, const char
     struct consent_code *code = &consent->code;
     uint64_t now = clock_monotonic(&consent->loop->clock);
 
-    *ret_wait_s = (uint32_t)((rate_wait_ms(&code->tries, now, TRY_MS, BURST) + 999) / 1000);
-    if (!rate_take(&code->tries, now, TRY_MS, BURST))
+    *ret_wait_s = (uint32_t)((rate_wait_ms(&code->tries, now, TRY_MS, TRY_BURST) + 999) / 1000);
+    if (!rate_take(&code->tries, now, TRY_MS, TRY_BURST))
         return CONSENT_CODE_LIMITED;
     if (code->valid && now >= code->good_until)
         forget(code);
     if (!code->valid)
         return CONSENT_CODE_WRONG;
-    if (is_right(code, text)) {
-        forget(code);
-        return CONSENT_CODE_RIGHT;
-    }
-    if (++code->wrong >= CODE_TRIES)
-        forget(code);
-    return CONSENT_CODE_WRONG;
+    if (!is_right(code, text))
+        return CONSENT_CODE_WRONG;
+    forget(code);
+    return CONSENT_CODE_RIGHT;
 }

@@ -294,6 +294,7 @@ struct consent *consent_new(struct loop *loop, struct store *store, struct error
     consent->waiter = (struct store_waiter){.fn = keep_on_batch, .ctx = consent};
     timer_init(&consent->timer, on_timer, consent);
     map_init(&consent->devices);
+    map_init(&consent->shares);
     if (home_init(consent) < 0 || timer_arm(&loop->timers, &consent->timer, UINT64_MAX) < 0) {
         error_set(err, ERROR_RESOURCES_EXCEEDED, NULL, "out of memory");
         consent_free(consent);

@@ -29,7 +29,7 @@ enum {
     CONSENT_WORDING_BYTES = 1025, /* what is shown of an update, with the terminator; longer texts are cut */
     CONSENT_MEANS_BYTES = 257,    /* how somebody decided: an Endpoint ID, or a word */
     CONSENT_PATH_BYTES = 48,
-    CONSENT_CODE_BYTES = 10, /* "4827-1936" */
+    CONSENT_CODE_BYTES = 15, /* "4827-1936-5507" */
     CONSENT_CODE_S = 600,    /* a sign-in code is good for so long */
 };
 
@@ -231,6 +231,10 @@ enum consent_what {
     ENTRY_FAILED,
     ENTRY_EXPIRED,
     ENTRY_DROPPED, /* the operator cancelled it, or it is no longer there */
+    /* What was said of a device in quarantine: wording has the code of what changed, text what it was and what it is. */
+    ENTRY_RELEASED,  /* what it says now is right */
+    ENTRY_REJECTED,  /* what was known is right */
+    ENTRY_FORGOTTEN, /* it is no more */
     CONSENT_WHATS,
 };
 
@@ -251,11 +255,12 @@ struct consent_entry {
     void *row; /* of the observer above that shows it; written by that */
     /* private */
     bool durable;
+    struct ledger_share *share;
     struct consent_entry *next;
     struct consent_entry *previous;
 };
 
-/* Newest first, until fn returns non-zero. At most LIMIT_CONSENT_LEDGER; the oldest are dropped. */
+/* Newest first, until fn returns non-zero. At most LIMIT_CONSENT_LEDGER; then those of the device with most are dropped. */
 int consent_each_entry(struct consent *consent, int (*fn)(void *ctx, struct consent_entry *entry), void *ctx);
 
 /* ---- what observers hear ---- */
@@ -265,7 +270,7 @@ enum consent_event_type {
     CONSENT_QUESTION_CHANGED,
     CONSENT_QUESTION_REMOVED, /* still readable */
     CONSENT_ENTRY_ADDED,      /* in the open batch; an observer adds what it writes to that */
-    CONSENT_ENTRY_REMOVED,    /* dropped as the oldest, or its batch was lost */
+    CONSENT_ENTRY_REMOVED,    /* dropped for want of room, or its batch was lost */
     CONSENT_HOME_CHANGED,
     CONSENT_DEVICE_CHANGED, /* its policy. Name, state and progress: see the registry and firmware_observers() */
 };
@@ -286,7 +291,10 @@ enum consent_code_outcome {
     CONSENT_CODE_LIMITED, /* too many tries: not looked at; again after *ret_wait_s */
 };
 
-/* A new code; an older one is void. It lives in memory only, for CONSENT_CODE_S, and falls after a few wrong tries. */
+/*
+ * A new code; an older one is void. It lives in memory only, for CONSENT_CODE_S. Wrong tries do not end it: it is too long
+ * to be guessed, and nobody else's tries take it from the resident. -1 and err, also when too many were made (7022).
+ */
 int consent_code_make(struct consent *consent, char ret_code[CONSENT_CODE_BYTES], struct error *err);
 /* Dashes and blanks in text do not matter. Limits count over all who try. */
 enum consent_code_outcome consent_code_check(struct consent *consent, const char *text, uint32_t *ret_wait_s);
@@ -296,6 +304,7 @@ const char *consent_policy_text(enum consent_policy policy);        /* "Security
 const char *consent_choice_text(enum consent_choice choice);        /* "Tonight" */
 const char *consent_state_text(enum consent_state state);           /* "Asked" */
 const char *consent_what_text(enum consent_what what);              /* "Notified" */
+bool consent_what_is_decision(enum consent_what what);              /* it is told as Decided! */
 const char *consent_who_text(enum consent_who who);                 /* "Resident" */
 const char *consent_why_text(enum consent_why why);                 /* a sentence */
 const char *consent_severity_text(enum firmware_severity severity); /* "Critical" */

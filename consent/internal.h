@@ -22,7 +22,7 @@
 #include "consent/quiet.h"
 
 enum {
-    CODE_DIGITS = 8,
+    CODE_DIGITS = 12,
     DAY_S = 24 * 3600,
 };
 
@@ -85,8 +85,8 @@ struct consent_code {
     char digits[CODE_DIGITS]; /* no terminator */
     bool valid;
     uint64_t good_until; /* monotonic ms */
-    uint32_t wrong;      /* tries on this code */
     struct rate tries;   /* of all */
+    struct rate made;
 };
 
 struct consent {
@@ -105,6 +105,7 @@ struct consent {
     struct consent_entry *newest;
     struct consent_entry *oldest;
     uint32_t entries;
+    struct map shares; /* struct ledger_share, by the key of its device */
     uint32_t next_entry;
     struct observers observers;
     struct observer firmware_observer;

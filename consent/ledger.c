@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Kind "consent-ledger", key: the number in eight hexadecimal digits, so that the store gives lines in order. Lines are
- * only added and, when there are LIMIT_CONSENT_LEDGER, dropped from the oldest.
+ * only added and, when there are LIMIT_CONSENT_LEDGER, dropped: of the device that has most of them, so that a device that
+ * is asked for again and again takes no line of another; what people decided goes last.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,6 +19,37 @@ enum {
     KEY_DIGITS = 8,
 };
 
+/* The lines about one device, or about the home (""). In consent->shares as long as there is one. */
+struct ledger_share {
+    char *key;
+    uint32_t lines;
+};
+
+static struct ledger_share *share_of(struct consent *consent, const char *key)
+{
+    struct ledger_share *share = map_get(&consent->shares, str_of(key));
+
+    if (share)
+        return share;
+    share = calloc(1, sizeof(*share));
+    if (share)
+        share->key = strdup(key);
+    if (share && share->key && map_put(&consent->shares, str_of(share->key), share) == 0)
+        return share;
+    free(share ? share->key : NULL);
+    free(share);
+    return NULL;
+}
+
+static void share_leave(struct consent *consent, struct ledger_share *share)
+{
+    if (--share->lines)
+        return;
+    map_remove(&consent->shares, str_of(share->key));
+    free(share->key);
+    free(share);
+}
+
 static void entry_free(struct consent_entry *entry)
 {
     if (!entry)
@@ -32,12 +64,18 @@ static void entry_free(struct consent_entry *entry)
     free(entry);
 }
 
-static void push(struct consent *consent, struct consent_entry *entry)
+/* -1: out of memory; the entry is still the caller's. */
+static int push(struct consent *consent, struct consent_entry *entry)
 {
+    entry->share = share_of(consent, entry->key);
+    if (!entry->share)
+        return -1;
+    entry->share->lines++;
     entry->next = consent->newest;
     *(entry->next ? &entry->next->previous : &consent->oldest) = entry;
     consent->newest = entry;
     consent->entries++;
+    return 0;
 }
 
 static void unlink_entry(struct consent *consent, struct consent_entry *entry)
@@ -45,6 +83,7 @@ static void unlink_entry(struct consent *consent, struct consent_entry *entry)
     *(entry->previous ? &entry->previous->next : &consent->newest) = entry->next;
     *(entry->next ? &entry->next->previous : &consent->oldest) = entry->previous;
     consent->entries--;
+    share_leave(consent, entry->share);
     consent_tell(consent, CONSENT_ENTRY_REMOVED, NULL, entry, NULL);
     entry_free(entry);
 }
@@ -118,14 +157,45 @@ static struct consent_entry *make(struct consent *consent, const struct ledger_l
     return NULL;
 }
 
-static void drop_oldest(struct consent *consent)
+static bool is_by_people(const struct consent_entry *entry)
 {
+    return entry->who != WHO_POLICY && consent_what_is_decision(entry->what);
+}
+
+/* The oldest one of whoever has most; the newest stays. */
+static struct consent_entry *dispensable(const struct consent *consent)
+{
+    struct consent_entry *found = consent->oldest;
+
+    for (struct consent_entry *entry = found->previous; entry != consent->newest; entry = entry->previous)
+        if (entry->share->lines > found->share->lines ||
+            (entry->share->lines == found->share->lines && is_by_people(found) && !is_by_people(entry)))
+            found = entry;
+    return found;
+}
+
+static void drop(struct consent *consent)
+{
+    struct consent_entry *entry;
     char key[KEY_DIGITS + 1];
 
     while (consent->entries > LIMIT_CONSENT_LEDGER) {
-        keep_wrote(consent, store_delete(consent->store, KIND, key_of(consent->oldest, key), NULL));
-        unlink_entry(consent, consent->oldest);
+        entry = dispensable(consent);
+        keep_wrote(consent, store_delete(consent->store, KIND, key_of(entry, key), NULL));
+        unlink_entry(consent, entry);
     }
+}
+
+/* The newest, of which nobody was told. */
+static void pop(struct consent *consent)
+{
+    struct consent_entry *entry = consent->newest;
+
+    consent->newest = entry->next;
+    *(entry->next ? &entry->next->previous : &consent->oldest) = NULL;
+    consent->entries--;
+    share_leave(consent, entry->share);
+    entry_free(entry);
 }
 
 int ledger_add(struct consent *consent, const struct ledger_line *line, struct error *err)
@@ -134,14 +204,17 @@ int ledger_add(struct consent *consent, const struct ledger_line *line, struct e
 
     if (!entry)
         return error_set(err, ERROR_RESOURCES_EXCEEDED, NULL, "no memory for the ledger of consent");
-    if (save(consent, entry, err) < 0) {
+    if (push(consent, entry) < 0) {
         entry_free(entry);
+        return error_set(err, ERROR_RESOURCES_EXCEEDED, NULL, "no memory for the ledger of consent");
+    }
+    if (save(consent, entry, err) < 0) {
+        pop(consent);
         return -1;
     }
     consent->next_entry++;
-    push(consent, entry);
     consent_tell(consent, CONSENT_ENTRY_ADDED, NULL, entry, NULL);
-    drop_oldest(consent);
+    drop(consent);
     return 0;
 }
 
@@ -151,17 +224,11 @@ void ledger_durable(struct consent *consent)
         entry->durable = true;
 }
 
-/* Decided by somebody outside, who is told that it failed. */
-static bool is_taken_back(const struct consent_entry *entry)
-{
-    return entry->who != WHO_POLICY && entry->what >= ENTRY_NOW && entry->what <= ENTRY_POLICY;
-}
-
 void ledger_lost(struct consent *consent)
 {
     for (struct consent_entry *entry = consent->newest, *next; entry && !entry->durable; entry = next) {
         next = entry->next;
-        if (is_taken_back(entry))
+        if (is_by_people(entry)) /* who are told that it failed */
             unlink_entry(consent, entry);
         else
             save(consent, entry, NULL);
@@ -200,7 +267,10 @@ static int on_record(void *ctx, struct str key, struct str value)
         entry_free(entry);
         return reader.no_memory ? -1 : 0;
     }
-    push(consent, entry);
+    if (push(consent, entry) < 0) {
+        entry_free(entry);
+        return -1;
+    }
     consent->next_entry = entry->number + 1;
     return 0;
 }
@@ -211,7 +281,7 @@ int ledger_load(struct consent *consent, struct error *err)
 
     if (result != 0)
         return error_set(err, ERROR_RESOURCES_EXCEEDED, NULL, "the ledger of consent cannot be read");
-    drop_oldest(consent);
+    drop(consent);
     return 0;
 }
 
@@ -219,8 +289,10 @@ void ledger_free(struct consent *consent)
 {
     for (struct consent_entry *entry = consent->newest, *next; entry; entry = next) {
         next = entry->next;
+        share_leave(consent, entry->share);
         entry_free(entry);
     }
+    map_done(&consent->shares);
 }
 
 int consent_each_entry(struct consent *consent, int (*fn)(void *ctx, struct consent_entry *entry), void *ctx)

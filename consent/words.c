@@ -42,9 +42,15 @@ const char *consent_what_text(enum consent_what what)
         [ENTRY_TONIGHT] = "Tonight",     [ENTRY_LATER] = "Later",       [ENTRY_NEVER] = "Never",
         [ENTRY_WITHDRAWN] = "Withdrawn", [ENTRY_POLICY] = "Policy",     [ENTRY_INSTALLED] = "Installed",
         [ENTRY_FAILED] = "Failed",       [ENTRY_EXPIRED] = "Expired",   [ENTRY_DROPPED] = "Dropped",
+        [ENTRY_RELEASED] = "Released",   [ENTRY_REJECTED] = "Rejected", [ENTRY_FORGOTTEN] = "Forgotten",
     };
 
     return texts[what];
+}
+
+bool consent_what_is_decision(enum consent_what what)
+{
+    return (what >= ENTRY_NOW && what <= ENTRY_POLICY) || what >= ENTRY_RELEASED;
 }
 
 const char *consent_who_text(enum consent_who who)

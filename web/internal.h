@@ -12,6 +12,9 @@
 #ifndef WEB_INTERNAL_H
 #define WEB_INTERNAL_H
 
+#include <netinet/in.h>
+
+#include "base/limits.h"
 #include "base/rate.h"
 #include "web/web.h"
 
@@ -19,12 +22,12 @@ enum {
     WEB_SESSIONS = 8, /* the oldest gives way to a new one, who needs a code */
     WEB_IDLE_S = 30 * 60,
     WEB_LIFE_S = 12 * 3600,
-    WEB_SECRET_BYTES = 65,     /* 256 bits in hexadecimal */
-    WEB_ADDRESSES = 64,        /* that are counted at a time; who was heard longest ago is forgotten */
-    WEB_REQUEST_MS = 50,       /* of one address: a request in so long on the long run */
-    WEB_REQUEST_BURST = 100,   /* and so many at once */
-    WEB_GUESS_MS = 150 * 1000, /* a code tried, likewise: fewer in a code's life than make it void */
-    WEB_GUESS_BURST = 3,
+    WEB_SECRET_BYTES = 65,    /* 256 bits in hexadecimal */
+    WEB_ADDRESSES = 64,       /* that are counted at a time; who was heard longest ago is forgotten */
+    WEB_REQUEST_MS = 50,      /* of one address: a request in so long on the long run */
+    WEB_REQUEST_BURST = 100,  /* and so many at once */
+    WEB_GUESS_MS = 20 * 1000, /* a code tried, likewise */
+    WEB_GUESS_BURST = 5,
     WEB_CONNECTIONS = 64,
     WEB_PENDING = 32,
     WEB_BODY_BYTES = 8192,
@@ -65,7 +68,12 @@ struct web_address {
     char name[INET6_ADDRSTRLEN];
     uint64_t heard;
     struct rate requests;
-    struct rate guesses;
+};
+
+/* Who tried a code. While it is not idle its place goes to another only when all are taken. */
+struct web_guesser {
+    struct in6_addr address; /* of IPv4: as IPv6 writes it */
+    struct rate tries;
 };
 
 /* An answer that waits for the store. Outlives the web where it must: its batch ends later. */
@@ -87,6 +95,7 @@ struct web {
     char fingerprint[WEB_FINGERPRINT_BYTES];
     struct web_session sessions[WEB_SESSIONS];
     struct web_address addresses[WEB_ADDRESSES];
+    struct web_guesser guessers[LIMIT_RESIDENT_GUESSERS];
     struct web_pending *pending;
     size_t pending_count;
     /* http_server_answer(); tests have their own. */

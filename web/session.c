@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#include <arpa/inet.h>
 #include <openssl/crypto.h>
 #include <stdio.h>
 #include <string.h>
@@ -121,10 +122,32 @@ bool web_may_ask(struct web *web, const char *peer)
     return rate_take(&address_of(web, peer, now)->requests, now, WEB_REQUEST_MS, WEB_REQUEST_BURST);
 }
 
+/* Its place, or that of the one that may soonest be forgotten. */
+static struct web_guesser *guesser_of(struct web *web, const char *peer)
+{
+    struct web_guesser *soonest = &web->guessers[0];
+    struct in6_addr address = IN6ADDR_ANY_INIT;
+
+    if (inet_pton(AF_INET6, peer, &address) != 1) {
+        address.s6_addr[10] = address.s6_addr[11] = 0xff;
+        inet_pton(AF_INET, peer, &address.s6_addr[12]);
+    }
+    for (size_t i = 0; i < LIMIT_RESIDENT_GUESSERS; i++) {
+        struct web_guesser *guesser = &web->guessers[i];
+
+        if (memcmp(&guesser->address, &address, sizeof(address)) == 0)
+            return guesser;
+        if (guesser->tries.next_us < soonest->tries.next_us)
+            soonest = guesser;
+    }
+    *soonest = (struct web_guesser){.address = address};
+    return soonest;
+}
+
 bool web_may_guess(struct web *web, const char *peer, uint32_t *ret_wait_s)
 {
     uint64_t now = clock_monotonic(&web->loop->clock);
-    struct rate *rate = &address_of(web, peer, now)->guesses;
+    struct rate *rate = &guesser_of(web, peer)->tries;
 
     if (rate_take(rate, now, WEB_GUESS_MS, WEB_GUESS_BURST))
         return true;

@@ -319,9 +319,9 @@ const struct dm_object model_consent_request = {
 
 #define ENTRY(member) DM_OFFSET(struct consent_entry, member)
 
-static const char *const whats[] = {"Asked",   "Notified",  "Now",    "Tonight",   "Later",
-                                    "Never",   "Withdrawn", "Policy", "Installed", "Failed",
-                                    "Expired", "Dropped",   NULL};
+static const char *const whats[] = {"Asked",     "Notified", "Now",       "Tonight", "Later",   "Never",
+                                    "Withdrawn", "Policy",   "Installed", "Failed",  "Expired", "Dropped",
+                                    "Released",  "Rejected", "Forgotten", NULL};
 static const char *const whos[] = {"Resident", "Controller", "Policy", NULL};
 
 static const struct dm_param ledger_params[] = {

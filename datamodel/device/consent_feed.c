@@ -96,7 +96,7 @@ static void raise_entry(struct consent_feed *feed, const struct consent_entry *e
         snprintf(request, sizeof(request), "%sRequest.%u.", consent_path, entry->question);
     if (entry->what <= ENTRY_NOTIFIED)
         dm_raise(feed->model->dm, feed->row, "Asked!", asked, sizeof(asked) / sizeof(asked[0]));
-    else if (entry->what <= ENTRY_POLICY)
+    else if (consent_what_is_decision(entry->what))
         dm_raise(feed->model->dm, feed->row, "Decided!", decided, sizeof(decided) / sizeof(decided[0]));
 }
 

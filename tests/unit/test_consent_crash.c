@@ -339,6 +339,56 @@ static void test_device_is_removed(void **state)
 
 /* ---- the ledger ---- */
 
+static void add_line(struct bench *bench, const char *key, enum consent_what what, enum consent_who who)
+{
+    const struct ledger_line line = {
+        .what = what, .by = {who, "x"}, .device = consent_find_device(consent_of(bench), key)};
+
+    assert_int_equal(ledger_add(consent_of(bench), &line, NULL), 0);
+}
+
+struct counted {
+    const char *key;
+    unsigned lines, people;
+};
+
+static int count_line(void *ctx, struct consent_entry *entry)
+{
+    struct counted *counted = ctx;
+
+    if (strcmp(entry->key, counted->key) == 0) {
+        counted->lines++;
+        counted->people += entry->who == WHO_RESIDENT;
+    }
+    return 0;
+}
+
+/* An offer that changes and changes: it takes lines of its own device, and no decision. */
+static void test_ledger_is_shared(void **state)
+{
+    struct bench *bench = *state;
+    struct counted honest = {.key = "device-1"}, loud = {.key = "device-0"};
+
+    for (int i = 0; i < 40; i++)
+        add_line(bench, "device-1", ENTRY_ASKED, WHO_CONTROLLER);
+    add_line(bench, "device-0", ENTRY_NEVER, WHO_RESIDENT);
+    for (unsigned i = 0; i < 3 * LIMIT_CONSENT_LEDGER; i++) {
+        add_line(bench, "device-0", i % 2 ? ENTRY_ASKED : ENTRY_DROPPED, WHO_POLICY);
+        if (i % 100 == 0)
+            bench_settle(bench);
+    }
+    bench_settle(bench);
+    for (int life = 0; life < 2; life++) {
+        honest.lines = loud.people = 0;
+        consent_each_entry(consent_of(bench), count_line, &honest);
+        consent_each_entry(consent_of(bench), count_line, &loud);
+        assert_int_equal(honest.lines, 40);
+        assert_int_equal(loud.people, 1);
+        assert_int_equal(consent_of(bench)->entries, LIMIT_CONSENT_LEDGER);
+        consent_restart(bench, true);
+    }
+}
+
 static void test_ledger_is_bounded(void **state)
 {
     struct bench *bench = *state;
@@ -352,7 +402,8 @@ static void test_ledger_is_bounded(void **state)
     bench_settle(bench);
     assert_int_equal(consent_of(bench)->entries, LIMIT_CONSENT_LEDGER);
     number = consent_of(bench)->newest->number;
-    assert_int_equal(consent_of(bench)->oldest->number, number + 1 - LIMIT_CONSENT_LEDGER);
+    assert_int_equal(consent_of(bench)->oldest->number, 1); /* about the home: another's */
+    assert_int_equal(consent_of(bench)->oldest->previous->number, number + 2 - LIMIT_CONSENT_LEDGER);
     consent_restart(bench, true);
     assert_int_equal(consent_of(bench)->entries, LIMIT_CONSENT_LEDGER);
     assert_int_equal(consent_of(bench)->newest->number, number);
@@ -393,11 +444,11 @@ static void test_code(void **state)
     char plain[CONSENT_CODE_BYTES + 1];
     char other[CONSENT_CODE_BYTES];
 
-    assert_int_equal(try(bench, "0000-0000"), CONSENT_CODE_WRONG);
+    assert_int_equal(try(bench, "0000-0000-0000"), CONSENT_CODE_WRONG);
     assert_int_equal(consent_code_make(consent_of(bench), code, NULL), 0);
-    assert_int_equal(strlen(code), 9);
+    assert_int_equal(strlen(code), 14);
     assert_int_equal(try(bench, ""), CONSENT_CODE_WRONG);
-    snprintf(plain, sizeof(plain), "%.4s %.4s ", code, code + 5);
+    snprintf(plain, sizeof(plain), "%.4s %.4s%.4s ", code, code + 5, code + 10);
     assert_int_equal(try(bench, plain), CONSENT_CODE_RIGHT);
     assert_int_equal(try(bench, code), CONSENT_CODE_WRONG); /* once */
     assert_int_equal(consent_code_make(consent_of(bench), code, NULL), 0);
@@ -409,9 +460,46 @@ static void test_code(void **state)
     clock_fake_advance(&bench->loop.clock, CONSENT_CODE_S * 1000);
     assert_int_equal(try(bench, code), CONSENT_CODE_WRONG);
     assert_int_equal(consent_code_make(consent_of(bench), code, NULL), 0);
-    for (int i = 0; i < 5; i++)
-        assert_int_equal(try(bench, "x"), CONSENT_CODE_WRONG);
-    assert_int_equal(try(bench, code), CONSENT_CODE_WRONG); /* fell after five */
+    for (int i = 0; i < 100; i++)
+        assert_int_equal(try(bench, "0000-0000-0000"), CONSENT_CODE_WRONG);
+    assert_int_equal(try(bench, code), CONSENT_CODE_RIGHT); /* nobody takes it from the resident */
+}
+
+/* Whoever guesses, from however many addresses: so many tries in a code's life and no more, and the code is still good. */
+static void test_code_is_not_guessed(void **state)
+{
+    struct bench *bench = *state;
+    char code[CONSENT_CODE_BYTES];
+    unsigned looked_at = 0;
+    uint32_t wait;
+
+    assert_int_equal(consent_code_make(consent_of(bench), code, NULL), 0);
+    for (unsigned ms = 1; ms < CONSENT_CODE_S * 1000; ms++) {
+        clock_fake_advance(&bench->loop.clock, 1);
+        looked_at += consent_code_check(consent_of(bench), "0000-0000-0000", &wait) == CONSENT_CODE_WRONG;
+    }
+    assert_in_range(looked_at, 120000, 120300); /* of 10^12: docs/security.md */
+    assert_int_equal(consent_code_check(consent_of(bench), code, &wait), CONSENT_CODE_LIMITED);
+    assert_int_equal(wait, 1);
+    assert_int_equal(consent_code_make(consent_of(bench), code, NULL), 0);
+    clock_fake_advance(&bench->loop.clock, 5);
+    assert_int_equal(consent_code_check(consent_of(bench), code, &wait), CONSENT_CODE_RIGHT);
+}
+
+static void test_codes_are_limited(void **state)
+{
+    struct bench *bench = *state;
+    char code[CONSENT_CODE_BYTES], last[CONSENT_CODE_BYTES];
+    struct error err;
+
+    for (int i = 0; i < 10; i++)
+        assert_int_equal(consent_code_make(consent_of(bench), last, NULL), 0);
+    assert_int_equal(consent_code_make(consent_of(bench), code, &err), -1);
+    assert_int_equal(err.code, ERROR_COMMAND_FAILURE);
+    assert_non_null(strstr(err.message, "in 30 s"));
+    assert_int_equal(try(bench, last), CONSENT_CODE_RIGHT); /* what was not made makes nothing void */
+    clock_fake_advance(&bench->loop.clock, 30 * 1000);
+    assert_int_equal(consent_code_make(consent_of(bench), code, NULL), 0);
 }
 
 static void test_code_is_rate_limited(void **state)
@@ -420,11 +508,11 @@ static void test_code_is_rate_limited(void **state)
     char code[CONSENT_CODE_BYTES];
     uint32_t wait;
 
-    for (int i = 0; i < 5; i++)
+    for (int i = 0; i < 200; i++)
         assert_int_equal(consent_code_check(consent_of(bench), "x", &wait), CONSENT_CODE_WRONG);
     assert_int_equal(consent_code_make(consent_of(bench), code, NULL), 0);
     assert_int_equal(consent_code_check(consent_of(bench), code, &wait), CONSENT_CODE_LIMITED);
-    assert_in_range(wait, 1, 5);
+    assert_int_equal(wait, 1);
     clock_fake_advance(&bench->loop.clock, wait * 1000ull);
     assert_int_equal(consent_code_check(consent_of(bench), code, &wait), CONSENT_CODE_RIGHT);
 }
@@ -451,9 +539,12 @@ int main(void)
         TEST(test_notice_without_an_update),
         TEST(test_device_is_removed),
         TEST(test_ledger_is_bounded),
+        TEST(test_ledger_is_shared),
         TEST(test_long_words_are_cut),
         TEST(test_code),
         TEST(test_code_is_rate_limited),
+        TEST(test_code_is_not_guessed),
+        TEST(test_codes_are_limited),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

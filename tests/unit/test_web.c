@@ -61,6 +61,33 @@ static void test_code_is_used_up(void **state)
     assert_int_equal(web_bench_post(w, "/api/sign-in", "{\"code\":7}"), 403);
 }
 
+static void guess_from(struct web_bench *w, const char *peer)
+{
+    w->peer = peer;
+    for (int i = 0; i < WEB_GUESS_BURST; i++)
+        assert_int_equal(web_bench_post(w, "/api/sign-in", "{\"code\":\"0000-0000-0000\"}"), 403);
+    assert_int_equal(web_bench_post(w, "/api/sign-in", "{\"code\":\"0000-0000-0000\"}"), 429);
+}
+
+/* More addresses than are counted guess as fast as they may: none gets more tries by it, and the resident's code is good. */
+static void test_swarm(void **state)
+{
+    struct web_bench *w = *state;
+    char code[CONSENT_CODE_BYTES], body[64], peer[INET6_ADDRSTRLEN];
+
+    assert_int_equal(consent_code_make(w->web->consent, code, NULL), 0);
+    for (unsigned i = 0; i < LIMIT_RESIDENT_GUESSERS + 200; i++) {
+        snprintf(peer, sizeof(peer), i % 2 ? "10.1.%u.%u" : "fe80::%x:%x", i / 256, i % 256);
+        guess_from(w, peer);
+        clock_fake_advance(&w->bench.loop.clock, 25);
+    }
+    /* Who guessed last is not forgotten for the many before. */
+    assert_int_equal(web_bench_post(w, "/api/sign-in", "{\"code\":\"0000-0000-0000\"}"), 429);
+    w->peer = "192.168.1.9";
+    snprintf(body, sizeof(body), "{\"code\":\"%s\"}", code);
+    assert_int_equal(web_bench_post(w, "/api/sign-in", body), 200);
+}
+
 /* One address that guesses is stopped, and stops nobody else: the code that the resident has is still good. */
 static void test_guessing(void **state)
 {
@@ -69,10 +96,10 @@ static void test_guessing(void **state)
 
     assert_int_equal(consent_code_make(w->web->consent, code, NULL), 0);
     for (int i = 0; i < WEB_GUESS_BURST; i++)
-        assert_int_equal(web_bench_post(w, "/api/sign-in", "{\"code\":\"0000-0000\"}"), 403);
+        assert_int_equal(web_bench_post(w, "/api/sign-in", "{\"code\":\"0000-0000-0000\"}"), 403);
     snprintf(body, sizeof(body), "{\"code\":\"%s\"}", code);
     assert_int_equal(web_bench_post(w, "/api/sign-in", body), 429);
-    assert_non_null(strstr(w->text, "\"wait\":150"));
+    assert_non_null(strstr(w->text, "\"wait\":20"));
     w->peer = "192.168.1.9";
     assert_int_equal(web_bench_post(w, "/api/sign-in", body), 200);
     /* And it is not shut out for good. */
@@ -417,6 +444,7 @@ int main(void)
         CASE(test_sign_in),
         CASE(test_code_is_used_up),
         CASE(test_guessing),
+        CASE(test_swarm),
         CASE(test_session_ends),
         CASE(test_few_sessions),
         CASE(test_host),
