@@ -63,6 +63,7 @@ struct consent_home {
     uint32_t max_deferrals;  /* of one update */
     uint32_t floor_severity; /* enum firmware_severity */
     uint32_t floor_days;
+    bool resident_identity; /* the resident may end a quarantine */
 };
 
 /* ---- who ---- */
@@ -111,6 +112,8 @@ enum consent_why {
     WHY_TOO_LATE,   /* the device is being updated */
     WHY_ENDED,      /* the operator's command has ended: only a refusal can be withdrawn */
     WHY_THE_SAME,   /* it is what was decided already */
+    WHY_OPERATOR,   /* the operator keeps it to itself */
+    WHY_PROOF,      /* a certificate spoke for the device: that is not for the resident to judge */
     CONSENT_WHYS,
 };
 
@@ -182,6 +185,7 @@ struct consent_about {
     const char *changed;
     const char *was;
     const char *is;
+    bool proven; /* what changed is about its certificate */
     bool gateway;
 };
 
@@ -263,6 +267,25 @@ struct consent_entry {
 /* Newest first, until fn returns non-zero. At most LIMIT_CONSENT_LEDGER; then those of the device with most are dropped. */
 int consent_each_entry(struct consent *consent, int (*fn)(void *ctx, struct consent_entry *entry), void *ctx);
 
+/* ---- quarantine ---- */
+
+/*
+ * What somebody says of a device in quarantine. ENTRY_RELEASED: it is the device, and what it says now is right;
+ * ENTRY_REJECTED: what was known is right, somebody else spoke; ENTRY_FORGOTTEN: it is no more. In the open batch, and in
+ * the ledger; taken back when the batch is lost. -1 and err: not allowed (7022), or it is not as it was shown any more.
+ */
+struct consent_identification {
+    enum consent_what what;
+    const char *changed; /* as they were shown; NULL: however they are */
+    const char *was;
+    const char *is;
+    struct consent_by by;
+};
+int consent_identify(struct consent *consent, struct consent_device *device,
+                     const struct consent_identification *said, struct error *err);
+/* Whether the resident may end its quarantine. */
+enum consent_why consent_identity_why(const struct consent_device *device);
+
 /* ---- what observers hear ---- */
 
 enum consent_event_type {
@@ -313,6 +336,8 @@ const char *consent_severity_text(enum firmware_severity severity); /* "Critical
 
 struct consent_ops {
     void (*about)(void *ctx, const struct firmware_target *target, struct consent_about *ret);
+    /* Into the open batch, and taken back when that is lost. NULL: there is no quarantine (tests). */
+    int (*identify)(void *ctx, struct firmware_target *target, enum consent_what what, struct error *err);
     void *ctx;
 };
 

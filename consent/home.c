@@ -6,7 +6,7 @@
 #include "consent/internal.h"
 
 enum {
-    POLICY_LINE_BYTES = 256,
+    POLICY_LINE_BYTES = 320,
 };
 
 enum consent_policy own_policy(const struct consent_device *device)
@@ -32,6 +32,7 @@ int home_init(struct consent *consent)
         .deferral_s = DAY_S,
         .max_deferrals = 3,
         .floor_days = 7,
+        .resident_identity = true,
     };
     return consent->home.quiet_start && consent->home.quiet_end ? 0 : -1;
 }
@@ -92,18 +93,19 @@ static int log_policy(struct consent *consent, const struct consent_device *devi
     return ledger_add(consent, &line, err);
 }
 
+/* By the names of the data model, so that whoever shows it can say it in the reader's language. */
 int consent_home_save(struct consent *consent, const struct consent_by *by, struct error *err)
 {
     const struct consent_home *home = &consent->home;
     char text[POLICY_LINE_BYTES];
 
-    snprintf(
-        text, sizeof(text),
-        "%s; gateway %s; quiet hours %s to %s%s; notice %u s; later %u s, %u times; floor %s after %u days",
-        consent_policy_text(home->policy), consent_policy_text(home->gateway_policy), home->quiet_start,
-        home->quiet_end, home->quiet_only ? " only" : "", home->notice_s, home->deferral_s,
-        home->max_deferrals, home->floor_severity ? consent_severity_text(home->floor_severity) : "none",
-        home->floor_days);
+    snprintf(text, sizeof(text),
+             "Policy=%s, GatewayPolicy=%s, QuietStart=%s, QuietEnd=%s, QuietOnly=%s, NoticePeriod=%u, "
+             "DeferralPeriod=%u, MaxDeferrals=%u, FloorSeverity=%s, FloorDays=%u, ResidentIdentity=%s",
+             consent_policy_text(home->policy), consent_policy_text(home->gateway_policy), home->quiet_start,
+             home->quiet_end, home->quiet_only ? "true" : "false", home->notice_s, home->deferral_s,
+             home->max_deferrals, home->floor_severity ? consent_severity_text(home->floor_severity) : "None",
+             home->floor_days, home->resident_identity ? "true" : "false");
     if (log_policy(consent, NULL, text, by, err) < 0)
         return -1;
     return home_save(consent, err);

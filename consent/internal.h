@@ -7,6 +7,7 @@
  *   decide.c    choices, decisions, the operator's notice
  *   info.c      what others see
  *   home.c      policies
+ *   identity.c  devices in quarantine
  *   quiet.c     quiet hours on the wall clock
  *   keep.c      questions and policies as records, and batches that are lost
  *   ledger.c    the ledger

@@ -103,6 +103,7 @@ int home_save(struct consent *consent, struct error *err)
     record_put_number(&buf, home->max_deferrals);
     record_put_number(&buf, home->floor_severity);
     record_put_number(&buf, home->floor_days);
+    record_put_number(&buf, home->resident_identity);
     if (buf.failed)
         error_set(err, ERROR_RESOURCES_EXCEEDED, NULL, "no memory to store the policy");
     else
@@ -130,6 +131,8 @@ static int home_decode(struct consent *consent, struct str record)
     home.max_deferrals = (uint32_t)record_number(&reader);
     home.floor_severity = (uint32_t)record_choice(&reader, FIRMWARE_SEVERITIES);
     home.floor_days = (uint32_t)record_number(&reader);
+    /* Not in the records of earlier versions. */
+    home.resident_identity = reader.rest.len ? record_choice(&reader, 2) : true;
     if (!record_end(&reader) || consent_home_check(&home, NULL) < 0) {
         free(home.quiet_start);
         free(home.quiet_end);

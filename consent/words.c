@@ -76,6 +76,8 @@ const char *consent_why_text(enum consent_why why)
         [WHY_TOO_LATE] = "the device is being updated",
         [WHY_ENDED] = "the operator's command has ended; a refusal can be withdrawn",
         [WHY_THE_SAME] = "that is what was decided already",
+        [WHY_OPERATOR] = "the operator decides about devices in quarantine",
+        [WHY_PROOF] = "a certificate spoke for this device: its operator has to look",
     };
 
     return texts[why];

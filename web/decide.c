@@ -107,21 +107,20 @@ static int policy_of(const char *text, enum consent_policy *ret)
     return -1;
 }
 
-/* As it was shown: line feeds may be in it. NULL: not there. */
-static const char *wording_of(const cJSON *body)
+/* As it was shown: line feeds may be in it, and it may be empty. NULL: not there. */
+static const char *shown_of(const cJSON *body, const char *name)
 {
-    const cJSON *wording = json_member(body, "wording");
+    const cJSON *text = json_member(body, name);
 
-    return cJSON_IsString(wording) && strlen(wording->valuestring) < CONSENT_WORDING_BYTES
-               ? wording->valuestring
-               : NULL;
+    return cJSON_IsString(text) && strlen(text->valuestring) < CONSENT_WORDING_BYTES ? text->valuestring
+                                                                                     : NULL;
 }
 
 /* ---- decisions ---- */
 
 int web_decide(struct web *web, const cJSON *body, struct http_pending *peer, struct http_answer *answer)
 {
-    struct consent_answer decision = {.by = resident, .wording = wording_of(body)};
+    struct consent_answer decision = {.by = resident, .wording = shown_of(body, "wording")};
     struct web_pending *pending;
     struct error err;
     uint64_t number;
@@ -152,6 +151,32 @@ int web_policy(struct web *web, const cJSON *body, struct http_pending *peer, st
     if (!pending)
         return web_answer_word(answer, 503, "failed");
     return settle(pending, consent_set_policy(web->consent, device, policy, &resident, &err), answer, &err);
+}
+
+/* As it was shown: a device that says otherwise by now is another decision. */
+int web_identity(struct web *web, const cJSON *body, struct http_pending *peer, struct http_answer *answer)
+{
+    const char *key = json_text(body, "device", WEB_NAME_BYTES);
+    const cJSON *mine = json_member(body, "mine");
+    struct consent_device *device = key ? consent_find_device(web->consent, key) : NULL;
+    const struct consent_identification said = {
+        .what = cJSON_IsTrue(mine) ? ENTRY_RELEASED : ENTRY_REJECTED,
+        .changed = shown_of(body, "changed"),
+        .was = shown_of(body, "was"),
+        .is = shown_of(body, "is"),
+        .by = resident,
+    };
+    struct web_pending *pending;
+    struct error err;
+
+    if (!cJSON_IsBool(mine) || !said.changed || !said.was || !said.is)
+        return web_answer_word(answer, 400, "value");
+    if (!device)
+        return web_answer_word(answer, 409, "changed");
+    pending = pending_new(web, peer);
+    if (!pending)
+        return web_answer_word(answer, 503, "failed");
+    return settle(pending, consent_identify(web->consent, device, &said, &err), answer, &err);
 }
 
 int web_home(struct web *web, const cJSON *body, struct http_pending *peer, struct http_answer *answer)

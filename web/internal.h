@@ -141,6 +141,8 @@ int web_decide(struct web *web, const struct cJSON *body, struct http_pending *p
                struct http_answer *answer);
 int web_policy(struct web *web, const struct cJSON *body, struct http_pending *pending,
                struct http_answer *answer);
+int web_identity(struct web *web, const struct cJSON *body, struct http_pending *pending,
+                 struct http_answer *answer);
 int web_home(struct web *web, const struct cJSON *body, struct http_pending *pending,
              struct http_answer *answer);
 

@@ -263,6 +263,7 @@ static const struct {
 } posts[] = {
     {"/api/decide", web_decide},
     {"/api/policy", web_policy},
+    {"/api/identity", web_identity},
     {"/api/home", web_home},
 };
 

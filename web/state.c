@@ -64,6 +64,18 @@ static const char *command_text(enum firmware_command command)
     return command == FIRMWARE_DOWNLOAD ? "Download" : "Activate";
 }
 
+static const char *why_word(enum consent_why why)
+{
+    static const char *const words[] = {
+        [WHY_NOT_NEEDED] = "",         [WHY_FLOOR] = "floor",       [WHY_USED_UP] = "used-up",
+        [WHY_TOO_SHORT] = "too-short", [WHY_NO_QUIET] = "no-quiet", [WHY_NOTHING] = "nothing",
+        [WHY_TOO_LATE] = "too-late",   [WHY_ENDED] = "ended",       [WHY_THE_SAME] = "the-same",
+        [WHY_OPERATOR] = "operator",   [WHY_PROOF] = "proof",
+    };
+
+    return words[why];
+}
+
 static void write_device(void *ctx, struct consent_device *device)
 {
     struct writer *writer = ctx;
@@ -92,6 +104,7 @@ static void write_device(void *ctx, struct consent_device *device)
         text(json, "changed", info.about.changed);
         text(json, "was", info.about.was);
         text(json, "is", info.about.is);
+        text(json, "why", why_word(consent_identity_why(device)));
     }
     number(json, "battery", info.battery);
     text(json, "policy", consent_policy_text(info.policy));
@@ -103,17 +116,6 @@ static void write_device(void *ctx, struct consent_device *device)
         text(json, "waits_for", info.waits_for);
     }
     end(json, '}');
-}
-
-static const char *why_word(enum consent_why why)
-{
-    static const char *const words[] = {
-        [WHY_NOT_NEEDED] = "",         [WHY_FLOOR] = "floor",       [WHY_USED_UP] = "used-up",
-        [WHY_TOO_SHORT] = "too-short", [WHY_NO_QUIET] = "no-quiet", [WHY_NOTHING] = "nothing",
-        [WHY_TOO_LATE] = "too-late",   [WHY_ENDED] = "ended",       [WHY_THE_SAME] = "the-same",
-    };
-
-    return words[why];
 }
 
 static void write_question(void *ctx, struct consent_question *question)

@@ -101,6 +101,11 @@ static const struct dm_param home_params[] = {
      .max = 365,
      .default_value = "7",
      .offset = HOME(floor_days)},
+    {.name = "ResidentIdentity",
+     .type = DM_BOOLEAN,
+     .flags = DM_WRITABLE,
+     .default_value = "true",
+     .offset = HOME(resident_identity)},
     {.name = "RequestNumberOfEntries", .type = DM_UNSIGNED_INT, .count_of = "Request"},
     {.name = "LedgerNumberOfEntries", .type = DM_UNSIGNED_INT, .count_of = "Ledger"},
     DM_END_PARAMS,
@@ -399,4 +404,16 @@ int model_consent_notice(struct dm_call *call, struct firmware_target *target, i
     return dm_call_output(call, "Request", request) < 0
                ? error_set(err, ERROR_RESOURCES_EXCEEDED, call->path, "out of memory")
                : 0;
+}
+
+/* ---- ProxiedDevice.{i}.<vendor prefix>Identity.Release(), Reject(), Forget() ---- */
+
+int model_consent_identify(struct dm_call *call, const char *key, int what, struct error *err)
+{
+    const struct consent_identification said = {.what = what, .by = {WHO_CONTROLLER, call->originator}};
+    struct consent *consent = model_of(call->dm)->consent;
+    struct consent_device *device = consent_find_device(consent, key);
+
+    return device ? consent_identify(consent, device, &said, err)
+                  : error_set(err, ERROR_COMMAND_FAILURE, call->path, "the device is not there");
 }

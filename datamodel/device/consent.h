@@ -17,5 +17,7 @@ void model_consent_stop(struct model *model);
 
 /* struct model.notice */
 int model_consent_notice(struct dm_call *call, struct firmware_target *target, int slot, struct error *err);
+/* struct model.identify */
+int model_consent_identify(struct dm_call *call, const char *key, int what, struct error *err);
 
 #endif

@@ -213,6 +213,7 @@ int model_consent_start(struct model *model, struct error *err)
     feed->device = dm_node_find(model->dm, "Device.ProxiedDevice.{i}." VENDOR_PREFIX "Consent.");
     feed->registry_observer = (struct observer){.fn = on_registry, .ctx = feed};
     model->notice = model_consent_notice;
+    model->identify = model_consent_identify;
     observer_add(consent_observers(model->consent), &feed->observer);
     observer_add(registry_observers(home_registry(model->home)), &feed->registry_observer);
     consent_each_question(model->consent, on_each_question, feed);

@@ -51,6 +51,8 @@ struct model {
     struct tls_trust *trust;       /* follows the rows that controllers added; may be NULL (tests) */
     /* The command Notice() of a FirmwareImage row; NULL: there is no consent (tests). */
     int (*notice)(struct dm_call *call, struct firmware_target *target, int slot, struct error *err);
+    /* What a controller says of a device in quarantine (enum consent_what); NULL: the same. */
+    int (*identify)(struct dm_call *call, const char *key, int what, struct error *err);
     void (*restart)(void *ctx, const struct model_restart *restart);
     void (*mqtt_reconnect)(void *ctx, struct dm_row *client);
     /* Controller.MTP row; false when it has no session to begin. */

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "consent/consent.h"
 #include "datamodel/device/firmware_image.h"
 #include "devices/dialects/dialect.h"
 #include "devices/home.h"
@@ -128,14 +129,28 @@ const struct dm_object model_proxied_update = {.params = update_params};
 
 static const char *const grades[] = {"A", "B", "C", "D", NULL};
 
+/* By way of the engine of consent, whose ledger has who said so; act: where there is none (tests). */
+static int identify(struct dm_call *call, enum consent_what what, void (*act)(struct device *device),
+                    struct error *err)
+{
+    const struct model *model = model_of(call->dm);
+    struct device *device = call->row->data;
+
+    if (what == ENTRY_FORGOTTEN)
+        call->row = NULL; /* goes with the device */
+    if (model && model->identify)
+        return model->identify(call, device->key, what, err);
+    act(device);
+    return 0;
+}
+
 static int release(struct dm_call *call, struct error *err)
 {
     struct device *device = call->row->data;
 
     if (!device->quarantined)
         return error_set(err, ERROR_COMMAND_FAILURE, call->path, "the device is not quarantined");
-    quarantine_release(device);
-    return 0;
+    return identify(call, ENTRY_RELEASED, quarantine_release, err);
 }
 
 static int reject(struct dm_call *call, struct error *err)
@@ -144,8 +159,7 @@ static int reject(struct dm_call *call, struct error *err)
 
     if (!device->quarantined)
         return error_set(err, ERROR_COMMAND_FAILURE, call->path, "the device is not quarantined");
-    quarantine_reject(device);
-    return 0;
+    return identify(call, ENTRY_REJECTED, quarantine_reject, err);
 }
 
 static int forget(struct dm_call *call, struct error *err)
@@ -155,9 +169,7 @@ static int forget(struct dm_call *call, struct error *err)
     if (device->online && !device->quarantined)
         return error_set(err, ERROR_COMMAND_FAILURE, call->path,
                          "the device is there: it would be found again at once");
-    call->row = NULL; /* goes with the device */
-    registry_remove(device);
-    return 0;
+    return identify(call, ENTRY_FORGOTTEN, registry_remove, err);
 }
 
 static void get_reason_code(const struct dm_row *row, struct dm_value *ret, char *scratch)

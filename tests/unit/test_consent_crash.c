@@ -427,6 +427,54 @@ static void test_long_words_are_cut(void **state)
     assert_int_equal(strlen(consent_info(bench).wording), CONSENT_WORDING_BYTES - 1);
 }
 
+/* ---- quarantine ---- */
+
+static int identify(struct bench *bench, const struct consent_identification *said, struct error *err)
+{
+    return consent_identify(consent_of(bench), consent_find_device(consent_of(bench), "device-0"), said, err);
+}
+
+static void test_quarantine(void **state)
+{
+    const struct consent_identification mine = {
+        .what = ENTRY_RELEASED, .changed = "ModelChanged", .was = "Plug", .is = "Lamp", .by = resident};
+    const struct consent_identification other = {
+        .what = ENTRY_RELEASED, .changed = "ModelChanged", .was = "Plug", .is = "Oven", .by = resident};
+    const struct consent_identification operators = {.what = ENTRY_REJECTED,
+                                                     .by = {WHO_CONTROLLER, "self::ctl"}};
+    struct bench *bench = *state;
+    struct firmware_target *target = &bench->devices[0].target;
+    struct consent_home home = *consent_home(consent_of(bench));
+    struct error err;
+
+    assert_int_equal(identify(bench, &mine, &err), -1); /* there is nothing to say */
+    firmware_target_block(target, "ModelChanged");
+    assert_int_equal(identify(bench, &other, &err), -1); /* that is not what was shown */
+    assert_int_equal(err.code, ERROR_COMMAND_FAILURE);
+    assert_true(target->blocked);
+    assert_int_equal(identify(bench, &mine, &err), 0);
+    assert_false(target->blocked);
+    bench_settle(bench);
+    assert_string_equal(consent_of(bench)->newest->text, "\"Plug\" > \"Lamp\"");
+    assert_string_equal(consent_of(bench)->newest->wording, "ModelChanged");
+    /* What a certificate said is for who issued it; the operator may. */
+    firmware_target_block(target, "CertificateMissing");
+    assert_int_equal(consent_identity_why(consent_find_device(consent_of(bench), "device-0")), WHY_PROOF);
+    assert_int_equal(identify(bench, &mine, &err), -1);
+    assert_int_equal(identify(bench, &operators, &err), 0);
+    /* And nothing is the resident's, where the operator says so; over a restart. */
+    home.resident_identity = false;
+    assert_int_equal(consent_set_home(consent_of(bench), &home, &resident, NULL), 0);
+    bench_settle(bench);
+    consent_restart(bench, true);
+    target = &bench->devices[0].target;
+    firmware_target_block(target, "ModelChanged");
+    assert_int_equal(consent_identity_why(consent_find_device(consent_of(bench), "device-0")), WHY_OPERATOR);
+    assert_int_equal(identify(bench, &mine, &err), -1);
+    assert_true(target->blocked);
+    consent_has_lines(bench, "Released Resident page; Rejected Controller self::ctl; ");
+}
+
 /* ---- the sign-in code ---- */
 
 static enum consent_code_outcome try(struct bench *bench, const char *text)
@@ -541,6 +589,7 @@ int main(void)
         TEST(test_ledger_is_bounded),
         TEST(test_ledger_is_shared),
         TEST(test_long_words_are_cut),
+        TEST(test_quarantine),
         TEST(test_code),
         TEST(test_code_is_rate_limited),
         TEST(test_code_is_not_guessed),

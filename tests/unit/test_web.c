@@ -244,6 +244,11 @@ static void test_malformed(void **state)
          "{\"policy\":\"Ask\",\"quiet_start\":\"25:00\",\"quiet_end\":\"02:00\",\"quiet_only\":true}", 400},
         {"/api/home",
          "{\"policy\":\"Ask\",\"quiet_start\":\"01:00\",\"quiet_end\":\"02:00\",\"quiet_only\":1}", 400},
+        {"/api/identity", "{\"device\":\"none\",\"mine\":true,\"changed\":\"x\",\"was\":\"\",\"is\":\"\"}",
+         409},
+        {"/api/identity", "{\"device\":\"device-0\",\"mine\":true,\"changed\":\"x\",\"was\":\"\"}", 400},
+        {"/api/identity", "{\"device\":\"device-0\",\"mine\":1,\"changed\":\"x\",\"was\":\"\",\"is\":\"\"}",
+         400},
         {"/api/nothing", "{}", 404},
         {"/", "{}", 404},
     };
@@ -328,6 +333,29 @@ static void test_rules(void **state)
     assert_int_equal(w->late, 200);
     assert_int_equal(web_bench_get(w, "/api/state"), 200);
     assert_non_null(strstr(w->text, "\"policy\":\"Ask\",\"effective\":\"Ask\""));
+}
+
+static void test_identity(void **state)
+{
+    static const char mine[] =
+        "{\"device\":\"device-0\",\"mine\":true,\"changed\":\"ModelChanged\",\"was\":\"Plug\",\"is\":\"Lamp\"}";
+    struct web_bench *w = *state;
+    struct firmware_target *target = &w->bench.devices[0].target;
+
+    web_bench_sign_in(w);
+    assert_int_equal(web_bench_post(w, "/api/identity", mine), 409);
+    firmware_target_block(target, "SerialNumberChanged"); /* not what was shown */
+    assert_int_equal(web_bench_post(w, "/api/identity", mine), 409);
+    firmware_target_block(target, "ModelChanged");
+    assert_int_equal(web_bench_get(w, "/api/state"), 200);
+    assert_non_null(
+        strstr(w->text, "\"changed\":\"ModelChanged\",\"was\":\"Plug\",\"is\":\"Lamp\",\"why\":\"\""));
+    assert_int_equal(web_bench_post(w, "/api/identity", mine), 0);
+    bench_settle(&w->bench);
+    assert_int_equal(w->late, 200);
+    assert_false(target->blocked);
+    assert_int_equal(web_bench_get(w, "/api/history"), 200);
+    assert_non_null(strstr(w->text, "\"what\":\"Released\",\"who\":\"Resident\""));
 }
 
 /* Who waits for an answer may go, the page may go, and the store's batch ends after all. */
@@ -453,6 +481,7 @@ int main(void)
         CASE(test_too_many),
         CASE(test_decide),
         CASE(test_rules),
+        CASE(test_identity),
         CASE(test_gone),
         CASE(test_history_in_pages),
         cmocka_unit_test(test_names),
