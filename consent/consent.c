@@ -202,6 +202,14 @@ static void on_job(struct consent_question *question, const struct firmware_even
     question->job_state = info.state;
 }
 
+void consent_device_news(struct consent *consent, const char *key)
+{
+    struct consent_device *device = consent_find_device(consent, key);
+
+    if (device)
+        consent_tell(consent, CONSENT_DEVICE_NEWS, NULL, NULL, device);
+}
+
 static void on_firmware(void *ctx, const void *data)
 {
     const struct firmware_event *event = data;
@@ -209,6 +217,9 @@ static void on_firmware(void *ctx, const void *data)
     struct consent_device *device = event->target ? map_get(&consent->devices, str_of(event->target->key))
                                                   : NULL;
     struct consent_question *question = device ? device->questions[event->slot] : NULL;
+
+    if (event->type == FIRMWARE_TARGET_REMOVED && device)
+        consent_tell(consent, CONSENT_DEVICE_NEWS, NULL, NULL, device);
 
     switch (event->type) {
     case FIRMWARE_TARGET_ADDED:
@@ -219,7 +230,7 @@ static void on_firmware(void *ctx, const void *data)
     case FIRMWARE_TARGET_REMOVED:
         if (device)
             remove_target(device);
-        break;
+        return; /* it may be freed */
     case FIRMWARE_TARGET_UPDATED:
         break;
     case FIRMWARE_SLOT_CHANGED:
@@ -234,6 +245,8 @@ static void on_firmware(void *ctx, const void *data)
             on_job(question, event);
         break;
     }
+    if (event->target)
+        consent_device_news(consent, event->target->key);
 }
 
 /* ---- what it asks ---- */

@@ -295,7 +295,8 @@ enum consent_event_type {
     CONSENT_ENTRY_ADDED,      /* in the open batch; an observer adds what it writes to that */
     CONSENT_ENTRY_REMOVED,    /* dropped for want of room, or its batch was lost */
     CONSENT_HOME_CHANGED,
-    CONSENT_DEVICE_CHANGED, /* its policy. Name, state and progress: see the registry and firmware_observers() */
+    CONSENT_DEVICE_CHANGED, /* its policy */
+    CONSENT_DEVICE_NEWS, /* something else that consent_device_info() says of it; it may be gone in a moment */
 };
 
 struct consent_event {
@@ -358,6 +359,8 @@ int consent_home_check(const struct consent_home *home, struct error *err);
 /* After a row was changed: into the open batch and the ledger. */
 int consent_home_save(struct consent *consent, const struct consent_by *by, struct error *err);
 int consent_device_save(struct consent_device *device, const struct consent_by *by, struct error *err);
+/* What consent_ops.about says of it changed. */
+void consent_device_news(struct consent *consent, const char *key);
 /* Made when it is not there; stays until consent_hide_device(). NULL: out of memory. */
 struct consent_device *consent_show_device(struct consent *consent, const char *key);
 void consent_hide_device(struct consent *consent, const char *key);

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "transports/http_headers.h"
+#include "transports/http_range.h"
 #include "transports/websocket_internal.h"
 
 enum {
@@ -45,7 +46,8 @@ struct http_peer {
     uint64_t end;
     struct posting *posting; /* what comes in; NULL: nothing does */
     int late_status;         /* `answer` came later, and is to begin with this; 0: no such thing */
-    bool pending;            /* the owner has yet to answer */
+    bool pending;            /* the owner holds it: it has yet to answer, or the answer goes on */
+    bool streaming;          /* `answer` goes on */
 };
 
 /* A request with a body, until that is complete. Its header's memory is lws's, which may need it before. */
@@ -56,11 +58,6 @@ struct posting {
     char content_type[FIELD_BYTES];
     char authorization[FIELD_BYTES];
     struct http_headers headers;
-};
-
-struct range {
-    uint64_t first;
-    uint64_t end; /* after the last */
 };
 
 /* ---- the end ---- */
@@ -128,42 +125,6 @@ static void on_kill(void *ctx)
     link_kill(&peer->link);
 }
 
-/* ---- ranges (RFC 9110, 14) ---- */
-
-static bool parse_bound(struct str text, uint64_t *ret)
-{
-    return text.len && str_to_u64(text, ret) == 0;
-}
-
-/* One range. 1: *ret is what to send; 0: it is to be ignored; -1: there is no such part. */
-static int parse_range(const char *header, uint64_t size, struct range *ret)
-{
-    struct str rest = str_of(header);
-    struct str first;
-    uint64_t a;
-    uint64_t b;
-
-    if (!str_starts(rest, STR("bytes=")) || strchr(header, ','))
-        return 0;
-    rest = (struct str){rest.data + 6, rest.len - 6};
-    if (!memchr(rest.data, '-', rest.len) || !str_next(&rest, '-', &first))
-        return 0;
-    if (!first.len) { /* the last so many bytes */
-        if (!parse_bound(rest, &b))
-            return 0;
-        *ret = (struct range){b < size ? size - b : 0, size};
-        return b && size ? 1 : -1;
-    }
-    if (!parse_bound(first, &a) || (rest.len && !parse_bound(rest, &b)))
-        return 0;
-    if (rest.len && b < a)
-        return 0;
-    if (a >= size)
-        return -1;
-    *ret = (struct range){a, rest.len && b < size - 1 ? b + 1 : size};
-    return 1;
-}
-
 /* ---- answering ---- */
 
 static int complete_transaction(struct http_peer *peer)
@@ -197,6 +158,7 @@ static int send_head(struct http_peer *peer, int status)
     const struct http_answer *answer = &peer->answer;
     unsigned long long size = answer->size;
     char range[96] = "";
+    char length[64];
     char head[2048];
     int len;
 
@@ -205,14 +167,20 @@ static int send_head(struct http_peer *peer, int status)
                  (unsigned long long)peer->position, (unsigned long long)peer->end - 1, size);
     else if (status == HTTP_STATUS_REQ_RANGE_NOT_SATISFIABLE)
         snprintf(range, sizeof(range), "Content-Range: bytes */%llu\r\n", size);
-    len = snprintf(
-        head, sizeof(head),
-        "HTTP/1.1 %d %s\r\nContent-Type: %.100s\r\nContent-Length: %llu\r\n%s"
-        "Cache-Control: no-store\r\n%s%.1000s%s%s%.191s%s\r\n",
-        status, phrase(status), answer->content_type ? answer->content_type : "application/octet-stream",
-        (unsigned long long)(peer->end - peer->position), answer->fd >= 0 ? "Accept-Ranges: bytes\r\n" : "",
-        range, answer->header ? answer->header : "", answer->header ? "\r\n" : "",
-        answer->cookie[0] ? "Set-Cookie: " : "", answer->cookie, answer->cookie[0] ? "\r\n" : "");
+    /* An answer whose length is not said ends with its connection (RFC 9112, 6.3). */
+    if (peer->streaming)
+        snprintf(length, sizeof(length), "Connection: close");
+    else
+        snprintf(length, sizeof(length), "Content-Length: %llu",
+                 (unsigned long long)(peer->end - peer->position));
+    len = snprintf(head, sizeof(head),
+                   "HTTP/1.1 %d %s\r\nContent-Type: %.100s\r\n%s\r\n%s"
+                   "Cache-Control: no-store\r\n%s%.1000s%s%s%.191s%s\r\n",
+                   status, phrase(status),
+                   answer->content_type ? answer->content_type : "application/octet-stream", length,
+                   answer->fd >= 0 ? "Accept-Ranges: bytes\r\n" : "", range,
+                   answer->header ? answer->header : "", answer->header ? "\r\n" : "",
+                   answer->cookie[0] ? "Set-Cookie: " : "", answer->cookie, answer->cookie[0] ? "\r\n" : "");
     return lws_write(peer->link.wsi, (unsigned char *)head, (size_t)len, LWS_WRITE_HTTP_HEADERS) < 0 ? -1 : 0;
 }
 
@@ -220,7 +188,7 @@ static int send_head(struct http_peer *peer, int status)
 static int choose_range(struct http_peer *peer)
 {
     struct lws *wsi = peer->link.wsi;
-    struct range range;
+    struct http_range range;
     char header[128];
 
     peer->position = 0;
@@ -230,7 +198,7 @@ static int choose_range(struct http_peer *peer)
     /* No validator is given out, so a conditional range cannot hold. */
     if (lws_hdr_total_length(wsi, WSI_TOKEN_HTTP_IF_RANGE))
         return HTTP_STATUS_OK;
-    switch (parse_range(header, peer->answer.size, &range)) {
+    switch (http_range_parse(header, peer->answer.size, &range)) {
     case 1:
         peer->position = range.first;
         peer->end = range.end;
@@ -270,6 +238,10 @@ static int begin_answer(struct http_peer *peer, const struct http_answer *answer
         peer->position = 0;
         peer->end = answer->size;
     }
+    peer->pending = answer->stream;
+    if (is_head)
+        end_pending(peer); /* nothing follows */
+    peer->streaming = peer->pending;
     if (send_head(peer, status) < 0)
         return -1;
     if (is_head)
@@ -381,6 +353,7 @@ static int on_get(struct http_peer *peer, const char *path, const char *name, st
         return HTTP_STATUS_SERVICE_UNAVAILABLE;
     http_headers_copy(peer->link.wsi, server->headers, headers);
     asked.headers = headers->values;
+    asked.pending = (struct http_pending *)peer;
     status = server->ops->get(server->ctx, &asked, answer);
     explicit_bzero(headers, sizeof(*headers)); /* a cookie may be in it */
     free(headers);
@@ -419,6 +392,33 @@ static ssize_t read_chunk(const struct http_peer *peer, uint8_t chunk[CHUNK_BYTE
     return (ssize_t)size;
 }
 
+/* All that the owner gave was taken. */
+static int go_on(struct http_peer *peer)
+{
+    struct http_answer more = {.fd = -1};
+    int result = peer->pending
+                     ? peer->server->ops->more(peer->server->ctx, (struct http_pending *)peer, &more)
+                     : -1;
+
+    /* It is free to take its time when there is nothing to take. */
+    lws_set_timeout(peer->link.wsi, result > 0 ? PENDING_TIMEOUT_HTTP_CONTENT : NO_PENDING_TIMEOUT,
+                    result > 0 ? STALL_S : 0);
+    if (result <= 0)
+        return result;
+    free(peer->answer.content);
+    peer->answer.content = more.content;
+    peer->answer.size = peer->end = more.size;
+    peer->position = 0;
+    peer->pending = more.stream;
+    lws_callback_on_writable(peer->link.wsi);
+    return 0;
+}
+
+void http_server_more(struct http_pending *stream)
+{
+    lws_callback_on_writable(((struct http_peer *)stream)->link.wsi);
+}
+
 /* The socket takes more. */
 static int on_writable(struct http_peer *peer)
 {
@@ -451,7 +451,7 @@ static int on_writable(struct http_peer *peer)
             return -1;
     }
     if (peer->position == peer->end && !lws_partial_buffered(wsi))
-        return finish(peer);
+        return peer->streaming ? go_on(peer) : finish(peer);
     lws_callback_on_writable(wsi);
     return 0;
 }

@@ -16,7 +16,7 @@
 #include "transports/websocket.h"
 
 struct http_server;
-struct http_pending; /* what was posted and is answered later */
+struct http_pending; /* what was posted and is answered later, or an answer that goes on */
 
 enum {
     HTTP_HEADERS = 8, /* that an owner may ask for */
@@ -31,6 +31,7 @@ struct http_answer {
     const char *header; /* more lines, CRLF between them; NULL: none. Lives as long as the program */
     char cookie[HTTP_COOKIE_BYTES]; /* of Set-Cookie; "": none */
     void *request_ctx;              /* handed to `progress` */
+    bool stream; /* `content` is how it begins; `more` gives the rest, and the connection ends with it */
 };
 
 /* What was posted, or asked for; lives during the callback. */
@@ -54,7 +55,11 @@ struct http_server_ops {
     int (*post)(void *ctx, const struct http_posted *posted, struct http_answer *ret_answer);
     /* Instead of `request`, for owners that look at headers; any status may have an answer with it. NULL: `request`. */
     int (*get)(void *ctx, const struct http_posted *asked, struct http_answer *ret_answer);
-    /* `post` returned 0: http_server_answer() follows, unless this comes before, because the peer went. */
+    /* Of an answer with `stream`, once the peer has taken all that it was given. 1: ret_answer's content and size are next,
+     * and the last when `stream` is not set again; 0: nothing now, until http_server_more(); -1: it ends here. */
+    int (*more)(void *ctx, struct http_pending *stream, struct http_answer *ret_answer);
+    /* `post` returned 0: http_server_answer() follows, unless this comes before, because the peer went. For an answer that
+     * goes on: the peer went. */
     void (*gone)(void *ctx, struct http_pending *pending);
     /* Both NULL: nobody wants to know. Bytes up to this position were handed to the peer. `end` once for each answer, when it
      * is over: complete when the last byte of the file was handed over. */
@@ -82,6 +87,8 @@ struct http_server *http_server_new(struct websocket_context *context,
 void http_server_free(struct http_server *server);
 /* Once for each `pending`. */
 void http_server_answer(struct http_pending *pending, int status, const struct http_answer *answer);
+/* There is more of it. */
+void http_server_more(struct http_pending *stream);
 uint16_t http_server_port(const struct http_server *server);
 
 #endif

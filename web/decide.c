@@ -41,6 +41,8 @@ void web_gone(void *ctx, struct http_pending *pending)
 {
     struct web *web = ctx;
 
+    if (web_stream_gone(web, pending))
+        return;
     for (struct web_pending *at = web->pending; at; at = at->next)
         if (at->pending == pending)
             at->pending = NULL;

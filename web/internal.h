@@ -6,6 +6,7 @@
  *   request.c      which request may pass, and who answers it
  *   session.c      sessions, and how often one may ask
  *   state.c        what the page is told
+ *   stream.c       telling the page what changes
  *   decide.c       what the resident decides
  *   certificate.c  the certificate of its own
  */
@@ -14,7 +15,9 @@
 
 #include <netinet/in.h>
 
+#include "base/buf.h"
 #include "base/limits.h"
+#include "base/map.h"
 #include "base/rate.h"
 #include "web/web.h"
 
@@ -76,6 +79,35 @@ struct web_guesser {
     struct rate tries;
 };
 
+/* The stream of one session: server-sent events (HTML, 9.2). It has no queue: what is new is written when it is taken. */
+struct web_stream {
+    struct web *web;
+    struct http_pending *pending; /* NULL: there is none */
+    char peer[INET6_ADDRSTRLEN];
+    uint64_t told; /* of web->changes */
+    uint64_t last; /* monotonic ms: when something was told */
+    bool begun;    /* it was told all */
+    struct timer timer;
+};
+
+/* What changed, once for each thing, the newest first. */
+struct web_change {
+    uint64_t number;
+    uint32_t question; /* 0: a device */
+    struct web_change *next;
+    struct web_change *previous;
+    char key[]; /* in the map */
+};
+
+struct web_changes {
+    struct map by_key;
+    struct web_change *newest;
+    size_t count;
+    uint64_t number;    /* counts up */
+    uint64_t home;      /* when the rules changed */
+    uint64_t forgotten; /* who was told less than that is told all */
+};
+
 /* An answer that waits for the store. Outlives the web where it must: its batch ends later. */
 struct web_pending {
     struct store_waiter waiter;
@@ -94,12 +126,16 @@ struct web {
     char *version;
     char fingerprint[WEB_FINGERPRINT_BYTES];
     struct web_session sessions[WEB_SESSIONS];
+    struct web_stream streams[WEB_SESSIONS]; /* by session */
+    struct web_changes changes;
+    struct observer observer;
     struct web_address addresses[WEB_ADDRESSES];
     struct web_guesser guessers[LIMIT_RESIDENT_GUESSERS];
     struct web_pending *pending;
     size_t pending_count;
     /* http_server_answer(); tests have their own. */
     void (*answer)(struct http_pending *pending, int status, const struct http_answer *answer);
+    void (*more)(struct http_pending *stream);
 };
 
 /* ---- web.c ---- */
@@ -121,7 +157,9 @@ int web_answer_word(struct http_answer *answer, int status, const char *word);
 struct web_session *web_session_new(struct web *web);
 /* By the header Cookie; NULL: none that is good. */
 struct web_session *web_session_find(struct web *web, const char *cookie);
-void web_session_end(struct web_session *session);
+void web_session_end(struct web *web, struct web_session *session);
+/* ms until it ends by itself; 0: it is over. */
+uint64_t web_session_left(const struct web *web, const struct web_session *session);
 void web_session_cookie(const struct web_session *session, char to[HTTP_COOKIE_BYTES]);
 bool web_same(const char *a, const char *b);
 /* One request more of this address: false when there are too many. */
@@ -133,6 +171,20 @@ bool web_may_guess(struct web *web, const char *peer, uint32_t *ret_wait_s);
 int web_state(struct web *web, const struct web_session *session, struct http_answer *answer);
 /* Older than that line; 0: the newest. */
 int web_history(struct web *web, uint32_t before, struct http_answer *answer);
+
+/* What changed since then, a JSON object. */
+void web_news(struct web *web, uint64_t since, struct buf *json);
+void web_all(struct web *web, const struct web_session *session, struct buf *json);
+
+/* ---- stream.c ---- */
+void web_streams_init(struct web *web);
+void web_streams_done(struct web *web);
+int web_stream(struct web *web, const struct web_session *session, const struct http_posted *asked,
+               struct http_answer *answer);
+void web_stream_end(struct web *web, const struct web_session *session);
+int web_more(void *ctx, struct http_pending *stream, struct http_answer *ret_answer);
+/* false: it is no stream. */
+bool web_stream_gone(struct web *web, struct http_pending *stream);
 
 /* ---- decide.c ---- */
 /* These are given the body, an object. 0: the answer comes once the store has it. */

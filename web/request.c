@@ -193,6 +193,8 @@ int web_get(void *ctx, const struct http_posted *asked, struct http_answer *ret_
         return web_answer_word(ret_answer, STATUS_NOT_SIGNED_IN, "sign-in");
     if (strcmp(asked->path, "/api/state") == 0)
         return web_state(web, session, ret_answer);
+    if (strcmp(asked->path, "/api/events") == 0)
+        return web_stream(web, session, asked, ret_answer);
     if (strcmp(asked->path, "/api/history") == 0)
         return web_history(web, 0, ret_answer);
     if (strncmp(asked->path, history, strlen(history)) == 0 &&
@@ -244,11 +246,11 @@ static int sign_in(struct web *web, const char *peer, const cJSON *body, struct 
     return session ? answer_session(session, answer) : web_answer_word(answer, STATUS_NOT_POSSIBLE, "failed");
 }
 
-static int sign_out(struct web_session *session, struct http_answer *answer)
+static int sign_out(struct web *web, struct web_session *session, struct http_answer *answer)
 {
     struct buf json;
 
-    web_session_end(session);
+    web_session_end(web, session);
     web_session_cookie(NULL, answer->cookie);
     buf_init(&json, WEB_ANSWER_BYTES, 0);
     buf_append_str(&json, "{}");
@@ -282,7 +284,7 @@ static int route(struct web *web, const struct http_posted *posted, const cJSON 
         return web_answer_word(answer, STATUS_FORBIDDEN, "token");
     session->seen = clock_monotonic(&web->loop->clock);
     if (strcmp(posted->path, "/api/sign-out") == 0)
-        return sign_out(session, answer);
+        return sign_out(web, session, answer);
     for (size_t i = 0; i < sizeof(posts) / sizeof(posts[0]); i++)
         if (strcmp(posted->path, posts[i].path) == 0)
             return posts[i].fn(web, body, posted->pending, answer);

@@ -33,14 +33,19 @@ bool web_same(const char *a, const char *b)
 
 /* ---- sessions ---- */
 
-void web_session_end(struct web_session *session)
+void web_session_end(struct web *web, struct web_session *session)
 {
+    web_stream_end(web, session);
     explicit_bzero(session, sizeof(*session));
 }
 
-static bool is_over(const struct web_session *session, uint64_t now)
+uint64_t web_session_left(const struct web *web, const struct web_session *session)
 {
-    return now - session->since >= WEB_LIFE_S * 1000ull || now - session->seen >= WEB_IDLE_S * 1000ull;
+    uint64_t now = clock_monotonic(&web->loop->clock);
+    uint64_t life = session->since + WEB_LIFE_S * 1000ull, idle = session->seen + WEB_IDLE_S * 1000ull;
+    uint64_t end = life < idle ? life : idle;
+
+    return end > now ? end - now : 0;
 }
 
 struct web_session *web_session_new(struct web *web)
@@ -51,14 +56,14 @@ struct web_session *web_session_new(struct web *web)
     for (size_t i = 0; i < WEB_SESSIONS; i++) {
         struct web_session *session = &web->sessions[i];
 
-        if (session->id[0] && is_over(session, now))
-            web_session_end(session);
+        if (session->id[0] && !web_session_left(web, session))
+            web_session_end(web, session);
         if (oldest->id[0] && (!session->id[0] || session->since < oldest->since))
             oldest = session;
     }
-    web_session_end(oldest);
+    web_session_end(web, oldest);
     if (draw(oldest->id) < 0 || draw(oldest->token) < 0) {
-        web_session_end(oldest);
+        web_session_end(web, oldest);
         return NULL;
     }
     oldest->since = oldest->seen = now;
@@ -67,7 +72,6 @@ struct web_session *web_session_new(struct web *web)
 
 struct web_session *web_session_find(struct web *web, const char *cookie)
 {
-    uint64_t now = clock_monotonic(&web->loop->clock);
     struct web_session *found = NULL;
     struct str rest = str_of(cookie), part;
     char id[WEB_SECRET_BYTES] = "";
@@ -81,8 +85,8 @@ struct web_session *web_session_find(struct web *web, const char *cookie)
         if (web->sessions[i].id[0] && web_same(web->sessions[i].id, id))
             found = &web->sessions[i];
     explicit_bzero(id, sizeof(id));
-    if (found && is_over(found, now)) {
-        web_session_end(found);
+    if (found && !web_session_left(web, found)) {
+        web_session_end(web, found);
         return NULL;
     }
     return found;

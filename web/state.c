@@ -9,7 +9,7 @@ static void comma(struct buf *json)
 {
     const uint8_t *data = buf_data(json);
 
-    if (json->len && !strchr("{[:", data[json->len - 1]))
+    if (json->len && !strchr("{[: ", data[json->len - 1]))
         buf_append_byte(json, ',');
 }
 
@@ -181,30 +181,107 @@ static int newest_entry(void *ctx, struct consent_entry *entry)
     return 1;
 }
 
+static uint32_t ledger_of(struct web *web)
+{
+    uint32_t newest = 0;
+
+    consent_each_entry(web->consent, newest_entry, &newest);
+    return newest;
+}
+
+void web_all(struct web *web, const struct web_session *session, struct buf *json)
+{
+    struct writer devices = {.json = json}, questions = {.json = json};
+
+    begin(json, NULL, '{');
+    text(json, "token", session->token);
+    text(json, "program", web->version);
+    number(json, "now", clock_wall(&web->loop->clock));
+    number(json, "ledger", ledger_of(web));
+    write_home(web, json);
+    begin(json, "questions", '[');
+    consent_each_question(web->consent, write_question, &questions);
+    end(json, ']');
+    begin(json, "devices", '[');
+    consent_each_device(web->consent, write_device, &devices);
+    end(json, ']');
+    number(json, "more", devices.more);
+    end(json, '}');
+}
+
 int web_state(struct web *web, const struct web_session *session, struct http_answer *answer)
 {
-    struct writer devices = {0}, questions = {0};
-    uint32_t newest = 0;
     struct buf json;
 
     buf_init(&json, WEB_ANSWER_BYTES, 0);
-    devices.json = questions.json = &json;
-    begin(&json, NULL, '{');
-    text(&json, "token", session->token);
-    text(&json, "program", web->version);
-    number(&json, "now", clock_wall(&web->loop->clock));
-    consent_each_entry(web->consent, newest_entry, &newest);
-    number(&json, "ledger", newest);
-    write_home(web, &json);
-    begin(&json, "questions", '[');
-    consent_each_question(web->consent, write_question, &questions);
-    end(&json, ']');
-    begin(&json, "devices", '[');
-    consent_each_device(web->consent, write_device, &devices);
-    end(&json, ']');
-    number(&json, "more", devices.more);
-    end(&json, '}');
+    web_all(web, session, &json);
     return web_answer_json(answer, 200, &json);
+}
+
+/* ---- what changed ---- */
+
+static struct consent_question *shown_question(struct web *web, const struct web_change *change)
+{
+    struct consent_question *question = consent_find_question(web->consent, change->question);
+
+    return question && consent_question_shown(question) ? question : NULL;
+}
+
+/* Those that are there, or the names of those that are no more. */
+static void write_questions(struct web *web, uint64_t since, bool there, struct buf *json)
+{
+    struct writer writer = {.json = json};
+
+    for (const struct web_change *change = web->changes.newest; change && change->number > since;
+         change = change->next) {
+        struct consent_question *question = change->question ? shown_question(web, change) : NULL;
+
+        if (question && there)
+            write_question(&writer, question);
+        if (change->question && !question && !there) {
+            comma(json);
+            buf_printf(json, "%u", change->question);
+        }
+    }
+}
+
+static void write_devices(struct web *web, uint64_t since, bool there, struct buf *json)
+{
+    struct writer writer = {.json = json};
+
+    for (const struct web_change *change = web->changes.newest; change && change->number > since;
+         change = change->next) {
+        struct consent_device *device = change->question ? NULL
+                                                         : consent_find_device(web->consent, change->key);
+
+        if (device && there)
+            write_device(&writer, device);
+        if (!change->question && !device && !there) {
+            comma(json);
+            json_quote(json, change->key);
+        }
+    }
+}
+
+void web_news(struct web *web, uint64_t since, struct buf *json)
+{
+    begin(json, NULL, '{');
+    number(json, "ledger", ledger_of(web));
+    if (web->changes.home > since)
+        write_home(web, json);
+    begin(json, "questions", '[');
+    write_questions(web, since, true, json);
+    end(json, ']');
+    begin(json, "answered", '[');
+    write_questions(web, since, false, json);
+    end(json, ']');
+    begin(json, "devices", '[');
+    write_devices(web, since, true, json);
+    end(json, ']');
+    begin(json, "gone", '[');
+    write_devices(web, since, false, json);
+    end(json, ']');
+    end(json, '}');
 }
 
 /* ---- the ledger ---- */

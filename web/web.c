@@ -10,7 +10,8 @@ enum {
     PATH_BYTES = 4096,
 };
 
-static const struct http_server_ops ops = {.post = web_post, .get = web_get, .gone = web_gone};
+static const struct http_server_ops ops = {
+    .post = web_post, .get = web_get, .more = web_more, .gone = web_gone};
 
 int web_check_names(const char *names, struct error *err)
 {
@@ -42,7 +43,9 @@ struct web *web_make(struct loop *loop, struct consent *consent, const struct we
                             .address = strdup(settings->address ? settings->address : ""),
                             .names = strdup(settings->names ? settings->names : ""),
                             .version = strdup(settings->version ? settings->version : ""),
-                            .answer = http_server_answer};
+                            .answer = http_server_answer,
+                            .more = http_server_more};
+        web_streams_init(web);
         if (web->address && web->names && web->version)
             return web;
         web_free(web);
@@ -100,6 +103,7 @@ void web_free(struct web *web)
     if (!web)
         return;
     http_server_free(web->server);
+    web_streams_done(web);
     for (struct web_pending *pending = web->pending, *next; pending; pending = next) {
         next = pending->next;
         pending->web = NULL; /* it goes when its batch ends */

@@ -165,6 +165,8 @@ static void on_consent(void *ctx, const void *data)
     case CONSENT_DEVICE_CHANGED:
         tell_device(feed, event->device);
         break;
+    case CONSENT_DEVICE_NEWS: /* the registry's observers have it in rows */
+        break;
     }
 }
 
@@ -181,6 +183,8 @@ static void bind_device(struct consent_feed *feed, struct device *device)
 
 static void on_registry(void *ctx, const void *data)
 {
+    /* What changes all the time, and nobody is shown. */
+    const uint64_t unseen = DEVICE_BIT(DEVICE_LAST_CONTACTED) | DEVICE_BIT(DEVICE_REJECTED);
     const struct device_event *event = data;
     struct consent_feed *feed = ctx;
 
@@ -188,6 +192,8 @@ static void on_registry(void *ctx, const void *data)
         bind_device(feed, event->device);
     else if (event->type == DEVICE_REMOVED)
         consent_hide_device(feed->model->consent, event->device->key);
+    else if (event->type == DEVICE_QUARANTINE || (event->fields & ~unseen))
+        consent_device_news(feed->model->consent, event->device->key);
 }
 
 /* ---- start, stop ---- */

@@ -43,6 +43,8 @@ struct fixture {
     int done;
     enum http_outcome outcome;
     struct http_pending *pending; /* what is to be answered later */
+    int pieces;                   /* of an answer that goes on: asked for, */
+    int ready;                    /* and there */
 };
 
 static uint8_t byte_at(uint64_t at)
@@ -543,6 +545,107 @@ static void test_answered_later(void **state)
     f->requests = f->ends;
 }
 
+/* ---- an answer that goes on ---- */
+
+enum {
+    PIECE_BYTES = 4 << 20, /* more than the kernel takes */
+    PIECES = 5,
+};
+
+static int on_get_stream(void *ctx, const struct http_posted *asked, struct http_answer *ret_answer)
+{
+    struct fixture *f = ctx;
+
+    f->requests++;
+    f->pending = asked->pending;
+    ret_answer->content = strdup("begun");
+    ret_answer->size = 5;
+    ret_answer->content_type = "text/event-stream";
+    ret_answer->stream = true;
+    return 200;
+}
+
+static int on_more(void *ctx, struct http_pending *stream, struct http_answer *ret_answer)
+{
+    struct fixture *f = ctx;
+
+    assert_ptr_equal(stream, f->pending);
+    if (f->pieces == f->ready)
+        return 0;
+    f->pieces++;
+    ret_answer->content = malloc(PIECE_BYTES);
+    memset(ret_answer->content, '0' + f->pieces, PIECE_BYTES);
+    ret_answer->size = PIECE_BYTES;
+    ret_answer->stream = f->pieces < PIECES;
+    return 1;
+}
+
+static const struct http_server_ops stream_ops = {.get = on_get_stream, .more = on_more, .gone = on_gone};
+
+static void open_stream(struct fixture *f, const char *method)
+{
+    char request[100];
+
+    f->pieces = f->ready = 0;
+    connect_raw(f);
+    snprintf(request, sizeof(request), "%s /events HTTP/1.1\r\nHost: x\r\n\r\n", method);
+    assert_int_equal(write(f->fd, request, strlen(request)), strlen(request));
+}
+
+static void test_stream(void **state)
+{
+    struct fixture *f = *state;
+    char *text = calloc(1, 6 * PIECE_BYTES);
+    size_t have = 0, at;
+
+    f->settings.headers = wanted;
+    f->server = http_server_new(f->context, &f->settings, &stream_ops, f, NULL);
+    assert_non_null(f->server);
+    open_stream(f, "GET");
+    while (!strstr(text, "begun"))
+        assert_true(read_some(f, text, 4000, &have));
+    assert_non_null(strstr(text, "Connection: close\r\n"));
+    assert_null(strstr(text, "Content-Length"));
+    at = have;
+    for (int turn = 0; turn < 3; turn++)
+        wait_turn(&f->loop);
+    assert_int_equal(read(f->fd, text + have, 1), -1); /* nothing is new, and it is open */
+    f->ready = 1;
+    http_server_more(f->pending);
+    while (have < at + PIECE_BYTES)
+        assert_true(read_some(f, text, 6 * PIECE_BYTES, &have));
+    assert_int_equal(f->pieces, 1);
+    /* Who takes nothing is given no more than one piece, however much is new. */
+    f->ready = PIECES;
+    http_server_more(f->pending);
+    WAIT_FOR(&f->loop, f->pieces > 1);
+    for (int turn = 0; turn < 50; turn++) {
+        http_server_more(f->pending);
+        wait_turn(&f->loop);
+    }
+    assert_in_range(f->pieces, 2, PIECES - 1);
+    while (read_some(f, text, 6 * PIECE_BYTES, &have)) /* until it ends by itself */
+        ;
+    assert_int_equal(have, at + PIECES * PIECE_BYTES);
+    assert_int_equal(text[have - 1], '0' + PIECES);
+    assert_non_null(f->pending); /* nobody went: the owner ended it */
+    /* The peer goes; it asks for the head only; the server goes. */
+    open_stream(f, "GET");
+    WAIT_FOR(&f->loop, f->requests == 2);
+    close(f->fd);
+    f->fd = -1;
+    WAIT_FOR(&f->loop, !f->pending);
+    open_stream(f, "HEAD");
+    WAIT_FOR(&f->loop, f->requests == 3 && !f->pending);
+    open_stream(f, "GET");
+    WAIT_FOR(&f->loop, f->requests == 4);
+    http_server_free(f->server);
+    f->server = NULL;
+    assert_null(f->pending);
+    f->requests = f->ends;
+    free(text);
+}
+
 /* ---- with TLS, by the fetcher ---- */
 
 static int on_body(void *ctx, const uint8_t *data, size_t len)
@@ -612,6 +715,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_post, setup, teardown),
         cmocka_unit_test_setup_teardown(test_headers, setup, teardown),
         cmocka_unit_test_setup_teardown(test_answered_later, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_stream, setup, teardown),
         cmocka_unit_test_setup_teardown(test_tls, setup, teardown),
     };
 

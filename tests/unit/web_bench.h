@@ -18,6 +18,7 @@ struct web_bench {
     char *text;
     bool fixed; /* text has room enough */
     int late;   /* the status of what was answered later */
+    int wanted; /* how often a stream said that it has more */
 };
 
 /* Only its address counts: *web_bench_pending is the bench. */
@@ -30,12 +31,19 @@ static inline void web_bench_answer(struct http_pending *pending, int status,
     free(answer->content);
 }
 
+/* A stream is asked for what is new when the test says so: see web_bench_take(). */
+static inline void web_bench_more(struct http_pending *pending)
+{
+    ((struct web_bench *)pending)->wanted++;
+}
+
 static inline void web_bench_init(struct web_bench *w, const struct web_settings *settings)
 {
     consent_bench_init(&w->bench, POLICY_ASK);
     w->web = web_make(&w->bench.loop, consent_of(&w->bench), settings, NULL);
     assert_non_null(w->web);
     w->web->answer = web_bench_answer;
+    w->web->more = web_bench_more;
     w->peer = "192.168.1.8";
     w->type = "application/json";
     w->headers[HEADER_HOST] = "gateway.lan:8443";
