@@ -17,6 +17,7 @@
 #ifndef CONSENT_CONSENT_H
 #define CONSENT_CONSENT_H
 
+#include "base/local_time.h"
 #include "base/observer.h"
 #include "base/store.h"
 #include "firmware/firmware.h"
@@ -217,6 +218,9 @@ int consent_set_home(struct consent *consent, const struct consent_home *home, c
                      struct error *err);
 int consent_set_policy(struct consent *consent, struct consent_device *device, enum consent_policy policy,
                        const struct consent_by *by, struct error *err);
+/* Where local time is read, until then the system's; and its s east of UTC at present. */
+void consent_set_zone(struct consent *consent, const struct local_zone *zone);
+int32_t consent_local_offset(const struct consent *consent);
 /* The quiet hours are now; *ret_next: when they begin or end next, s since 1970, 0 when there are none. */
 bool consent_is_quiet(const struct consent *consent, int64_t *ret_next);
 

@@ -79,8 +79,20 @@ bool consent_is_quiet(const struct consent *consent, int64_t *ret_next)
     /* What was found out last is no part of what the engine is. */
     struct quiet_cache *cache = &((struct consent *)consent)->quiet;
 
-    return quiet_at(cache, quiet_minute(str_of(home->quiet_start)), quiet_minute(str_of(home->quiet_end)),
-                    clock_wall(&consent->loop->clock), ret_next);
+    return quiet_at(cache, &consent->zone, quiet_minute(str_of(home->quiet_start)),
+                    quiet_minute(str_of(home->quiet_end)), clock_wall(&consent->loop->clock), ret_next);
+}
+
+void consent_set_zone(struct consent *consent, const struct local_zone *zone)
+{
+    consent->zone = *zone;
+    consent->quiet = (struct quiet_cache){.next = 0};
+    consent_soon(consent, 0);
+}
+
+int32_t consent_local_offset(const struct consent *consent)
+{
+    return local_offset(&consent->zone, clock_wall(&consent->loop->clock));
 }
 
 /* ---- changes ---- */

@@ -96,6 +96,7 @@ struct consent {
     struct firmware *firmware; /* NULL before consent_start() and after consent_stop() */
     struct consent_ops ops;
     struct consent_home home;
+    struct local_zone zone;
     struct quiet_cache quiet;
     struct map devices; /* by key */
     struct consent_question *first;

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "consent/quiet.h"
 
-#include <time.h>
-
 enum {
     PLAUSIBLE_TIME = 1735689600, /* 2025: a clock that shows less was never set */
     HORIZON_MINUTES = 50 * 60,   /* a change of the clock may take one night's hours away */
@@ -26,29 +24,24 @@ int quiet_minute(struct str text)
     return hour < 0 || hour > 23 || minute < 0 || minute > 59 ? -1 : hour * 60 + minute;
 }
 
-static bool is_quiet(int start, int end, int64_t at)
+static bool is_quiet(const struct local_zone *zone, int start, int end, int64_t at)
 {
-    time_t seconds = (time_t)at;
-    struct tm local;
-    int minute;
+    int minute = (int)((at + local_offset(zone, at)) % (24 * 3600) / 60);
 
-    if (!localtime_r(&seconds, &local))
-        return false;
-    minute = local.tm_hour * 60 + local.tm_min;
     return start < end ? minute >= start && minute < end : minute >= start || minute < end;
 }
 
-bool quiet_at(struct quiet_cache *cache, int start, int end, int64_t now, int64_t *ret_next)
+bool quiet_at(struct quiet_cache *cache, const struct local_zone *zone, int start, int end, int64_t now,
+              int64_t *ret_next)
 {
     *ret_next = 0;
     if (start < 0 || end < 0 || start == end || now < PLAUSIBLE_TIME)
         return false;
     if (cache->start != start || cache->end != end || now < cache->from || now >= cache->next) {
         *cache = (struct quiet_cache){.start = start, .end = end, .from = now};
-        tzset();
-        cache->quiet = is_quiet(start, end, now);
+        cache->quiet = is_quiet(zone, start, end, now);
         cache->next = now - now % 60 + 60;
-        for (int i = 0; i < HORIZON_MINUTES && is_quiet(start, end, cache->next) == cache->quiet; i++)
+        for (int i = 0; i < HORIZON_MINUTES && is_quiet(zone, start, end, cache->next) == cache->quiet; i++)
             cache->next += 60;
     }
     *ret_next = cache->next;

@@ -166,6 +166,7 @@ static void write_home(struct web *web, struct buf *json)
     text(json, "quiet_start", home->quiet_start);
     text(json, "quiet_end", home->quiet_end);
     truth(json, "quiet_only", home->quiet_only);
+    number(json, "offset", consent_local_offset(web->consent));
     truth(json, "quiet", quiet);
     number(json, "quiet_next", next);
     number(json, "notice_s", home->notice_s);

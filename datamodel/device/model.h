@@ -93,6 +93,7 @@ extern const struct dm_object model_bulk_data, model_bulk_profile, model_bulk_pa
     model_bulk_json, model_bulk_http, model_bulk_uri_parameter, model_bulk_mqtt;
 extern const struct dm_object model_mqtt, model_mqtt_capabilities, model_mqtt_client, model_mqtt_client_stats,
     model_mqtt_subscription, model_mqtt_user_property;
+extern const struct dm_object model_time;
 extern const struct dm_object model_ip, model_ip_diagnostics;
 extern const struct dm_object model_unix_domain_sockets, model_unix_domain_socket;
 

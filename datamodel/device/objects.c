@@ -45,6 +45,7 @@ const struct dm_mount model_mounts[] = {
     {"Device.BulkData.Profile.{i}.MQTT.", &model_bulk_mqtt},
     {"Device.IP.", &model_ip},
     {"Device.IP.Diagnostics.", &model_ip_diagnostics},
+    {"Device.Time.", &model_time},
     {"Device.MQTT.", &model_mqtt},
     {"Device.MQTT.Capabilities.", &model_mqtt_capabilities},
     {"Device.MQTT.Client.{i}.", &model_mqtt_client},

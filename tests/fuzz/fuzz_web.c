@@ -32,6 +32,11 @@ static void on_answer(struct http_pending *pending, int status, const struct htt
     free(answer->content);
 }
 
+static void on_more(struct http_pending *stream)
+{
+    (void)stream;
+}
+
 static void set_up(struct asker *asker)
 {
     const struct web_settings settings = {.address = "", .port = 8443, .names = "gateway.lan"};
@@ -45,6 +50,7 @@ static void set_up(struct asker *asker)
     if (!asker->web)
         abort();
     asker->web->answer = on_answer;
+    asker->web->more = on_more;
     asker->session = web_session_new(asker->web);
     web_session_cookie(asker->session, asker->cookie);
     *strchr(asker->cookie, ';') = '\0';
@@ -69,6 +75,7 @@ static void ask(struct asker *asker, char *const lines[LINES], struct str body)
                                  .content_type = "application/json",
                                  .authorization = "",
                                  .headers = headers,
+                                 .pending = (struct http_pending *)asker,
                                  .body = body};
     struct http_answer answer = {.fd = -1};
     bool has_cookie = strcmp(lines[3], "*") == 0;
@@ -85,6 +92,11 @@ static void ask(struct asker *asker, char *const lines[LINES], struct str body)
         (!has_cookie || (posts && (!has_token || strncmp(lines[2], "https://", 8) != 0))))
         abort();
     if (status == 200 && (!answer.content || !answer.header))
+        abort();
+    free(answer.content);
+    if (!answer.stream)
+        return;
+    if (web_more(asker->web, posted.pending, &answer) != 1)
         abort();
     free(answer.content);
 }

@@ -4,8 +4,6 @@
 #include <setjmp.h>
 #include <cmocka.h>
 
-#include <stdlib.h>
-
 #include "consent/quiet.h"
 
 enum {
@@ -13,14 +11,7 @@ enum {
     HOUR = 60 * MINUTE,
 };
 
-/* Central Europe: DST begins on 2026-03-29 and ends on 2026-10-25, at 01:00 UTC. */
-static int setup(void **state)
-{
-    (void)state;
-    setenv("TZ", "CET-1CEST,M3.5.0,M10.5.0/3", 1);
-    return 0;
-}
-
+/* In Central Europe: DST begins on 2026-03-29 and ends on 2026-10-25, at 01:00 UTC. */
 static int64_t at(const char *utc)
 {
     int64_t seconds;
@@ -32,8 +23,10 @@ static int64_t at(const char *utc)
 static bool is_quiet(const char *start, const char *end, const char *utc, int64_t *ret_next)
 {
     struct quiet_cache cache = {.next = 0};
+    struct local_zone zone;
 
-    return quiet_at(&cache, quiet_minute(str_of(start)), quiet_minute(str_of(end)), at(utc), ret_next);
+    assert_int_equal(local_zone_parse(&zone, "CET-1CEST,M3.5.0,M10.5.0/3", NULL), 0);
+    return quiet_at(&cache, &zone, quiet_minute(str_of(start)), quiet_minute(str_of(end)), at(utc), ret_next);
 }
 
 static void test_minutes(void **state)
@@ -116,6 +109,7 @@ static void test_nothing_is_known(void **state)
 /* What was found is kept until the next change, and no longer than the clock and the hours stay. */
 static void test_cache(void **state)
 {
+    const struct local_zone zone = {.set = true, .standard = HOUR};
     struct quiet_cache cache = {.next = 0};
     int64_t now = at("2026-01-10T00:00:00Z");
     int64_t next;
@@ -124,13 +118,14 @@ static void test_cache(void **state)
     for (; now < at("2026-01-12T00:00:00Z"); now += 7 * MINUTE) {
         struct quiet_cache fresh = {.next = 0};
         int64_t expected;
-        bool quiet = quiet_at(&fresh, 120, 300, now, &expected);
+        bool quiet = quiet_at(&fresh, &zone, 120, 300, now, &expected);
 
-        assert_int_equal(quiet_at(&cache, 120, 300, now, &next), quiet);
+        assert_int_equal(quiet_at(&cache, &zone, 120, 300, now, &next), quiet);
         assert_int_equal(next, expected);
     }
-    assert_true(quiet_at(&cache, 120, 300, at("2026-01-10T02:00:00Z"), &next)); /* the clock went back */
-    assert_false(quiet_at(&cache, 240, 300, at("2026-01-10T02:00:00Z"), &next));
+    assert_true(
+        quiet_at(&cache, &zone, 120, 300, at("2026-01-10T02:00:00Z"), &next)); /* the clock went back */
+    assert_false(quiet_at(&cache, &zone, 240, 300, at("2026-01-10T02:00:00Z"), &next));
 }
 
 int main(void)
@@ -142,5 +137,5 @@ int main(void)
         cmocka_unit_test(test_cache),
     };
 
-    return cmocka_run_group_tests(tests, setup, NULL);
+    return cmocka_run_group_tests(tests, NULL, NULL);
 }
