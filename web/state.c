@@ -197,6 +197,7 @@ void web_all(struct web *web, const struct web_session *session, struct buf *jso
     begin(json, NULL, '{');
     text(json, "token", session->token);
     text(json, "program", web->version);
+    number(json, "number", (int64_t)web->changes.number);
     number(json, "now", clock_wall(&web->loop->clock));
     number(json, "ledger", ledger_of(web));
     write_home(web, json);
@@ -267,6 +268,8 @@ static void write_devices(struct web *web, uint64_t since, bool there, struct bu
 void web_news(struct web *web, uint64_t since, struct buf *json)
 {
     begin(json, NULL, '{');
+    number(json, "number", (int64_t)web->changes.number);
+    number(json, "now", clock_wall(&web->loop->clock));
     number(json, "ledger", ledger_of(web));
     if (web->changes.home > since)
         write_home(web, json);

@@ -12,7 +12,7 @@
 
 enum {
     INTERVAL_MS = 250,    /* between two pieces of a stream */
-    ALIVE_MS = 20 * 1000, /* after that long without news a comment says that the line is open */
+    ALIVE_MS = 20 * 1000, /* after that long without news it is told that the line is open */
     CHANGES = WEB_DEVICES + WEB_QUESTIONS,
 };
 
@@ -280,7 +280,7 @@ static void write_event(struct web_stream *stream, struct buf *text)
         buf_append_str(text, "event: news\ndata: ");
         web_news(web, stream->told, text);
     } else {
-        buf_append_byte(text, ':');
+        buf_append_str(text, "event: alive\ndata:"); /* no script sees a comment */
     }
     buf_append_str(text, "\n\n");
     stream->begun = true;

@@ -82,7 +82,7 @@ def refuses(directory):
     page = Page(home.port)
     code = home.code()
     for _ in range(3):
-        assert page.post("/api/sign-in", {"code": "0000-0000"}) == (403, {"error": "code"})
+        assert page.post("/api/sign-in", {"code": "0000-0000-0000"}) == (403, {"error": "code"})
     status, body = page.post("/api/sign-in", {"code": code})
     assert status == 429 and 0 < body["wait"] <= 150, (status, body)
     page.port = home.port
@@ -169,7 +169,7 @@ def browser_agrees(directory):
     home = _home(directory, sim=("--fetch-rate", "20000"))
     browser = _browser(home, directory)
     key = _asked(home)
-    _sign_in(home, browser, "1111-2222")
+    _sign_in(home, browser, "1111-2222-3333")
     browser.wait_text("not right", "#code-error")
     browser.script("document.querySelector('#code').value = ''")
     browser.type("#code", home.code())

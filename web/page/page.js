@@ -1,15 +1,20 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The resident's page: signs in, asks the gateway how things stand, and tells it what was decided.
-import { count, language, preferred, speak, t } from "./words.js";
+import { clockOf, count, language, preferred, speak, t } from "./words.js";
 import * as view from "./view.js";
 
 const FAST_MS = 1000; // while something moves
 const SLOW_MS = 5000;
 const RETRY_MS = 3000;
 const KEEP_MS = 60 * 1000;
+const SILENT_MS = 50 * 1000; // a stream without a sign of life for so long is broken
+const ANEW_MS = 30 * 1000; // after that another one is tried
+const CODE_DIGITS = 12;
+const TRIES = 10; // of a right code while others try too many
 
 const $ = (id) => document.getElementById(id);
-const page = { token: null, state: null, timer: null, older: [], more: false, ledger: -1, kept: 0, touched: 0, form: "" };
+const page = { token: null, state: null, timer: null, older: [], more: false, ledger: -1, kept: 0, touched: 0, form: "",
+    events: null, listenFrom: 0 };
 
 // ---- asking ----
 
@@ -48,6 +53,7 @@ function banner(text) {
 
 function showSignIn(text) {
     clearTimeout(page.timer);
+    deaf(0);
     Object.assign(page, { token: null, state: null, ledger: -1, older: [] });
     for (const id of ["signed-in", "nav", "sign-out"]) {
         $(id).hidden = true;
@@ -71,15 +77,29 @@ function codeError(text) {
     $("code").select();
 }
 
+// When all who try are too many for the gateway, that is not the resident's fault: it is tried again.
+async function tryCode(code) {
+    for (let n = 1; ; n++) {
+        try {
+            return await ask("/api/sign-in", { code });
+        } catch (problem) {
+            if (!(problem instanceof Refused) || problem.message !== "limited" || problem.wait > 1 || n === TRIES) {
+                throw problem;
+            }
+        }
+        await new Promise((done) => setTimeout(done, 100 + Math.random() * 900));
+    }
+}
+
 async function signIn(event) {
     event.preventDefault();
     const code = $("code").value.replace(/[^0-9]/g, "");
-    if (code.length !== 8) {
+    if (code.length !== CODE_DIGITS) {
         codeError(t("signin.empty"));
         return;
     }
     try {
-        page.token = (await ask("/api/sign-in", { code })).token;
+        page.token = (await tryCode(code)).token;
         $("code").value = "";
         $("code").removeAttribute("aria-invalid");
         $("code-error").textContent = "";
@@ -135,6 +155,7 @@ function draw(state) {
     $("more-devices").textContent = state.more ? count("devices.more", state.more) : "";
     drawSummary(state, questions.filter((item) => isOpen(item.question)).length);
     drawRules(state.home);
+    $("clock").textContent = t("home.clock", { time: clockOf(state.now + state.home.offset) });
 }
 
 function drawSummary(state, waiting) {
@@ -197,8 +218,15 @@ function announce(before, after) {
 
 async function refresh() {
     clearTimeout(page.timer);
-    const state = await ask("/api/state");
+    await take(await ask("/api/state"));
+}
+
+// Asked or told: what is older than what is shown is nothing new.
+async function take(state) {
     const before = page.state;
+    if (page.events && before && state.number < before.number) {
+        return;
+    }
     page.token = state.token;
     page.state = state;
     banner("");
@@ -213,12 +241,79 @@ async function refresh() {
     }
 }
 
+// ---- told, not asked ----
+
+function deaf(until) {
+    if (page.events) {
+        page.events.close();
+        page.events = null;
+    }
+    page.listenFrom = until;
+}
+
+// A gateway that is gone says nothing, and nor does the browser.
+function heard() {
+    clearTimeout(page.timer);
+    page.timer = setTimeout(broken, SILENT_MS);
+}
+
+function broken() {
+    deaf(Date.now() + ANEW_MS);
+    turn();
+}
+
+function merged(old, fresh, gone, keyOf) {
+    const all = new Map(old.map((item) => [keyOf(item), item]));
+    for (const item of fresh) {
+        all.set(keyOf(item), item);
+    }
+    for (const key of gone) {
+        all.delete(key);
+    }
+    return [...all.values()];
+}
+
+function listen() {
+    const events = new EventSource("/api/events");
+    const on = (name, act) => events.addEventListener(name, (event) => {
+        if (page.events === events) {
+            heard();
+            act(event.data);
+        }
+    });
+    page.events = events;
+    heard();
+    on("state", (data) => take(JSON.parse(data)).catch(broken));
+    on("news", (data) => {
+        const news = JSON.parse(data);
+        const state = page.state;
+        take({ ...state, ...news, home: news.home || state.home,
+            questions: merged(state.questions, news.questions, news.answered, (question) => question.number),
+            devices: merged(state.devices, news.devices, news.gone, (device) => device.key) }).catch(broken);
+    });
+    on("alive", () => banner(""));
+    // Signed out, or another window of this browser is told instead: this one asks, until it is looked at again.
+    on("end", () => {
+        deaf(Infinity);
+        turn();
+    });
+    events.addEventListener("error", () => {
+        if (page.events === events) {
+            broken();
+        }
+    });
+}
+
+// Asks how things stand, then is told; where it cannot be told it asks again.
 async function turn() {
     clearTimeout(page.timer);
     let wait = RETRY_MS;
     try {
         await refresh();
         await keep();
+        if (!page.events && !document.hidden && Date.now() >= page.listenFrom) {
+            listen();
+        }
         wait = page.state.devices.some((device) => device.state && device.state !== "Waiting") ? FAST_MS : SLOW_MS;
     } catch (problem) {
         if (problem instanceof Refused && problem.status === 401) {
@@ -228,7 +323,9 @@ async function turn() {
         banner(t("lost"));
     }
     clearTimeout(page.timer);
-    if (!document.hidden) {
+    if (page.events) {
+        heard();
+    } else if (!document.hidden) {
         page.timer = setTimeout(turn, wait);
     }
 }
@@ -305,6 +402,22 @@ const act = {
         buttons.removeAttribute("aria-busy");
     },
 
+    confirm: confirmIdentity,
+
+    async identity(device, mine) {
+        $("confirm").close();
+        try {
+            await ask("/api/identity", { device: device.key, mine, changed: device.changed, was: device.was, is: device.is });
+            say(t(mine ? "identity.mine.said" : "identity.other.said", { name: view.nameOf(device) }));
+            await turn();
+        } catch (problem) {
+            const text = refusal(problem);
+            say(text);
+            await refresh().catch(() => null);
+            banner(text);
+        }
+    },
+
     async rule(device, policy, said) {
         try {
             await ask("/api/policy", { device: device.key, policy });
@@ -315,6 +428,18 @@ const act = {
         }
     },
 };
+
+// What is meant is said once more, with what it is about, before it is done.
+function confirmIdentity(device, mine) {
+    const name = view.nameOf(device);
+    const word = mine ? "mine" : "other";
+    $("confirm-title").textContent = t(`identity.${word}.title`, { name });
+    $("confirm-text").textContent = t(`identity.${word}.text`, { name });
+    $("confirm-facts").replaceChildren(...view.factsOf(device));
+    $("confirm-yes").textContent = t(`identity.${word}`);
+    $("confirm-yes").onclick = () => act.identity(device, mine);
+    $("confirm").showModal();
+}
 
 async function saveRules(event) {
     event.preventDefault();
@@ -352,12 +477,17 @@ async function start() {
     $("sign-out").addEventListener("click", signOut);
     $("more-history").addEventListener("click", olderHistory);
     $("home-form").addEventListener("submit", saveRules);
+    $("confirm-no").addEventListener("click", () => $("confirm").close());
     for (const event of ["pointerdown", "keydown"]) {
         addEventListener(event, () => {
             page.touched = Date.now();
+            if (page.token) {
+                keep().catch(() => null);
+            }
         }, { passive: true });
     }
     document.addEventListener("visibilitychange", () => {
+        deaf(0);
         if (!document.hidden && page.token) {
             turn();
         }

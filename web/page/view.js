@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // What is seen. Everything that a device or an operator says is text, never markup: nodes are made one by one.
-import { count, known, t, when } from "./words.js";
+import { count, duration, known, t, when } from "./words.js";
 
 const choices = ["Now", "Tonight", "Later", "Never", "Withdraw"];
 const policies = ["Automatic", "SecurityAutomatic", "Ask", "Never"];
@@ -136,7 +136,9 @@ export function isInstalling(device) {
 const badges = { quarantined: "warn", busy: "up", waiting: "question", online: "check", offline: "away" };
 
 export function picture(device, state) {
-    return el("div", { class: `picture ${state}` }, icon(kindOf(device)), el("span", { class: "badge" }, icon(badges[state])));
+    const kind = kindOf(device);
+    return el("div", { class: `picture ${state}`, role: "img", "aria-label": t(`kind.${kind}`) + ", " + t(`device.${state}`) },
+        icon(kind), el("span", { class: "badge" }, icon(badges[state])));
 }
 
 function stepOf(device) {
@@ -167,17 +169,45 @@ function progressOf(device) {
     return el("div", { class: "progress" }, ...parts);
 }
 
-function quarantineOf(device) {
+export function factsOf(device) {
     const fact = (name, text) => el("div", {}, el("dt", {}, t(name)), el("dd", {}, el("bdi", {}, text)));
     const facts = known(`changed.${device.changed}`) ? [fact("quarantine.fact", t(`changed.${device.changed}`))]
         : [fact("quarantine.reason", device.reason)];
     if (device.was || device.is) {
         facts.push(fact("quarantine.was", device.was || "–"), fact("quarantine.is", device.is || "–"));
     }
+    return facts;
+}
+
+// The way out is the resident's, or, with its reason, the operator's.
+function waysOut(device, act) {
+    const name = nameOf(device);
+    const step = (key) => el("li", {}, t(key));
+    if (device.why) {
+        return [el("ul", {}, step("quarantine.do.1"), step("quarantine.do.2")),
+            known(`why.${device.why}`) ? el("p", { class: "soft" }, t(`why.${device.why}`)) : null];
+    }
+    const button = (word, mine) => el("button", { type: "button", "data-part": word, "aria-haspopup": "dialog",
+        "aria-label": `${t(`identity.${word}`)}: ${name}`, onclick: () => act.confirm(device, mine) }, t(`identity.${word}`));
+    return [el("ul", {}, step("identity.do.1"), step("identity.do.2")),
+        el("div", { class: "buttons", role: "group", "aria-label": t("identity.group", { name }) }, button("mine", true), button("other", false))];
+}
+
+function quarantineOf(device, act) {
     return el("div", { class: "quarantine" },
-        el("h4", {}, t("quarantine.title")), el("p", {}, t("quarantine.text")), el("dl", { class: "facts" }, ...facts),
-        el("h4", {}, t("quarantine.do")),
-        el("ul", {}, el("li", {}, t("quarantine.do.1")), el("li", {}, t("quarantine.do.2"))));
+        el("h4", {}, t("quarantine.title")), el("p", {}, t("quarantine.text")), el("dl", { class: "facts" }, ...factsOf(device)),
+        el("h4", {}, t("quarantine.do")), ...waysOut(device, act));
+}
+
+// What the gateway says of an outcome is English, whatever the page speaks.
+function reasonOf(text) {
+    return el("p", { class: "soft" }, t("history.reason"), " ", el("bdi", { lang: "en" }, text));
+}
+
+function lastOf(device) {
+    const [, , outcome, reason] = /^(Download|Activate) (Failed|RolledBack|Expired)(?:: (.*))?$/s.exec(device.last_result) || [];
+    return !outcome || device.state ? null : el("div", { class: "last" }, icon("warn"),
+        el("div", { class: "grow" }, el("p", {}, t(`last.${outcome}`)), reason ? reasonOf(reason) : null));
 }
 
 function ruleOf(device, act) {
@@ -212,7 +242,8 @@ export function deviceCard(item, act) {
                     : t("device.version.unknown")),
                 el("p", { class: "standing" }, facts.join(" · ")))),
         progressOf(device),
-        device.quarantined ? quarantineOf(device) : null,
+        device.quarantined ? quarantineOf(device, act) : null,
+        lastOf(device),
         ruleOf(device, act));
 }
 
@@ -291,25 +322,53 @@ export function questionCard(item, act) {
 // ---- history ----
 
 const marks = { Now: "check", Tonight: "check", Installed: "check", Later: "clock", Asked: "question", Notified: "question",
-    Never: "cross", Withdrawn: "question", Policy: "gear", Failed: "warn", Expired: "clock", Dropped: "cross" };
+    Never: "cross", Withdrawn: "question", Policy: "gear", Failed: "warn", Expired: "clock", Dropped: "cross",
+    Released: "shield", Rejected: "shield", Forgotten: "cross" };
+
+const identities = ["Released", "Rejected", "Forgotten"];
 
 function whoOf(entry) {
     return entry.who === "Resident" ? t("who.you") : entry.who === "Controller" ? t("who.Controller", entry) : t("who.Policy");
+}
+
+// Rules as the ledger has them: the names of the data model and their values. Others are shown as they are.
+function rulesOf(text) {
+    const set = Object.fromEntries([...text.matchAll(/(\w+)=([^,]*)/g)].map(([, name, value]) => [name, value]));
+    if (!set.Policy || !set.QuietEnd) {
+        return [el("li", {}, el("bdi", {}, text))];
+    }
+    const lines = [t("set.policy", { value: t(`policy.${set.Policy}`) }),
+        t("set.gateway", { value: t(`policy.${set.GatewayPolicy}`) }),
+        set.QuietStart === set.QuietEnd ? t("set.quiet.none") : t("set.quiet", { from: set.QuietStart, to: set.QuietEnd }),
+        t(`set.quiet.only.${set.QuietOnly}`),
+        t("set.notice", { time: duration(Number(set.NoticePeriod)) }),
+        count("set.later", Number(set.MaxDeferrals), { time: duration(Number(set.DeferralPeriod)) }),
+        set.FloorSeverity === "None" ? t("set.floor.none")
+            : count("set.floor", Number(set.FloorDays), { severity: t(`severity.${set.FloorSeverity}`) }),
+        t(`set.identity.${set.ResidentIdentity}`)];
+    return lines.map((line) => el("li", {}, line));
+}
+
+// What was shown, set, or changed, to be opened.
+function detailOf(entry) {
+    const open = (title, ...inside) => el("details", { "data-part": "wording" }, el("summary", {}, t(title)), ...inside);
+    if (identities.includes(entry.what)) {
+        const [, was, is] = /^"(.*)" > "(.*)"$/s.exec(entry.text) || ["", "", ""];
+        return open("history.identity", el("dl", { class: "facts" }, ...factsOf({ changed: entry.wording, reason: entry.text, was, is })));
+    }
+    if (entry.what === "Policy") {
+        return entry.device ? null : open("history.rules", el("ul", { class: "rules" }, ...rulesOf(entry.text)));
+    }
+    return entry.wording ? open("history.wording", el("p", { class: "wording" }, el("bdi", {}, entry.wording))) : null;
 }
 
 export function entryLine(entry) {
     const values = { who: whoOf(entry), name: entry.name || t("device.unnamed"), version: entry.version,
         text: known(`policy.${entry.text}`) ? t(`policy.${entry.text}`) : entry.text };
     const key = entry.what === "Policy" && !entry.device ? "what.Policy.home" : `what.${entry.what}`;
-    const reason = entry.what !== "Policy" && entry.text ? el("p", { class: "soft" }, el("bdi", {}, entry.text)) : null;
-    const rules = entry.what === "Policy" && !entry.device;
-    const detail = rules ? entry.text : entry.wording;
+    const reason = entry.what !== "Policy" && !identities.includes(entry.what) && entry.text ? reasonOf(entry.text) : null;
     return el("li", { class: `entry e-${entry.what}` }, icon(marks[entry.what] || "gear"),
-        el("div", { class: "grow" },
-            el("p", {}, t(key, values)), reason,
-            detail ? el("details", { "data-part": "wording" },
-                el("summary", {}, t(rules ? "history.rules" : "history.wording")),
-                el("p", { class: "wording" }, el("bdi", {}, detail))) : null),
+        el("div", { class: "grow" }, el("p", {}, t(key, values)), reason, detailOf(entry)),
         el("time", { class: "soft", datetime: new Date(entry.time * 1000).toISOString() }, when(entry.time)));
 }
 

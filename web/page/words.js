@@ -65,7 +65,10 @@ function isolate(value) {
 }
 
 export function t(key, values = {}) {
-    const text = Object.hasOwn(words, key) ? words[key] : key;
+    if (!known(key)) {
+        console.error(`there are no words for ${key}`);
+    }
+    const text = known(key) ? words[key] : key;
     return text.replace(/\{(\w+)\}/g, (all, name) => (Object.hasOwn(values, name) ? isolate(values[name]) : all));
 }
 
@@ -78,6 +81,20 @@ export function when(seconds) {
     const date = new Date(seconds * 1000);
     return new Intl.DateTimeFormat(current, { weekday: "short", day: "numeric", month: "short", hour: "2-digit",
         minute: "2-digit" }).format(date);
+}
+
+// Of a clock that shows another zone than the browser's.
+export function clockOf(seconds) {
+    return new Intl.DateTimeFormat(current, { hour: "2-digit", minute: "2-digit", timeZone: "UTC" }).format(new Date(seconds * 1000));
+}
+
+export function duration(seconds) {
+    for (const [unit, size] of [["days", 86400], ["hours", 3600], ["minutes", 60]]) {
+        if (seconds >= size && seconds % size === 0) {
+            return count(`time.${unit}`, seconds / size);
+        }
+    }
+    return count("time.seconds", seconds);
 }
 
 export function language() {
