@@ -95,6 +95,17 @@ static void note_device(struct web_changes *changes, const struct consent_device
     note(changes, info.key, 0);
 }
 
+/* Rules that a controller sets are told by their line in the ledger. */
+static void note_entry(struct web_changes *changes, const struct consent_entry *entry)
+{
+    if (entry->what == ENTRY_POLICY && *entry->key)
+        note(changes, entry->key, 0);
+    else
+        changes->number++;
+    if (entry->what == ENTRY_POLICY && !*entry->key)
+        changes->home = changes->number;
+}
+
 /* ---- when it is told ---- */
 
 static struct web_session *session_of(const struct web_stream *stream)
@@ -152,6 +163,8 @@ static void on_consent(void *ctx, const void *data)
         changes->home = ++changes->number;
         break;
     case CONSENT_ENTRY_ADDED:
+        note_entry(changes, event->entry);
+        break;
     case CONSENT_ENTRY_REMOVED:
         changes->number++;
         break;
