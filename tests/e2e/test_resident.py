@@ -143,6 +143,25 @@ def browser_is_not_told(directory):
     home.stop()
 
 
+@scenario(timeout=150, needs=NEEDS_ALL)
+def browser_shows_what_failed(directory):
+    """An update that did not go through is seen: on top, on its device, with the gateway's reason, which is English."""
+    home = begun(directory, mqtt=2)
+    home.policy(Policy="Automatic")
+    view = browser(home, directory, language="fr-FR")
+    sign_in(home, view)
+    view.wait_text("Rien \u00e0 faire", "#summary-title")
+    home.sim.fault(1, "fails")
+    home.must_fail(home.activate(home.downloaded(1)))
+    card = "#device-list li:first-child"
+    view.wait_text("Derni\u00e8re mise \u00e0 jour \u00e9chou\u00e9e", card)
+    view.wait_text("n\u2019a pas abouti", card)
+    view.wait_text("mise \u00e0 jour de 1 appareil", "#summary-text")
+    assert view.script("return document.querySelector('.last [lang=en]').innerText"), "its reason"
+    _clean(view)
+    home.stop()
+
+
 # -- whose device it is ------------------------------------------------------------
 
 

@@ -227,12 +227,23 @@ def browser_in_french_on_a_phone(directory):
         ".map(n => n.id || n.innerText)"
     )
     assert not small, small
+    pictures = browser.script("return [...document.querySelectorAll('#devices .picture, #questions .picture')].length")
+    names = [browser.call("GET", f"/element/{list(e.values())[0]}/computedlabel") for e in
+             browser.call("POST", "/elements", {"using": "css selector", "value": ".device .picture, .question .picture"})]
+    assert pictures == len(names) == 2 and all(", Attend votre d\u00e9cision" in name for name in names), names
+    # Rules of the past are said in the reader's language, from the names of the data model.
+    browser.script("for (const d of document.querySelectorAll('#entries details')) d.open = true")
+    rules = browser.text("#entries .rules")
+    for text in ("Install\u00e9 sans vous demander : Rien", "Heures calmes de 02:00 \u00e0 05:00", "1 jour, 3 fois au plus",
+                 "n\u2019exige aucune mise \u00e0 jour", "quel appareil en quarantaine"):
+        assert text in rules, (text, rules)
     # No word is left that was not translated.
     english = browser.text("main")
-    for word in ("Waits", "Version 1.4.4 becomes", "Never", "History", "Devices"):
+    for word in ("Waits", "Version 1.4.4 becomes", "Never", "History", "Devices", "Policy", "Automatic", "Ask", "quiet"):
         assert word not in english, word
     browser.script("const l = document.querySelector('#language'); l.value = 'en'; l.dispatchEvent(new Event('change'))")
     browser.wait_text("1 update waits for you", "#summary-title")
+    assert not [line for line in browser.console() if "no words" in line], browser.console()
     assert browser.script("return document.documentElement.lang") == "en"
     home.stop()
 
@@ -294,8 +305,8 @@ def languages(_directory):
     for key, text in words["en"].items():
         assert key in words["fr"], key
         assert sorted(re.findall(r"\{\w+\}", text)) == sorted(re.findall(r"\{\w+\}", words["fr"][key])), key
-    assert len(words["en"]) == len(words["fr"])
-    source = "".join((page / name).read_text() for name in ("page.js", "view.js", "index.html"))
+    assert list(words["en"]) == list(words["fr"]), "the same words, in the same order"
+    source = "".join((page / name).read_text() for name in ("page.js", "view.js", "words.js", "index.html"))
     asked = set(re.findall(r"\bt\(\"([\w.-]+)\"", source)) | set(re.findall(r"data-(?:t|label)=\"([\w.-]+)\"", source))
     missing = asked - set(words["en"])
     assert not missing, missing

@@ -120,7 +120,7 @@ async function signOut() {
 // ---- how things stand ----
 
 function rank(item) {
-    const order = ["quarantined", "busy", "waiting"];
+    const order = ["quarantined", "busy", "waiting", "failed"];
     const at = order.indexOf(view.standing(item.device, item.asked));
     return at < 0 ? order.length : at;
 }

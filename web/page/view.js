@@ -126,14 +126,20 @@ export function standing(device, asked) {
     if (asked) {
         return "waiting";
     }
-    return device.online ? "online" : "offline";
+    return lastOutcome(device) ? "failed" : device.online ? "online" : "offline";
+}
+
+// What became of the last update when that was no success: [what, why]; the newest has not ended while one is under way.
+function lastOutcome(device) {
+    const [, , what, why] = /^(Download|Activate) (Failed|RolledBack|Expired)(?:: (.*))?$/s.exec(device.last_result) || [];
+    return what && !device.state ? [what, why] : null;
 }
 
 export function isInstalling(device) {
     return device.command === "Activate" && device.state !== "Waiting" && device.state !== "Requested";
 }
 
-const badges = { quarantined: "warn", busy: "up", waiting: "question", online: "check", offline: "away" };
+const badges = { quarantined: "warn", busy: "up", waiting: "question", failed: "warn", online: "check", offline: "away" };
 
 export function picture(device, state) {
     const kind = kindOf(device);
@@ -205,9 +211,9 @@ function reasonOf(text) {
 }
 
 function lastOf(device) {
-    const [, , outcome, reason] = /^(Download|Activate) (Failed|RolledBack|Expired)(?:: (.*))?$/s.exec(device.last_result) || [];
-    return !outcome || device.state ? null : el("div", { class: "last" }, icon("warn"),
-        el("div", { class: "grow" }, el("p", {}, t(`last.${outcome}`)), reason ? reasonOf(reason) : null));
+    const [what, why] = lastOutcome(device) || [];
+    return !what ? null : el("div", { class: "last" }, icon("warn"),
+        el("div", { class: "grow" }, el("p", {}, t(`last.${what}`)), why ? reasonOf(why) : null));
 }
 
 function ruleOf(device, act) {
@@ -393,6 +399,10 @@ export function summaryOf(state, waiting) {
     }
     if (quarantined) {
         return ["quarantined", "warn", count("summary.quarantine", quarantined), t("summary.quarantine.text")];
+    }
+    const failed = state.devices.filter((device) => standing(device, false) === "failed").length;
+    if (failed) {
+        return ["failed", "warn", t("summary.good"), count("summary.failed", failed)];
     }
     return ["online", "check", t("summary.good"), count("summary.good.text", state.devices.length + state.more)];
 }
