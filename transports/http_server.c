@@ -29,6 +29,7 @@ struct http_server {
     size_t count;
     size_t max_connections;
     size_t max_body;
+    bool brief;
     const char *const *headers;
 };
 
@@ -482,11 +483,28 @@ static int on_link(struct link *link, enum lws_callback_reasons reason, void *in
 
 /* ---- connections ---- */
 
+static void make_room(struct http_server *server)
+{
+    struct http_peer *oldest = NULL;
+
+    for (struct http_peer *peer = server->first; peer; peer = peer->next) /* the newest first */
+        if (!peer->streaming)
+            oldest = peer;
+    if (!oldest)
+        return;
+    end_request(oldest, false);
+    unlink_peer(oldest);
+    loop_defer(server->context->loop, &oldest->kill);
+}
+
 static struct link *accepted(void *ctx)
 {
     struct http_server *server = ctx;
-    struct http_peer *peer = server->count < server->max_connections ? calloc(1, sizeof(*peer)) : NULL;
+    struct http_peer *peer;
 
+    if (server->brief && server->count >= server->max_connections)
+        make_room(server);
+    peer = server->count < server->max_connections ? calloc(1, sizeof(*peer)) : NULL;
     if (!peer)
         return NULL;
     peer->link.handle = on_link;
@@ -533,6 +551,7 @@ struct http_server *http_server_new(struct websocket_context *context,
     server->ctx = ctx;
     server->max_connections = settings->max_connections;
     server->max_body = settings->max_body;
+    server->brief = settings->brief;
     server->headers = settings->headers;
     server->listener.accepted = accepted;
     server->listener.closed = on_listener_closed;

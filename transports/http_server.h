@@ -73,6 +73,9 @@ struct http_server_settings {
     bool tls;
     struct tls_settings tls_settings;
     uint32_t max_connections;
+    /* Nobody needs one for long: when all are taken, the oldest gives way to a new one, unless its answer goes on. Then who
+     * holds connections keeps nobody out. */
+    bool brief;
     struct peer_limits per_peer;
     size_t max_body; /* of what is posted */
     /* Names of headers that the owner is told, in lower case, NULL at the end; at most HTTP_HEADERS. They live as long as

@@ -64,6 +64,7 @@ static int listen_on(struct web *web, struct websocket_context *context, const s
         .port = settings->port,
         .tls = true,
         .max_connections = WEB_CONNECTIONS,
+        .brief = true,
         .per_peer = {.connections = WEB_CONNECTIONS / 4, .burst = WEB_CONNECTIONS, .interval_ms = 250},
         .max_body = WEB_BODY_BYTES,
         .headers = web_headers,

@@ -4,6 +4,7 @@
 import json
 import pathlib
 import re
+import socket
 
 from hptest import UspError, scenario, wait_until
 from web_home import CONSENT, NEEDS_ALL, Page, asked, begun, browser, quarantined, sign_in
@@ -294,9 +295,13 @@ def a_swarm_guesses(directory):
         swarm.source = f"127.0.1.{n + 1}"
         answers = [swarm.post("/api/sign-in", {"code": f"{n:04}-0000-{i:04}"})[0] for i in range(6)]
         assert answers == [403] * 5 + [429], answers
+    # And hold all the places that there are.
+    held = [socket.create_connection(("127.0.0.1", home.port), 5) for _ in range(150)]
     page = Page(home.port)
     page.sign_in(code)
     assert page.get("/api/state")[0] == 200
+    for link in held:
+        link.close()
     # Codes are made in measure: whoever may make them cannot make the resident's void all the time.
     made = home.ctl.operate(CONSENT + "CreateCode()")[CONSENT + "CreateCode()"]
     assert made[0] == "output" and re.fullmatch(r"\d{4}-\d{4}-\d{4}", made[1]["Code"]), made

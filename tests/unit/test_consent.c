@@ -241,6 +241,50 @@ static void test_tonight(void **state)
     tonight(*state, false);
 }
 
+/* In the home's time zone: what is agreed for tonight begins at its two o'clock, also in the night in which that comes after
+ * one o'clock at once, or twice. */
+static void test_tonight_when_the_clocks_change(void **state)
+{
+    static const struct {
+        const char *evening, *begins;
+    } nights[] = {
+        {"2027-03-27T20:00:00Z", "2027-03-28T00:30:00Z"}, /* 01:30 winter time; at 02:00 it is 03:00 */
+        {"2027-06-10T20:00:00Z", "2027-06-10T23:30:00Z"},
+        {"2027-10-30T20:00:00Z", "2027-10-30T23:30:00Z"}, /* 01:30 summer time */
+        {"2027-12-10T20:00:00Z", "2027-12-11T00:30:00Z"},
+    };
+    struct bench *bench = *state;
+    struct consent_home home = *consent_home(consent_of(bench));
+    struct local_zone zone;
+
+    assert_int_equal(local_zone_parse(&zone, "CET-1CEST,M3.5.0,M10.5.0/3", NULL), 0);
+    consent_set_zone(consent_of(bench), &zone);
+    home.quiet_start = (char[]){"01:30"};
+    home.quiet_end = (char[]){"02:30"};
+    assert_int_equal(consent_set_home(consent_of(bench), &home, &resident, NULL), 0);
+    bench_settle(bench);
+    for (size_t i = 0; i < sizeof(nights) / sizeof(nights[0]); i++) {
+        struct clock *clock = &bench->loop.clock;
+        int64_t evening, begins, next;
+
+        assert_int_equal(str_to_time(str_of(nights[i].evening), &evening), 0);
+        assert_int_equal(str_to_time(str_of(nights[i].begins), &begins), 0);
+        clock_fake_advance(clock, (uint64_t)(evening - clock_wall(clock)) * 1000);
+        assert_false(consent_is_quiet(consent_of(bench), &next));
+        assert_int_equal(next, begins);
+    }
+    /* And it is done then, not before. */
+    consent_pass(bench, 20 * 3600);
+    consent_ask(bench, 2 * DAY_S);
+    consent_chosen(bench, CHOICE_TONIGHT);
+    assert_int_equal(consent_info(bench).until % DAY_S, 30 * 60);
+    consent_pass(bench, (uint64_t)(consent_info(bench).until - clock_wall(&bench->loop.clock)) - 120);
+    assert_int_equal(bench->devices[0].installs, 0);
+    consent_pass(bench, 180);
+    bench_run(bench, 5);
+    assert_int_equal(bench->devices[0].installs, 1);
+}
+
 static void test_tonight_after_a_crash(void **state)
 {
     tonight(*state, true);
@@ -525,6 +569,7 @@ int main(void)
         TEST(test_other_updates_are_asked_for),
         TEST(test_tonight),
         TEST(test_tonight_after_a_crash),
+        TEST(test_tonight_when_the_clocks_change),
         TEST(test_every_night),
         TEST(test_automatic_in_quiet_hours_only),
         TEST(test_critical_does_not_wait_for_the_night),

@@ -379,6 +379,31 @@ static void test_connection_limit(void **state)
     }));
 }
 
+/* Where connections are brief, who holds them keeps nobody out: the oldest gives way. */
+static void test_oldest_gives_way(void **state)
+{
+    struct fixture *f = *state;
+    int fds[25];
+    char byte;
+
+    f->settings.brief = true;
+    serve(f);
+    for (int i = 0; i < 25; i++) {
+        fds[i] = process_socket(http_server_port(f->server), connect);
+        assert_true(fds[i] >= 0);
+        fcntl(fds[i], F_SETFL, O_NONBLOCK);
+        /* Some have asked for half of something. */
+        assert_int_equal(write(fds[i], "GET / HT", i % 2 ? 8 : 0), i % 2 ? 8 : 0);
+        wait_turn(&f->loop);
+    }
+    connect_raw(f);
+    assert_int_equal(ask(f, "GET", "/", "Range: bytes=0-0\r\n"), 206);
+    WAIT_FOR(&f->loop, read(fds[0], &byte, 1) == 0);
+    assert_int_equal(read(fds[24], &byte, 1), -1); /* the newest are still there */
+    for (int i = 0; i < 25; i++)
+        close(fds[i]);
+}
+
 /* What is posted comes in whole, however it was cut, and the answer comes from memory. */
 static void test_post(void **state)
 {
@@ -712,6 +737,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_short_file, setup, teardown),
         cmocka_unit_test_setup_teardown(test_server_goes, setup, teardown),
         cmocka_unit_test_setup_teardown(test_connection_limit, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_oldest_gives_way, setup, teardown),
         cmocka_unit_test_setup_teardown(test_post, setup, teardown),
         cmocka_unit_test_setup_teardown(test_headers, setup, teardown),
         cmocka_unit_test_setup_teardown(test_answered_later, setup, teardown),
