@@ -129,10 +129,8 @@ static void test_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_as_the_library),
-        cmocka_unit_test(test_to_the_second),
-        cmocka_unit_test(test_all_the_year),
-        cmocka_unit_test(test_system),
+        cmocka_unit_test(test_as_the_library), cmocka_unit_test(test_to_the_second),
+        cmocka_unit_test(test_all_the_year),   cmocka_unit_test(test_system),
         cmocka_unit_test(test_refused),
     };
 

@@ -301,6 +301,7 @@ enum {
     HOME_DEFERRALS,
     HOME_FLOOR,
     HOME_FLOOR_DAYS,
+    HOME_IDENTITY,
 };
 
 static const char *const home_names[] = {
@@ -314,6 +315,7 @@ static const char *const home_names[] = {
     [HOME_DEFERRALS] = "MaxDeferrals",
     [HOME_FLOOR] = "FloorSeverity",
     [HOME_FLOOR_DAYS] = "FloorDays",
+    [HOME_IDENTITY] = "ResidentIdentity",
     NULL,
 };
 
@@ -329,6 +331,8 @@ static void print_home(const struct row *home)
     if (strcmp(home->values[HOME_FLOOR], "None") != 0)
         printf("The operator requires updates of severity %s or more within %s days\n",
                home->values[HOME_FLOOR], home->values[HOME_FLOOR_DAYS]);
+    if (strcmp(home->values[HOME_IDENTITY], "false") == 0)
+        puts("The operator decides about devices in quarantine");
 }
 
 static void list_policies(struct app *app)
