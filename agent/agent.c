@@ -400,6 +400,7 @@ int agent_start(struct agent *agent, struct agent_config *config, struct contain
     timer_init(&agent->grace, on_grace, agent);
     if (loop_init(&agent->loop, err) < 0)
         return -1;
+    agent->loop.limits = &config->limits;
     if (watch_signals(agent, err) < 0 || open_store(agent, err) < 0 || make_model(agent, err) < 0 ||
         contain_raise(contain, config, agent->dm, err) < 0 || set_identity(agent, err) < 0 ||
         make_serve_url(agent, err) < 0)
@@ -420,6 +421,7 @@ int agent_check(struct agent_config *config, struct error *err)
 
     timer_init(&agent.grace, on_grace, &agent);
     if (loop_init(&agent.loop, err) == 0) {
+        agent.loop.limits = &config->limits;
         agent.store = store_open(":memory:", &agent.loop, err);
         if (agent.store && make_model(&agent, err) == 0)
             rc = set_identity(&agent, err) < 0 ? -1 : enrolment_check(config, err);

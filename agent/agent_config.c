@@ -220,18 +220,28 @@ static const char *expected(const struct key *key, char text[64])
     return "a text";
 }
 
+static int bad_value(const char *file, const struct conf_line *line, const char *wanted, struct error *err)
+{
+    return conf_error(file, line->number, err, "%.*s: \"%.*s\" is not %s", (int)line->key.len, line->key.data,
+                      (int)line->value.len, line->value.data, wanted);
+}
+
 static int apply_line(struct agent_config *config, const char *file, const struct conf_line *line,
                       struct error *err)
 {
-    char text[64];
+    const struct limit *limit = limits_find(line->key);
+    char text[LIMIT_TEXT_BYTES];
 
+    if (limit) {
+        limits_expected(limit, text);
+        return limits_set(&config->limits, limit, line->value) < 0 ? bad_value(file, line, text, err) : 0;
+    }
     for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
         if (!str_is(line->key, keys[i].name))
             continue;
         if (set(config, &keys[i], line->value) == 0)
             return 0;
-        return conf_error(file, line->number, err, "%s: \"%.*s\" is not %s", keys[i].name,
-                          (int)line->value.len, line->value.data, expected(&keys[i], text));
+        return bad_value(file, line, expected(&keys[i], text), err);
     }
     return conf_error(file, line->number, err, "unknown key \"%.*s\" (see homepatchd.conf(5))",
                       (int)(line->key.len > 60 ? 60 : line->key.len), line->key.data);
@@ -269,7 +279,7 @@ int agent_config_read(struct agent_config *config, const char *file, struct erro
 {
     struct conf_line *lines;
 
-    *config = (struct agent_config){0};
+    *config = (struct agent_config){.limits = limits_default};
     arena_init(&config->arena, 0);
     config->file = file;
     for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
@@ -280,7 +290,7 @@ int agent_config_read(struct agent_config *config, const char *file, struct erro
     for (; lines; lines = lines->next)
         if (apply_line(config, file, lines, err) < 0)
             return -1;
-    if (check_tls(config, file, err) < 0)
+    if (check_tls(config, file, err) < 0 || limits_check(&config->limits, file, err) < 0)
         return -1;
     if (config->lan_usp_endpoint_id && usp_endpoint_id_check(str_of(config->lan_usp_endpoint_id), NULL) < 0)
         return error_set(err, ERROR_INVALID_CONFIGURATION, file,

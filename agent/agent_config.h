@@ -8,6 +8,7 @@
 
 #include "base/arena.h"
 #include "base/error.h"
+#include "base/limits.h"
 #include "base/log.h"
 
 struct agent_config {
@@ -86,6 +87,7 @@ struct agent_config {
     uint64_t install_retry_wait; /* s; 0: the dialect's own, as the two below */
     uint64_t transfer_timeout;   /* s */
     uint64_t reboot_timeout;     /* s */
+    struct limits limits;        /* what peers may take; the loop points here */
 };
 
 /* Reads the file; -1 and err, whose path is "file:line". The struct is usable for agent_config_done() in any case. */

@@ -13,8 +13,10 @@
 static int serve_images(struct agent *agent, struct error *err)
 {
     struct http_server_settings settings = {
-        .max_connections = 1024,
-        .per_peer = {.connections = LIMIT_LAN_SESSIONS, .burst = 64, .interval_ms = 250},
+        .max_connections = agent->config->limits.image_connections,
+        .per_peer = {.connections = agent->config->limits.address_connections,
+                     .burst = 64,
+                     .interval_ms = 250},
     };
     char address[HOST_PORT_HOST_BYTES];
 

@@ -233,7 +233,10 @@ static int send_on_session(struct usp_channel *channel, const char *topic, struc
 
     (void)topic;
     rc = session->ws ? websocket_send(session->ws, true, record) : uds_send(session->uds, record);
-    return rc < 0 ? error_set(err, ERROR_RESOURCES_EXCEEDED, session->peer, "the peer does not read") : 0;
+    return rc < 0 ? error_set(err, ERROR_RESOURCES_EXCEEDED, session->peer,
+                              "the peer does not read, or is going (%s is %u)",
+                              LIMIT_SAYS(session->mtp->loop->limits, queue_bytes))
+                  : 0;
 }
 
 static const struct usp_channel_ops session_ops = {.send = send_on_session};

@@ -14,7 +14,6 @@ enum {
     HTTP_NOT_FOUND = 404,
     HTTP_UNAVAILABLE = 503,
     HANDSHAKE_MS = 15 * 1000, /* longer than the transport waits for one */
-    MAX_SESSIONS = 64,
 };
 
 /* ---- both ways ---- */
@@ -189,8 +188,8 @@ static int open_server(struct server *server, const struct local_mtp *local, str
         .ping_s = local->websocket_keep_alive,
         .tls = local->websocket_encryption,
         .tls_settings = mtp->tls,
-        .max_message = LIMIT_RECORD_BYTES,
-        .max_connections = MAX_SESSIONS,
+        .max_message = mtp->loop->limits->record_bytes,
+        .max_connections = mtp->loop->limits->controller_connections,
     };
 
     /* R-MTP.1: with TLS the peer shows a certificate, which the configured CAs must vouch for. */

@@ -119,7 +119,7 @@ static int attempt(struct client *client, struct error *err)
         .ping_s = client->ping,
         .tls = client->tls,
         .tls_settings = client->mtp->tls,
-        .max_message = LIMIT_RECORD_BYTES,
+        .max_message = client->mtp->loop->limits->record_bytes,
     };
 
     error_set(err, ERROR_RESOURCES_EXCEEDED, client->host, "out of memory");

@@ -4,10 +4,34 @@
 #include "agent/releases.h"
 #include "base/log.h"
 
+static void tell_limit(void *ctx, const struct limit *limit, uint32_t value)
+{
+    char text[LIMIT_TEXT_BYTES];
+
+    (void)ctx;
+    limits_text(limit, value, text);
+    log_info("%s is %s %s", limit->key, text,
+             limit->when == LIMIT_AT_ONCE ? "now" : "from the next start on");
+}
+
+/* Of the configuration itself, limits alone may change. */
+static int reload_limits(struct agent *agent, struct error *err)
+{
+    struct agent_config next;
+    int rc = agent_config_read(&next, agent->config->file, err);
+
+    if (rc == 0)
+        limits_follow(&agent->config->limits, &next.limits, tell_limit, NULL);
+    agent_config_done(&next);
+    return rc;
+}
+
 void agent_reload(struct agent *agent)
 {
     struct error err;
 
+    if (reload_limits(agent, &err) < 0)
+        log_failure(LOG_LEVEL_ERROR, "the limits stay as they were", &err);
     if (firmware_reload(agent->firmware, &err) < 0)
         log_failure(LOG_LEVEL_ERROR, "the list of withdrawn images stays as it was", &err);
     if (agent->home && home_reload(agent->home, &err) < 0)

@@ -13,7 +13,7 @@ int agent_scan_restore(struct agent_scan *scan, struct model *model, struct stor
 
     scan->config = config;
     scan->loop = dm_loop(model->dm);
-    scan->hosts = hosts_new(store, &scan->loop->timers, (uint32_t)config->scan_presence);
+    scan->hosts = hosts_new(store, &scan->loop->timers, scan->loop->limits, (uint32_t)config->scan_presence);
     if (!scan->hosts)
         return error_set(err, ERROR_RESOURCES_EXCEEDED, NULL, "out of memory");
     scan->shown.interfaces = config->scan_interfaces;

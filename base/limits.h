@@ -1,26 +1,128 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Every ceiling of the program in one place. A buffer, queue or table that grows from input names its ceiling
- * here; reaching one costs the peer that caused it an error or its connection, never the agent.
+ * Every ceiling of the program in one place. A buffer, queue or table that grows from input names its ceiling here; reaching
+ * one costs the peer that caused it an error or its connection, never the agent.
+ *
+ * There are two kinds. What whoever builds or runs a gateway may want otherwise is a row of LIMITS: a member of struct limits and
+ * a key of homepatchd.conf(5), "limit_" and its name. The agent has one struct, filled from its configuration; modules find it at
+ * their event loop (base/loop.h) or are given it, and read it each time, so that a new value counts at once. What holds a parser,
+ * an array or a rule together is a macro further down, and stays as it was built.
  */
 #ifndef BASE_LIMITS_H
 #define BASE_LIMITS_H
 
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "base/str.h"
+
+/* ---- set in homepatchd.conf(5) ---- */
+
+/* Name, unit, default, lowest and highest value, when a new value counts, and what the manual says it is. The first is the one
+ * of all tables that name none of their own (datamodel/schema.h). */
+/* clang-format off */
+#define LIMITS(L) \
+    L(table_rows, COUNT, 65536, 16, 65536, AT_ONCE, "Rows that controllers may add to one table, where no other limit says so") \
+    L(controllers, COUNT, 64, 1, 1024, AT_ONCE, "Rows of Device.LocalAgent.Controller") \
+    L(certificates, COUNT, 512, 1, 4096, AT_ONCE, "Rows of Device.LocalAgent.Certificate") \
+    L(subscriptions, COUNT, 16384, 1, 65536, AT_ONCE, "Rows of Device.LocalAgent.Subscription") \
+    L(requests, COUNT, 4096, 1, 65536, AT_ONCE, "Rows of Device.LocalAgent.Request: commands that run") \
+    L(record_bytes, BYTES, LIMIT_RECORD_BYTES, 64 << 10, LIMIT_RECORD_BYTES, AT_START, "One USP record, in or out") \
+    L(session_bytes, BYTES, 12 << 20, 64 << 10, 256 << 20, AT_ONCE, "Records and payload that one session context keeps") \
+    L(sessions_bytes, BYTES, 48 << 20, 64 << 10, 1 << 30, AT_ONCE, "The same, of all session contexts") \
+    L(notifications, COUNT, 16384, 16, 262144, AT_ONCE, "Notifications that wait for one controller") \
+    L(queue_bytes, BYTES, 32 << 20, 64 << 10, 256 << 20, AT_ONCE, "Bytes that wait for one peer to read") \
+    L(queue_messages, COUNT, 16384, 16, 262144, AT_ONCE, "MQTT messages that wait for one broker to take them") \
+    L(bulk_retained_bytes, BYTES, 32 << 20, 64 << 10, 1 << 30, AT_ONCE, "Bulk data reports that were not delivered yet, of all profiles") \
+    L(connections, COUNT, LIMIT_CONNECTIONS, 128, LIMIT_CONNECTIONS, AT_ONCE, "Connections over the network, in and out, without MQTT; 64 of them are kept for controllers") \
+    L(controller_connections, COUNT, 64, 1, 1024, AT_START, "Connections to one WebSocket server for controllers") \
+    L(local_connections, COUNT, 12000, 2, 12000, AT_ONCE, "Connections to one UNIX socket") \
+    L(lan_connections, COUNT, 12000, 1, 12000, AT_START, "Connections to lan_websocket_listen") \
+    L(image_connections, COUNT, 1024, 1, 12000, AT_START, "Connections to lan_http_listen") \
+    L(address_connections, COUNT, 16, 1, 1024, AT_START, "Connections from one address of the LAN to one of these two") \
+    L(lan_clients, COUNT, 256, 1, 4096, AT_START, "Devices in shelly_devices") \
+    L(lan_candidates, COUNT, 4096, 1, 16384, AT_ONCE, "Peers of one kind on the LAN that spoke but did not say yet who they are") \
+    L(proxied_devices, COUNT, 16384, 1, 16384, AT_ONCE, "Rows of Device.ProxiedDevice") \
+    L(hosts, COUNT, 4096, 16, 16384, AT_ONCE, "Rows of Device.Hosts.Host") \
+    L(hosts_waiting, COUNT, 1024, 16, 16384, AT_ONCE, "IP addresses that were heard, and whose MAC address is not known yet") \
+    L(jobs, COUNT, 65536, 1, 65536, AT_ONCE, "Firmware jobs that have not ended") \
+    L(image_bytes, BYTES, LIMIT_IMAGE_BYTES, 64 << 10, LIMIT_IMAGE_BYTES, AT_ONCE, "One firmware image") \
+    L(consent_ledger, COUNT, 1000, 100, 100000, AT_ONCE, "Lines of the ledger of consent")
+/* clang-format on */
+
+#define LIMITS_MEMBER(name, ...) uint32_t name;
+struct limits {
+    LIMITS(LIMITS_MEMBER)
+};
+#undef LIMITS_MEMBER
+
+enum limit_unit {
+    LIMIT_COUNT,
+    LIMIT_BYTES,
+};
+
+enum limit_when {
+    LIMIT_AT_ONCE,
+    LIMIT_AT_START,
+};
+
+struct limit {
+    const char *key; /* "limit_subscriptions" */
+    size_t offset;   /* in struct limits */
+    enum limit_unit unit;
+    uint32_t standard;
+    uint32_t lowest;
+    uint32_t highest;
+    enum limit_when when;
+    const char *meaning;
+};
+
+enum {
+    LIMIT_TEXT_BYTES = 64,
+};
+
+extern const struct limit limits_table[];
+extern const size_t limits_count;
+/* What counts where nobody says otherwise. */
+extern const struct limits limits_default;
+
+/* NULL: there is no such key. */
+const struct limit *limits_find(struct str key);
+/* -1: it is no number, or not in the range. */
+int limits_set(struct limits *limits, const struct limit *limit, struct str value);
+/* What limits_set() takes, for people: "a number from 1 to 64", "a size from 64K to 8M". */
+void limits_expected(const struct limit *limit, char text[LIMIT_TEXT_BYTES]);
+/* A value as the configuration has it: "16384", "8M". */
+void limits_text(const struct limit *limit, uint32_t value, char text[LIMIT_TEXT_BYTES]);
+/* What only works together. -1: err names the two keys. */
+int limits_check(const struct limits *limits, const char *file, struct error *err);
+/* Takes what counts at once. Calls fn for each that differs: of those whose `when` is the start, limits stays as it was. */
+void limits_follow(struct limits *limits, const struct limits *next,
+                   void (*fn)(void *ctx, const struct limit *limit, uint32_t value), void *ctx);
+
+/* By LIMITS_OFFSET(). */
+#define LIMITS_OFFSET(name) offsetof(struct limits, name)
+uint32_t limits_value(const struct limits *limits, size_t offset);
+const char *limits_key(size_t offset);
+
+/* For the end of an error's text, "... (%s is %u)": whoever reads it knows what to change. */
+#define LIMIT_SAYS(limits, name) "limit_" #name, (limits)->name
+
+/* ---- as built ---- */
+
 /* Bytes. */
-#define LIMIT_RECORD_BYTES (8u << 20)  /* one USP record, in or out */
-#define LIMIT_PATH_BYTES 1024u         /* one path name, search expressions included */
-#define LIMIT_VALUE_BYTES 65536u       /* one parameter value */
+#define LIMIT_RECORD_BYTES \
+    (8u << 20)                   /* the highest limit_record_bytes, and what buffers of records may grow to */
+#define LIMIT_PATH_BYTES 1024u   /* one path name, search expressions included */
+#define LIMIT_VALUE_BYTES 65536u /* one parameter value */
 #define LIMIT_CONFIG_LINE_BYTES 66560u /* one line of a configuration file: a path, a value and the rest */
 #define LIMIT_CONFIG_BYTES (4u << 20)  /* one configuration file */
 #define LIMIT_BULK_REPORT_BYTES (8u << 20)  /* one bulk data report as it is sent, retained ones included */
 #define LIMIT_BULK_GATHER_BYTES (64u << 20) /* names and values of one report while it is written */
-#define LIMIT_BULK_RETAINED_BYTES \
-    (32u << 20)                          /* bulk data reports that were not delivered yet, of all profiles */
-#define LIMIT_SESSION_BYTES (12u << 20)  /* records and payload that one session context keeps */
-#define LIMIT_SESSIONS_BYTES (48u << 20) /* the same, of all */
-#define LIMIT_LAN_FRAME_BYTES (256u << 10) /* one message from a LAN device */
-#define LIMIT_IMAGE_BYTES (512ull << 20)   /* one firmware image */
-#define LIMIT_RELEASE_BYTES (40u << 10)    /* one signed release, without an image that is inside */
+#define LIMIT_LAN_FRAME_BYTES (256u << 10)  /* one message from a LAN device */
+#define LIMIT_IMAGE_BYTES (512u << 20)      /* the highest limit_image_bytes */
+#define LIMIT_RELEASE_BYTES (40u << 10)     /* one signed release, without an image that is inside */
 
 /* Counts. */
 #define LIMIT_PATH_DEPTH 32u          /* segments in a path */
@@ -28,23 +130,12 @@
 #define LIMIT_REFERENCE_HOPS 8u       /* references followed in one path */
 #define LIMIT_MESSAGE_PATHS 4096u     /* request paths or objects in one USP message */
 #define LIMIT_MESSAGE_SETTINGS 65536u /* parameter settings in one USP message */
-#define LIMIT_TABLE_ROWS 65536u       /* rows a controller may add to one table */
-#define LIMIT_CONTROLLERS 64u         /* rows of Device.LocalAgent.Controller */
 #define LIMIT_CREDENTIALS 256u        /* rows of Device.LocalAgent.ControllerTrust.Credential */
 #define LIMIT_FIRST_USE 16u           /* controllers without a role, while more are trusted on first use */
 #define LIMIT_CHALLENGES 64u          /* rows of Device.LocalAgent.ControllerTrust.Challenge */
-#define LIMIT_CERTIFICATES 512u       /* rows of Device.LocalAgent.Certificate */
-#define LIMIT_SUBSCRIPTIONS 16384u    /* rows of Device.LocalAgent.Subscription */
-#define LIMIT_REQUESTS 4096u          /* rows of Device.LocalAgent.Request */
 #define LIMIT_SESSION_EARLY 256u      /* records of one session context that came before their turn */
 #define LIMIT_SESSION_SENT 1024u      /* records of one session context that may be asked for again */
-#define LIMIT_NOTIFICATIONS 16384u    /* notifications waiting for one controller */
-#define LIMIT_QUEUE_BYTES (32u << 20) /* bytes waiting for one peer to read */
-#define LIMIT_QUEUE_MESSAGES 16384u   /* messages waiting for one peer to read */
-#define LIMIT_CONNECTIONS 12000u      /* connections to one server socket */
-#define LIMIT_PROXIED_DEVICES 16384u  /* rows of Device.ProxiedDevice */
-#define LIMIT_JOBS 65536u             /* firmware jobs that have not ended */
-#define LIMIT_CONSENT_LEDGER 1000u    /* lines of the ledger of consent; then who has most loses one */
+#define LIMIT_CONNECTIONS 16320u      /* what the tables of libwebsockets are made for, at most */
 #define LIMIT_RESIDENT_GUESSERS 1024u /* addresses whose tries of a sign-in code are counted */
 #define LIMIT_RESIDENT_STREAMS 4u     /* of one address that are told of changes; in all one per session */
 #define LIMIT_ANCHORS 64u             /* trust anchors of releases, from files and rows */
@@ -57,10 +148,7 @@
 #define LIMIT_BULK_ITEMS 262144u      /* parameters in one bulk data report */
 #define LIMIT_BULK_REPORTS 1024u      /* reports of one profile that were not delivered yet */
 #define LIMIT_TRACEROUTES 4u          /* commands TraceRoute() that run */
-#define LIMIT_LAN_CANDIDATES 4096u    /* peers on the LAN that spoke but did not say yet who they are */
 #define LIMIT_LAN_ADDRESSES 16384u    /* addresses of LAN peers with an allowance of their own */
-#define LIMIT_LAN_SESSIONS 16u        /* to one server, from one address of the LAN other than this machine */
-#define LIMIT_LAN_CLIENTS 256u        /* devices on the LAN that the gateway connects to */
 #define LIMIT_DHCP_FILE_BYTES 16384u  /* one file of DHCP options, in hexadecimal */
 #define LIMIT_DHCP_FILES 32u          /* interfaces that DHCP options are read for */
 #define LIMIT_DISCOVERED 4u           /* rows of Device.LocalAgent.Controller that DHCP may have made */
@@ -89,13 +177,12 @@
 #define LIMIT_ENROLMENT_CONNECTIONS 64u   /* at a time */
 #define LIMIT_DEVICE_MANUFACTURERS 64u    /* whose certificates of devices are taken */
 #define LIMIT_MANUFACTURER_ROOTS 8u       /* of one file */
-#define LIMIT_HOSTS 4096u                 /* rows of Device.Hosts.Host */
-#define LIMIT_HOSTS_WAITING 1024u         /* IP addresses that were heard, and whose MAC is not known yet */
 #define LIMIT_HOST_ADDRESSES 16u          /* IP addresses of one host */
 #define LIMIT_HOST_SERVICES 32u           /* services of one host */
 #define LIMIT_HOST_FILE_BYTES 4096u       /* what the DHCP server's script leaves of one client */
 #define LIMIT_HOST_FILES 4096u            /* clients that it leaves files of */
 #define LIMIT_LEASE_FILE_BYTES (1u << 20) /* one lease file of a DHCP server */
+#define LIMIT_LEASES 4096u                /* addresses of one lease file */
 #define LIMIT_LEASE_FILES 8u              /* lease files that are watched */
 #define LIMIT_SCAN_INTERFACES 8u          /* interfaces whose neighbours are hosts */
 #define LIMIT_OUI_FILE_BYTES (64u << 20)  /* the registry of MAC address blocks */

@@ -3,6 +3,8 @@
 
 #include <stdlib.h>
 
+#include "base/limits.h"
+
 struct job {
     uv_work_t request;
     void (*work)(void *ctx);
@@ -54,6 +56,7 @@ int loop_init(struct loop *loop, struct error *err)
     int rc;
 
     *loop = (struct loop){0};
+    loop->limits = &limits_default;
     loop->deferred_last = &loop->deferred_first;
     rc = uv_loop_init(&loop->uv);
     if (rc < 0)

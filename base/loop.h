@@ -21,6 +21,7 @@ struct deferred {
     bool queued;
 };
 
+struct limits;
 struct local_names;
 
 struct loop {
@@ -32,6 +33,7 @@ struct loop {
     uv_check_t check;
     struct deferred *deferred_first;
     struct deferred **deferred_last;
+    const struct limits *limits; /* limits_default, unless its owner sets others before it makes anything */
     const struct local_names *local_names; /* base/resolve.h; NULL: the system's resolver does all */
     bool stopping;
 };

@@ -102,9 +102,11 @@ static int append_report(struct bulk_profile *profile, struct bulk_report *repor
     struct bulk *bulk = profile->bulk;
     struct bulk_report **at;
 
-    while (bulk->retained_bytes + report_bytes(report) > LIMIT_BULK_RETAINED_BYTES) {
+    while (bulk->retained_bytes + report_bytes(report) > bulk->loop->limits->bulk_retained_bytes) {
         if (profile->reports_count == profile->sending)
-            return error_set(err, ERROR_RESOURCES_EXCEEDED, NULL, "too many reports wait for delivery");
+            return error_set(err, ERROR_RESOURCES_EXCEEDED, NULL,
+                             "too many reports wait for delivery (%s is %u)",
+                             LIMIT_SAYS(bulk->loop->limits, bulk_retained_bytes));
         drop_after(profile, profile->sending, 1);
     }
     for (at = &profile->reports; *at;)

@@ -268,7 +268,7 @@ struct consent_entry {
     struct consent_entry *previous;
 };
 
-/* Newest first, until fn returns non-zero. At most LIMIT_CONSENT_LEDGER; then those of the device with most are dropped. */
+/* Newest first, until fn returns non-zero. At most limit_consent_ledger; then those of the device with most are dropped. */
 int consent_each_entry(struct consent *consent, int (*fn)(void *ctx, struct consent_entry *entry), void *ctx);
 
 /* ---- quarantine ---- */

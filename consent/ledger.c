@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Kind "consent-ledger", key: the number in eight hexadecimal digits, so that the store gives lines in order. Lines are
- * only added and, when there are LIMIT_CONSENT_LEDGER, dropped: of the device that has most of them, so that a device that
+ * only added and, when there are more than limit_consent_ledger, dropped: of the device that has most of them, so that a device that
  * is asked for again and again takes no line of another; what people decided goes last.
  */
 #include <stdio.h>
@@ -179,7 +179,7 @@ static void drop(struct consent *consent)
     struct consent_entry *entry;
     char key[KEY_DIGITS + 1];
 
-    while (consent->entries > LIMIT_CONSENT_LEDGER) {
+    while (consent->entries > consent->loop->limits->consent_ledger) {
         entry = dispensable(consent);
         keep_wrote(consent, store_delete(consent->store, KIND, key_of(entry, key), NULL));
         unlink_entry(consent, entry);

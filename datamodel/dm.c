@@ -18,6 +18,7 @@ struct dm *dm_new(const struct dm_mount *mounts, size_t count, struct loop *loop
         return NULL;
     }
     dm->loop = loop;
+    dm->limits = loop ? loop->limits : &limits_default;
     dm->store = store;
     arena_init(&dm->scratch, 0);
     (void)!getrandom(dm->seed, sizeof(dm->seed), GRND_NONBLOCK);

@@ -3,6 +3,7 @@
 #ifndef DATAMODEL_INTERNAL_H
 #define DATAMODEL_INTERNAL_H
 
+#include "base/limits.h"
 #include "datamodel/dm.h"
 
 enum {
@@ -62,6 +63,7 @@ enum {
 
 struct dm {
     struct loop *loop;
+    const struct limits *limits;
     struct store *store;
     void *ctx;
     struct dm_node **nodes; /* parents before children */

@@ -142,7 +142,8 @@ struct dm_object {
     const struct dm_command *commands; /* ended by a NULL name, or NULL */
     const struct dm_event_type *events; /* ended by a NULL name, or NULL */
     const struct dm_key *keys;          /* ended by an empty set, or NULL */
-    uint32_t max_rows;                  /* 0: LIMIT_TABLE_ROWS */
+    uint32_t max_rows;                  /* 0: what the configuration says */
+    size_t rows_limit;                  /* LIMITS_OFFSET() of that; 0: of table_rows */
 
     /* A new row has its defaults; requester is the controller's row or NULL. Fill what depends on them. */
     int (*init)(struct dm *dm, struct dm_row *row, struct dm_row *requester, struct error *err);

@@ -304,17 +304,29 @@ int dm_commit(struct dm *dm, struct error *err)
 
 /* ---- changes ---- */
 
+static bool has_room(const struct dm *dm, const struct dm_table *table, struct error *err)
+{
+    const struct dm_object *object = table->node->object;
+    uint32_t max = object->max_rows ? object->max_rows : limits_value(dm->limits, object->rows_limit);
+
+    if (table->count < max)
+        return true;
+    if (object->max_rows)
+        error_set(err, ERROR_RESOURCES_EXCEEDED, table->node->path, "the table is full (%u rows)", max);
+    else
+        error_set(err, ERROR_RESOURCES_EXCEEDED, table->node->path, "the table is full (%s is %u)",
+                  limits_key(object->rows_limit), max);
+    return false;
+}
+
 struct dm_row *dm_add(struct dm *dm, struct dm_row *parent, struct dm_node *node, uint32_t instance,
                       struct error *err)
 {
     struct dm_table *table = dm_table_of(parent, node);
-    uint32_t max = node->object->max_rows ? node->object->max_rows : LIMIT_TABLE_ROWS;
     struct dm_row *row;
 
-    if (table && table->count >= max) {
-        error_set(err, ERROR_RESOURCES_EXCEEDED, node->path, "the table is full (%u rows)", max);
+    if (table && !has_room(dm, table, err))
         return NULL;
-    }
     if (table && instance && dm_row_instance(parent, node, instance)) {
         error_set(err, ERROR_UNIQUE_KEY_CONFLICT, node->path, "instance %u exists", instance);
         return NULL;

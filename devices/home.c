@@ -160,7 +160,7 @@ struct home *home_new(struct loop *loop, struct store *store, struct firmware *f
     if (home) {
         home->loop = loop;
         home->lan = (struct lan){home, publish, subscribe, unsubscribe, session_send, session_close};
-        home->registry = registry_new(store, &loop->clock, firmware);
+        home->registry = registry_new(store, &loop->clock, firmware, loop->limits);
         home->mqtt = lan_mqtt_new(loop, &mqtt_ops, home);
         home->websocket = lan_websocket_new(loop, &websocket_ops, home);
         home->clients = lan_client_new(loop);

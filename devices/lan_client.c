@@ -187,9 +187,9 @@ static int add_one(struct lan_client *lan, const struct dialect *dialect, void *
     if (find(lan, entry))
         return error_set(err, ERROR_INVALID_VALUE, NULL, "\"%.*s\" is listed twice",
                          (int)(entry.len > 80 ? 80 : entry.len), entry.data);
-    if (lan->count >= LIMIT_LAN_CLIENTS)
-        return error_set(err, ERROR_RESOURCES_EXCEEDED, NULL, "at most %u devices can be listed",
-                         LIMIT_LAN_CLIENTS);
+    if (lan->count >= lan->loop->limits->lan_clients)
+        return error_set(err, ERROR_RESOURCES_EXCEEDED, NULL, "too many devices are listed (%s is %u)",
+                         LIMIT_SAYS(lan->loop->limits, lan_clients));
     client = calloc(1, sizeof(*client));
     if (client) {
         client->owner = lan;

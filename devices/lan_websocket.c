@@ -235,7 +235,7 @@ static int on_accept(void *server_ctx, const struct websocket_request *request, 
         return HTTP_BAD_REQUEST;
     forget_accepted(lan, HANDSHAKE_MS);
     address = address_of(lan, request->peer, dialect, dialect_ctx);
-    if (!address || lan->accepted_count >= LIMIT_LAN_CANDIDATES)
+    if (!address || lan->accepted_count >= lan->loop->limits->lan_candidates)
         return HTTP_UNAVAILABLE;
     session = session_new(address, request);
     if (!session)
@@ -355,8 +355,10 @@ int lan_websocket_start(struct lan_websocket *lan, struct websocket_context *con
         .tls = settings->tls,
         .tls_settings = settings->tls_settings,
         .max_message = LIMIT_LAN_FRAME_BYTES,
-        .max_connections = LIMIT_CONNECTIONS,
-        .per_peer = {.connections = LIMIT_LAN_SESSIONS, .burst = OPEN_BURST, .interval_ms = OPEN_INTERVAL_MS},
+        .max_connections = lan->loop->limits->lan_connections,
+        .per_peer = {.connections = lan->loop->limits->address_connections,
+                     .burst = OPEN_BURST,
+                     .interval_ms = OPEN_INTERVAL_MS},
     };
 
     lan->server = websocket_server_new(context, &server, &websocket_ops, lan, err);

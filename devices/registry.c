@@ -44,7 +44,8 @@ const char *device_id(const struct device *device)
 
 /* ---- the table ---- */
 
-struct registry *registry_new(struct store *store, const struct clock *clock, struct firmware *firmware)
+struct registry *registry_new(struct store *store, const struct clock *clock, struct firmware *firmware,
+                              const struct limits *limits)
 {
     struct registry *registry = calloc(1, sizeof(*registry));
 
@@ -53,6 +54,7 @@ struct registry *registry_new(struct store *store, const struct clock *clock, st
     registry->store = store;
     registry->clock = clock;
     registry->firmware = firmware;
+    registry->limits = limits;
     registry->next_instance = 1;
     map_init(&registry->by_key);
     map_init(&registry->by_address);
@@ -279,8 +281,8 @@ static void enter_loaded(struct registry *registry, const struct loading *loadin
 
         if (device->instance >= registry->next_instance)
             registry->next_instance = device->instance + 1;
-        if (!device->dialect || registry->count >= LIMIT_PROXIED_DEVICES ||
-            registry_instance(registry, device->instance) || enter(registry, device, NULL) < 0) {
+        if (!device->dialect || registry_instance(registry, device->instance) ||
+            enter(registry, device, NULL) < 0) {
             registry->stats.skipped++;
             device_free(device);
         }
@@ -336,9 +338,9 @@ static int may_add(struct registry *registry, struct rate *peer, bool many, stru
 {
     uint64_t now = clock_monotonic(registry->clock);
 
-    if (registry->count >= LIMIT_PROXIED_DEVICES)
-        return error_set(err, ERROR_RESOURCES_EXCEEDED, NULL, "there are %u devices already",
-                         registry->count);
+    if (registry->count >= registry->limits->proxied_devices)
+        return error_set(err, ERROR_RESOURCES_EXCEEDED, NULL, "there are too many devices already (%s is %u)",
+                         LIMIT_SAYS(registry->limits, proxied_devices));
     if (!rate_take(peer, now, many ? NEW_MANY_INTERVAL_MS : NEW_INTERVAL_MS,
                    many ? NEW_MANY_BURST : NEW_BURST))
         return error_set(err, ERROR_RESOURCES_EXCEEDED, NULL, "too many new devices at once from one peer");

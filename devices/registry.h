@@ -10,6 +10,7 @@
 #define DEVICES_REGISTRY_H
 
 #include "base/clock.h"
+#include "base/limits.h"
 #include "base/map.h"
 #include "base/observer.h"
 #include "base/store.h"
@@ -39,6 +40,7 @@ struct registry_stats {
 struct registry {
     struct store *store; /* NULL: nothing is kept (tests) */
     const struct clock *clock;
+    const struct limits *limits;
     struct firmware *firmware; /* NULL: no targets (tests) */
     struct firmware_target
         *hub; /* what all devices hang on: the gateway itself. Set before registry_resume() */
@@ -53,7 +55,8 @@ struct registry {
 };
 
 /* store and firmware may be NULL; all outlive the registry. */
-struct registry *registry_new(struct store *store, const struct clock *clock, struct firmware *firmware);
+struct registry *registry_new(struct store *store, const struct clock *clock, struct firmware *firmware,
+                              const struct limits *limits);
 /* The program stops: from now on nothing is announced, and the firmware manager no longer knows our targets. */
 void registry_detach(struct registry *registry);
 /* Nothing is announced, nothing is forgotten. */

@@ -235,6 +235,7 @@ static int open_part(struct flight *flight, const struct http_head *head)
 static int on_head(void *ctx, const struct http_head *head)
 {
     struct flight *flight = ctx;
+    const struct limits *limits = flight->fetches->loop->limits;
     uint64_t size;
 
     flight->head_seen = true;
@@ -250,10 +251,10 @@ static int on_head(void *ctx, const struct http_head *head)
         return -1;
     }
     flight->total = head->length > 0 ? (uint64_t)head->length : 0;
-    if (flight->total > LIMIT_IMAGE_BYTES)
+    if (flight->total > limits->image_bytes)
         return error_set(&flight->err, ERROR_RESOURCES_EXCEEDED, flight->url,
-                         "the image is %llu bytes long, at most %llu are allowed",
-                         (unsigned long long)flight->total, LIMIT_IMAGE_BYTES);
+                         "the image is %llu bytes long (%s is %u)", (unsigned long long)flight->total,
+                         LIMIT_SAYS(limits, image_bytes));
     size = flight->total > head->offset ? flight->total - head->offset : GROW_BYTES;
     if (reserve(flight, size) < 0)
         return -1;
@@ -263,10 +264,11 @@ static int on_head(void *ctx, const struct http_head *head)
 static int on_body(void *ctx, const uint8_t *data, size_t len)
 {
     struct flight *flight = ctx;
+    const struct limits *limits = flight->fetches->loop->limits;
 
-    if (flight->part->size + len > LIMIT_IMAGE_BYTES)
+    if (flight->part->size + len > limits->image_bytes)
         return error_set(&flight->err, ERROR_RESOURCES_EXCEEDED, flight->url,
-                         "the image is longer than %llu bytes", LIMIT_IMAGE_BYTES);
+                         "the image is too long (%s is %u)", LIMIT_SAYS(limits, image_bytes));
     if (len > flight->reserved && reserve(flight, len + GROW_BYTES) < 0)
         return -1;
     while (len) {
@@ -361,7 +363,7 @@ static void start_request(struct flight *flight)
         .url = flight->url,
         .username = flight->username,
         .password = flight->password,
-        .max_bytes = LIMIT_IMAGE_BYTES,
+        .max_bytes = fetches->loop->limits->image_bytes,
         .connect_timeout_s = CONNECT_S,
         .stall_timeout_s = STALL_S,
         .tls = fetches->tls,

@@ -230,9 +230,10 @@ int job_admit(struct firmware_target *target, int slot, struct error *err)
             "FirmwareImage.%d is busy: %s is %s; wait for it or cancel Device.LocalAgent.Request.%u.",
             slot + 1, job->command == FIRMWARE_DOWNLOAD ? "Download()" : "Activate()",
             firmware_job_state_text(job->state), job->request);
-    if (target->firmware->job_count >= LIMIT_JOBS)
-        return error_set(err, ERROR_RESOURCES_EXCEEDED, target->path, "%u firmware jobs have not ended yet",
-                         LIMIT_JOBS);
+    if (target->firmware->job_count >= target->firmware->loop->limits->jobs)
+        return error_set(err, ERROR_RESOURCES_EXCEEDED, target->path,
+                         "too many firmware jobs have not ended yet (%s is %u)",
+                         LIMIT_SAYS(target->firmware->loop->limits, jobs));
     return 0;
 }
 

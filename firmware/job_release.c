@@ -258,10 +258,10 @@ static int judge(struct firmware_job *job, const struct release *release, bool i
     if (release->use_before && now >= release->use_before)
         return release_refuse(err, RELEASE_CONDITION_FAILED,
                               "its time is over: ask its maker for a newer one");
-    if (release->size > LIMIT_IMAGE_BYTES)
-        return release_refuse(err, RELEASE_OPERATION_FAILED,
-                              "its image has %llu bytes, at most %llu are allowed",
-                              (unsigned long long)release->size, LIMIT_IMAGE_BYTES);
+    if (release->size > job->firmware->loop->limits->image_bytes)
+        return release_refuse(err, RELEASE_OPERATION_FAILED, "its image has %llu bytes (%s is %u)",
+                              (unsigned long long)release->size,
+                              LIMIT_SAYS(job->firmware->loop->limits, image_bytes));
     if (release_check_sequence(job->target, release, err) < 0)
         return -1;
     return judge_version(job, release, installing, err);

@@ -32,7 +32,8 @@ static bool is_waiting(const struct host *host)
 
 /* ---- the table ---- */
 
-struct hosts *hosts_new(struct store *store, struct timers *timers, uint32_t presence_s)
+struct hosts *hosts_new(struct store *store, struct timers *timers, const struct limits *limits,
+                        uint32_t presence_s)
 {
     struct hosts *hosts = calloc(1, sizeof(*hosts));
 
@@ -40,6 +41,7 @@ struct hosts *hosts_new(struct store *store, struct timers *timers, uint32_t pre
         return NULL;
     hosts->store = store;
     hosts->timers = timers;
+    hosts->limits = limits;
     hosts->presence_ms = presence_s * 1000ull;
     hosts->next_instance = 1;
     map_init(&hosts->by_mac);
@@ -207,8 +209,8 @@ static int load_row(void *ctx, struct str key, struct str value)
         memcpy(host->mac, key.data, HOST_MAC_BYTES);
         host_mac_text(host->mac, host->mac_text);
     }
-    if (!host || hosts->count >= LIMIT_HOSTS || host_record_read(host, value) < 0 ||
-        is_taken(hosts, host->instance) || enter(hosts, host) < 0) {
+    if (!host || host_record_read(host, value) < 0 || is_taken(hosts, host->instance) ||
+        enter(hosts, host) < 0) {
         if (host)
             host_free(host);
         hosts->stats.skipped++;
@@ -294,22 +296,30 @@ static void forget(struct host *host)
     host_free(host);
 }
 
-/* The longest inactive one that nobody named gives way. */
-static bool make_way(struct hosts *hosts)
+static struct host *longest_inactive(const struct hosts *hosts)
 {
     struct host *longest = NULL;
 
-    if (hosts->count < LIMIT_HOSTS)
-        return true;
     for (uint32_t i = 0; i < hosts->count; i++) {
         struct host *host = hosts->table[i];
 
         if (!host->active && !host->alias && (!longest || host->active_change < longest->active_change))
             longest = host;
     }
-    if (longest)
+    return longest;
+}
+
+/* The longest inactive one that nobody named gives way; more of them after the limit was lowered. */
+static bool make_way(struct hosts *hosts)
+{
+    while (hosts->count >= hosts->limits->hosts) {
+        struct host *longest = longest_inactive(hosts);
+
+        if (!longest)
+            return false;
         forget(longest);
-    return longest != NULL;
+    }
+    return true;
 }
 
 static struct host *add_host(struct hosts *hosts, const uint8_t mac[HOST_MAC_BYTES])
@@ -359,7 +369,7 @@ static struct host *add_waiting(struct hosts *hosts, const struct host_ip *ip)
         host_free(host);
         return NULL;
     }
-    if (hosts->waiting_count >= LIMIT_HOSTS_WAITING) {
+    if (hosts->waiting_count >= hosts->limits->hosts_waiting) {
         stop_waiting(hosts->waiting_first);
         hosts->stats.expired++;
     }

@@ -9,7 +9,7 @@
  * what is known of a host changes at a limited rate. None of it is authenticated: it identifies nobody, and grants nothing.
  *
  * Kept in the store (kind "host"): address, instance, alias, facts; not IP addresses and services, which are heard again.
- * All hosts are inactive after a restart until they are seen. Bounded by LIMIT_HOSTS: the longest inactive one
+ * All hosts are inactive after a restart until they are seen. Bounded by limit_hosts: the longest inactive one
  * without an alias gives way first, active ones never do.
  *
  * Owned by the caller; loop's thread only. Hosts are owned by the table.
@@ -24,6 +24,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/limits.h"
 #include "base/map.h"
 #include "base/observer.h"
 #include "base/rate.h"
@@ -257,7 +258,8 @@ typedef void hosts_check_fn(void *ctx, const struct host_ip *ip, const char *int
 struct hosts;
 
 /* store: NULL: nothing is kept (tests). presence_s: after so long without a sign a host is asked for; 0: never. */
-struct hosts *hosts_new(struct store *store, struct timers *timers, uint32_t presence_s);
+struct hosts *hosts_new(struct store *store, struct timers *timers, const struct limits *limits,
+                        uint32_t presence_s);
 /* Nothing is announced, nothing is forgotten. */
 void hosts_free(struct hosts *hosts);
 /* Reads the stored hosts and announces each. -1: the store cannot be read. */

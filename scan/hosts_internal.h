@@ -17,6 +17,7 @@ struct host_queue {
 struct hosts {
     struct store *store;
     struct timers *timers;
+    const struct limits *limits;
     uint64_t presence_ms;
     struct map by_mac;   /* mac -> host */
     struct map by_ip;    /* struct host_ip -> host_address */

@@ -99,7 +99,7 @@ static void read_line(struct leases *leases, struct str text, struct lease_list 
     int rc = lease_line_parse(text, &line);
 
     leases->malformed += rc < 0;
-    for (uint32_t i = 0; rc > 0 && i < line.ips_count && next->count < LIMIT_HOSTS; i++) {
+    for (uint32_t i = 0; rc > 0 && i < line.ips_count && next->count < LIMIT_LEASES; i++) {
         struct lease lease = {line.ips[i], line.expires, map_hash(seed, text.data, text.len)};
         const struct lease *before = find(&leases->list, &lease.ip);
 

@@ -350,6 +350,7 @@ static int publish(struct mqtt_client *client, const struct mqtt_publication *pu
 int mqtt_client_publish(struct mqtt_client *client, const struct mqtt_publication *publication,
                         struct error *err)
 {
+    const struct limits *limits = client->loop->limits;
     struct mqtt_session *session = client->session;
     int rc;
 
@@ -357,11 +358,13 @@ int mqtt_client_publish(struct mqtt_client *client, const struct mqtt_publicatio
         client->stats.publish_errors++;
         return not_connected(err);
     }
-    if (publication->len > LIMIT_QUEUE_BYTES ||
-        session->waiting.bytes > LIMIT_QUEUE_BYTES - publication->len ||
-        session->waiting.count >= LIMIT_QUEUE_MESSAGES) {
+    if (publication->len > limits->queue_bytes ||
+        session->waiting.bytes > limits->queue_bytes - publication->len ||
+        session->waiting.count >= limits->queue_messages) {
         client->stats.publish_errors++;
-        return error_set(err, ERROR_RESOURCES_EXCEEDED, publication->topic, "too much waits for the broker");
+        return error_set(err, ERROR_RESOURCES_EXCEEDED, publication->topic,
+                         "too much waits for the broker (%s is %u, %s is %u)",
+                         LIMIT_SAYS(limits, queue_bytes), LIMIT_SAYS(limits, queue_messages));
     }
     mqtt_session_settle(session);
     rc = publish(client, publication);

@@ -26,8 +26,8 @@ enum {
     EARLY_BYTES = 256 << 10, /* collected output that is written before the end of the iteration */
     /* A peer that asks faster than it reads the answers is not read from until it has caught up. Far above what two
      * peers that both wait for each other could have on the way. */
-    PAUSE_BYTES = LIMIT_QUEUE_BYTES / 2,
-    RESUME_BYTES = 1 << 20,
+    PAUSE_SHARE = 2,      /* of the queue's limit */
+    RESUME_SHARE = 32,    /* likewise: it has caught up */
     HANDSHAKE_MS = 30000, /* R-UDS.18 */
     LINGER_MS = 5000,     /* for the last bytes to leave when closing */
     NAME_BYTES = 1024,
@@ -144,6 +144,16 @@ static void on_timer(struct timer *timer, void *ctx)
 
 /* ---- output ---- */
 
+static size_t queue_limit(const struct uds *uds)
+{
+    return uds->endpoint->loop->limits->queue_bytes;
+}
+
+static uint32_t record_limit(const struct uds *uds)
+{
+    return uds->endpoint->loop->limits->record_bytes;
+}
+
 static int queue_copy(struct uds *uds, enum uds_item_type type, const void *data, size_t len)
 {
     uint8_t header[UDS_HEADROOM];
@@ -175,7 +185,7 @@ static void on_written(uv_write_t *request, int status)
         return;
     }
     flush(uds);
-    if (uds->paused && !uds->ended && uds->out.bytes < RESUME_BYTES)
+    if (uds->paused && !uds->ended && uds->out.bytes < queue_limit(uds) / RESUME_SHARE)
         read_more(uds);
 }
 
@@ -243,8 +253,8 @@ int uds_send(struct uds *uds, struct buf *record)
 {
     int rc;
 
-    if (uds->closing || record->failed || record->len > LIMIT_RECORD_BYTES ||
-        uds->out.bytes >= LIMIT_QUEUE_BYTES)
+    if (uds->closing || record->failed || record->len > record_limit(uds) ||
+        uds->out.bytes >= queue_limit(uds))
         return -1;
     if (record->len <= OUTPUT_COPY_BYTES) {
         rc = queue_copy(uds, UDS_ITEM_RECORD, buf_data(record), record->len);
@@ -368,7 +378,7 @@ static size_t take(struct uds *uds, const uint8_t *data, size_t len)
     while (at < len && !uds->closing && !uds->paused) {
         struct error err;
         size_t size;
-        int rc = uds_frame_check(data + at, len - at, &size, &err);
+        int rc = uds_frame_check(data + at, len - at, record_limit(uds), &size, &err);
 
         if (rc == 0)
             break;
@@ -380,7 +390,7 @@ static size_t take(struct uds *uds, const uint8_t *data, size_t len)
         at += size;
         if (uds->out.bytes > EARLY_BYTES)
             flush(uds);
-        if (uds->out.bytes > PAUSE_BYTES && !uds->closing) {
+        if (uds->out.bytes > queue_limit(uds) / PAUSE_SHARE && !uds->closing) {
             uds->paused = true;
             uv_read_stop((uv_stream_t *)&uds->pipe);
         }
@@ -405,7 +415,7 @@ static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *ret)
     (void)suggested;
     if (uds->in.len) {
         /* The rest of the frame, at most as much as there is already: memory follows what was really sent. */
-        uds_frame_check(buf_data(&uds->in), uds->in.len, &size, NULL);
+        uds_frame_check(buf_data(&uds->in), uds->in.len, record_limit(uds), &size, NULL);
         if (size > uds->in.len && size - uds->in.len < want)
             want = size - uds->in.len;
         else if (size > uds->in.len && uds->in.len > want)
@@ -488,7 +498,7 @@ struct uds *uds_connection_new(struct uds_endpoint *endpoint)
     uds->endpoint = endpoint;
     uds->ctx = endpoint->ctx;
     output_init(&uds->out, &endpoint->spare);
-    buf_init(&uds->in, UDS_FRAME_MAX + 2 * READ_BYTES, 0);
+    buf_init(&uds->in, UDS_HEADROOM + (size_t)record_limit(uds) + 2 * READ_BYTES, 0);
     uds->flush = (struct deferred){.fn = on_flush, .ctx = uds};
     timer_init(&uds->timer, on_timer, uds);
     uds->next = endpoint->first;

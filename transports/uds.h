@@ -51,7 +51,7 @@ void uds_client_free(struct uds_client *client);
 /*
  * Queues one record (R-UDS.22); what one iteration of the loop queues is written at its end. Takes the bytes: *record is
  * empty afterwards and may be filled again (a small one keeps its memory and has UDS_HEADROOM). -1, and *record unchanged:
- * queue full (LIMIT_QUEUE_BYTES), too large, closing, or out of memory.
+ * queue full (limit_queue_bytes), too large, closing, or out of memory.
  */
 int uds_send(struct uds *uds, struct buf *record);
 /* Sends what is queued, then an error TLV (R-UDS.23, R-UDS.24) when text is not NULL, then closes. `closed` is called

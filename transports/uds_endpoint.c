@@ -66,7 +66,7 @@ void uds_endpoint_unref(struct uds_endpoint *endpoint)
 static void on_connection(uv_stream_t *listener, int status)
 {
     struct uds_server *server = listener->data;
-    bool full = server->endpoint.count >= LIMIT_CONNECTIONS;
+    bool full = server->endpoint.count >= server->endpoint.loop->limits->local_connections;
     struct uds *uds;
 
     if (status < 0)

@@ -40,7 +40,8 @@ static int check_items(const uint8_t *data, size_t len, struct error *err)
     return 0;
 }
 
-int uds_frame_check(const uint8_t *data, size_t len, size_t *ret_size, struct error *err)
+int uds_frame_check(const uint8_t *data, size_t len, uint32_t record_bytes, size_t *ret_size,
+                    struct error *err)
 {
     size_t compare = len < sizeof(sync_bytes) ? len : sizeof(sync_bytes);
     size_t size;
@@ -51,9 +52,9 @@ int uds_frame_check(const uint8_t *data, size_t len, size_t *ret_size, struct er
     if (len < UDS_FRAME_HEADER)
         return 0;
     size = get32(data + 4);
-    if (size > UDS_FRAME_MAX - UDS_FRAME_HEADER)
-        return error_set(err, ERROR_RECORD_NOT_PARSED, NULL, "a frame of %zu bytes, the limit is %d", size,
-                         UDS_FRAME_MAX - UDS_FRAME_HEADER);
+    if (size > (size_t)record_bytes + UDS_ITEM_HEADER)
+        return error_set(err, ERROR_RECORD_NOT_PARSED, NULL,
+                         "a frame of %zu bytes (limit_record_bytes is %u)", size, record_bytes);
     *ret_size = UDS_FRAME_HEADER + size;
     if (len < *ret_size)
         return 0;

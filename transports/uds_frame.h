@@ -16,7 +16,6 @@
 enum {
     UDS_FRAME_HEADER = 8, /* "_USP" and the length of what follows */
     UDS_ITEM_HEADER = 5,  /* type and length of one TLV */
-    UDS_FRAME_MAX = UDS_FRAME_HEADER + UDS_ITEM_HEADER + LIMIT_RECORD_BYTES,
 };
 
 enum uds_item_type {
@@ -33,9 +32,11 @@ struct uds_item {
 
 /*
  * Looks at the frame that data begins with. 1: it is whole and well formed, *ret_size bytes long. 0: more bytes are
- * needed; *ret_size is what the frame will have, or 0 while its header is not there. -1: these bytes are no frame.
+ * needed; *ret_size is what the frame will have, or 0 while its header is not there. -1: these bytes are no frame, or one
+ * that has more than a record of record_bytes in it.
  */
-int uds_frame_check(const uint8_t *data, size_t len, size_t *ret_size, struct error *err);
+int uds_frame_check(const uint8_t *data, size_t len, uint32_t record_bytes, size_t *ret_size,
+                    struct error *err);
 
 /* The next TLV of a frame that was checked; *at is 0 for the first. False at the end. */
 bool uds_frame_next(const uint8_t *frame, size_t size, size_t *at, struct uds_item *ret);

@@ -164,13 +164,14 @@ static void on_flush(void *ctx)
 
 int websocket_send(struct websocket *ws, bool binary, struct buf *message)
 {
+    size_t most = ws->context->loop->limits->queue_bytes;
     uint8_t header[FRAME_HEADER_MAX];
     size_t header_len;
     bool masked;
     int rc;
 
-    if (!ws->open || ws->closing || message->failed || message->len > LIMIT_QUEUE_BYTES ||
-        ws->out.bytes > LIMIT_QUEUE_BYTES - message->len)
+    if (!ws->open || ws->closing || message->failed || message->len > most ||
+        ws->out.bytes > most - message->len)
         return -1;
     masked = ws->end->is_client;
     header_len = frame_header(header, binary ? OPCODE_BINARY : OPCODE_TEXT, message->len, masked);

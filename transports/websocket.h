@@ -114,7 +114,7 @@ void websocket_client_free(struct websocket_client *client);
 /* Another interval of pings, from now on. */
 void websocket_client_keep_alive(struct websocket_client *client, uint32_t ping_s);
 
-/* Queues one message; takes over the bytes of *message. -1: the queue is full (LIMIT_QUEUE_*) or the peer is going. */
+/* Queues one message; takes over the bytes of *message. -1: the queue is full (limit_queue_bytes) or the peer is going. */
 int websocket_send(struct websocket *ws, bool binary, struct buf *message);
 /* Closing handshake with this code (RFC 6455 7.4); what was queued before is sent first. */
 void websocket_close(struct websocket *ws, int code, const char *reason);

@@ -7,9 +7,9 @@
 #include "transports/websocket_internal.h"
 
 enum {
+    KEEP_FILES = 64, /* left to the rest of the program */
     /* lws sizes two tables by RLIMIT_NOFILE, which may be a million: this many files are enough for it. */
-    TABLE_FILES = LIMIT_CONNECTIONS + 4384,
-    KEEP_FILES = 64,         /* left to the rest of the program */
+    TABLE_FILES = LIMIT_CONNECTIONS + KEEP_FILES,
     SERVICE_BYTES = 8192,    /* lws's one buffer for reading */
     READ_BYTES = 8188,       /* per connection with a subprotocol (controllers) */
     READ_BYTES_PLAIN = 1020, /* per connection without one (devices, of which there are many) */

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/limits.h"
 #include "transports/websocket_internal.h"
 
 enum {
@@ -22,7 +23,8 @@ static bool has_room(const struct listener *listener)
     const struct websocket_context *context = listener->context;
     size_t spare = listener->per_peer.connections ? SPARE_LINKS : 0;
 
-    return context->links + spare < context->max_links;
+    return context->links + spare < context->max_links &&
+           context->links + spare < context->loop->limits->connections;
 }
 
 static void adopt(struct listener *listener, int fd, const struct sockaddr_storage *from)

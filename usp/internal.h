@@ -28,6 +28,7 @@ struct usp {
     struct dm *dm;
     struct store *store;
     struct loop *loop;
+    const struct limits *limits;
     const struct usp_ops *ops;
     void *ctx;
     char *endpoint_id;

@@ -149,7 +149,7 @@ static void send_one(struct notification *notification, const struct usp_route *
     struct str to = str_of(controller->endpoint_id);
     struct buf out;
 
-    buf_init(&out, LIMIT_RECORD_BYTES, USP_HEADROOM);
+    buf_init(&out, usp->limits->record_bytes, USP_HEADROOM);
     buf_append(&out, notification->content, notification->len);
     usp_msg_wrap(&out, str_of(notification->msg_id), USP_HEADER_MSG_TYPE_NOTIFY, USP_BODY_REQUEST,
                  USP_REQUEST_NOTIFY);
@@ -286,7 +286,7 @@ static void on_batch(void *ctx, bool durable)
 /* A full queue drops the oldest that nobody is promised. */
 static bool make_room(struct controller *controller)
 {
-    if (controller->waiting < LIMIT_NOTIFICATIONS)
+    if (controller->waiting < controller->usp->limits->notifications)
         return true;
     for (struct notification *notification = controller->first; notification;
          notification = notification->next) {
@@ -306,7 +306,7 @@ int usp_notify(struct controller *controller, const struct notify_options *optio
     struct usp_route route;
     struct buf content;
 
-    buf_init(&content, LIMIT_RECORD_BYTES, 0);
+    buf_init(&content, usp->limits->record_bytes, 0);
     pb_write_text(&content, USP_NOTIFY_SUBSCRIPTION_ID, str_of(options->id));
     pb_write_uint(&content, USP_NOTIFY_SEND_RESP, options->retry);
     buf_append(&content, buf_data(oneof), oneof->len);

@@ -32,7 +32,8 @@ bool usp_session_charge(struct usp_session *session, size_t bytes)
 {
     struct usp *usp = session->controller->usp;
 
-    if (session->bytes + bytes > LIMIT_SESSION_BYTES || usp->session_bytes + bytes > LIMIT_SESSIONS_BYTES)
+    if (session->bytes + bytes > usp->limits->session_bytes ||
+        usp->session_bytes + bytes > usp->limits->sessions_bytes)
         return false;
     session->bytes += bytes;
     usp->session_bytes += bytes;

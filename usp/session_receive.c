@@ -165,9 +165,11 @@ static int take_payload(const struct arrival *arrival, struct error *err)
         usp_session_emit(session, arrival->route, (struct str){(char *)buf_data(&out), out.len});
     buf_done(&out);
     if (rc < 0)
-        return err && err->code
-                   ? -1
-                   : error_set(err, ERROR_RESOURCES_EXCEEDED, NULL, "the payload is more than is kept");
+        return err && err->code ? -1
+                                : error_set(err, ERROR_RESOURCES_EXCEEDED, NULL,
+                                            "the payload is more than is kept (%s is %u, %s is %u)",
+                                            LIMIT_SAYS(usp->limits, session_bytes),
+                                            LIMIT_SAYS(usp->limits, sessions_bytes));
     if (session->secured && session->status != SESSION_UP && usp->security->up(session->security) &&
         established(session, err) < 0)
         return -1;

@@ -48,6 +48,7 @@ struct usp *usp_new(struct dm *dm, const struct usp_ops *ops, void *ctx, struct 
     usp->dm = dm;
     usp->store = dm_store(dm);
     usp->loop = dm_loop(dm);
+    usp->limits = usp->loop->limits;
     usp->ops = ops;
     usp->ctx = ctx;
     usp->held_last = &usp->held;
@@ -248,8 +249,9 @@ int usp_end(struct usp_request *request, int result, struct error *err)
 {
     /* An answer that cannot be sent must not be true: nothing has changed then. */
     if (result == 0 && request->out->failed)
-        result = error_set(err, ERROR_RESOURCES_EXCEEDED, NULL, "the answer would be longer than %u bytes",
-                           LIMIT_RECORD_BYTES);
+        result = error_set(err, ERROR_RESOURCES_EXCEEDED, NULL,
+                           "the answer would be longer than allowed (%s is %u)",
+                           LIMIT_SAYS(request->usp->limits, record_bytes));
     if (result == 0)
         return dm_commit(request->dm, err);
     dm_rollback(request->dm);
@@ -273,16 +275,17 @@ static void answer(struct usp *usp, struct controller *controller, const struct 
     int rc;
 
     request.errors_last = &request.errors;
-    buf_init(&out, LIMIT_RECORD_BYTES, USP_HEADROOM);
+    buf_init(&out, usp->limits->record_bytes, USP_HEADROOM);
     error_clear(&err);
     usp_answer_begin(usp);
     rc = dispatch(&request, message, &handler, &err);
     if (rc == 0 && out.failed)
         rc = error_set(&err, ERROR_RESOURCES_EXCEEDED, NULL,
-                       "the answer would be longer than %u bytes: ask for less", LIMIT_RECORD_BYTES);
+                       "the answer would be longer than allowed (%s is %u): ask for less",
+                       LIMIT_SAYS(usp->limits, record_bytes));
     if (rc < 0) {
         buf_done(&out);
-        buf_init(&out, LIMIT_RECORD_BYTES, USP_HEADROOM);
+        buf_init(&out, usp->limits->record_bytes, USP_HEADROOM);
         usp_msg_error(&out, message->msg_id, &err, request.errors);
     } else if (!request.silent) {
         usp_msg_wrap(&out, message->msg_id, handlers[handler].response_type, USP_BODY_RESPONSE,
@@ -301,7 +304,7 @@ static void refuse(struct usp *usp, const struct usp_route *route, struct str to
 {
     struct buf out;
 
-    buf_init(&out, LIMIT_RECORD_BYTES, USP_HEADROOM);
+    buf_init(&out, usp->limits->record_bytes, USP_HEADROOM);
     usp_msg_error(&out, msg_id, err, NULL);
     usp_send(usp, route, &out, to, msg_id);
     buf_done(&out);
@@ -506,6 +509,11 @@ enum usp_verdict usp_receive(struct usp *usp, struct usp_channel *from, const ch
     struct usp_record record;
 
     usp->stats.records_received++;
+    if (data.len > usp->limits->record_bytes) {
+        error_set(err, ERROR_RECORD_NOT_PARSED, from->peer, "a record of %zu bytes (%s is %u)", data.len,
+                  LIMIT_SAYS(usp->limits, record_bytes));
+        return USP_UNPROCESSABLE;
+    }
     if (usp_record_parse(data, &record, err) < 0)
         return USP_UNPROCESSABLE;
     /* R-E2E.1: not for us. R-ARC.2: not from ourselves. R-SEC.0a: not from another than the channel's peer. */

@@ -241,7 +241,7 @@ const struct dm_object model_certificate = {
     .params = params,
     .commands = commands,
     .keys = keys,
-    .max_rows = LIMIT_CERTIFICATES,
+    .rows_limit = LIMITS_OFFSET(certificates),
     .applied = applied,
     .done = done,
 };

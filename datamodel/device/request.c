@@ -53,6 +53,6 @@ const struct dm_object model_request = {
     .params = params,
     .commands = commands,
     .keys = keys,
-    .max_rows = LIMIT_REQUESTS,
+    .rows_limit = LIMITS_OFFSET(requests),
     .done = usp_request_done,
 };

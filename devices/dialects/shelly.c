@@ -350,9 +350,10 @@ static void introduce(struct shelly *shelly, struct str prefix)
 {
     struct shelly_peer *peer = NULL;
 
-    if (prefix.len == 0 || prefix.len > PREFIX_MAX || shelly->candidates >= LIMIT_LAN_CANDIDATES)
+    if (prefix.len == 0 || prefix.len > PREFIX_MAX ||
+        shelly->candidates >= shelly->host.registry->limits->lan_candidates)
         registry_reject(shelly->host.registry, NULL, "the broker",
-                        "too many unknown topics, or a topic too long");
+                        "too many unknown topics (limit_lan_candidates), or a topic too long");
     else
         peer = peer_at_prefix(shelly, prefix);
     if (!peer)

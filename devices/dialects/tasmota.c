@@ -66,7 +66,9 @@ void tasmota_candidate_free(struct tasmota_peer *peer)
 
 struct tasmota_peer *tasmota_introduce(struct tasmota *tasmota, struct tasmota_topics *topics)
 {
-    struct tasmota_peer *peer = tasmota->candidates < LIMIT_LAN_CANDIDATES ? peer_new(tasmota) : NULL;
+    struct tasmota_peer *peer = tasmota->candidates < tasmota->host.registry->limits->lan_candidates
+                                    ? peer_new(tasmota)
+                                    : NULL;
 
     if (!peer) {
         tasmota_topics_done(topics);

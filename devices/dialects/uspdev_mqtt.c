@@ -84,10 +84,10 @@ static void introduce(struct uspdev *uspdev, const struct usp_record *record, bo
     struct registry *registry = uspdev->host.registry;
     struct uspdev_peer *peer = NULL;
 
-    if (uspdev->candidates < LIMIT_LAN_CANDIDATES)
+    if (uspdev->candidates < registry->limits->lan_candidates)
         peer = uspdev_peer_of_eid(uspdev, record->from_id);
     if (!peer) {
-        registry_reject(registry, NULL, "the broker", "too many unknown endpoints");
+        registry_reject(registry, NULL, "the broker", "too many unknown endpoints (limit_lan_candidates)");
         return;
     }
     peer->proven_topic = proven;

@@ -102,7 +102,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     rest = (struct str){(const char *)data + 1, size - 1};
     clock_fake(&table.clock, 1800000000);
     timers_init(&table.timers, &table.clock);
-    table.hosts = hosts_new(NULL, &table.timers, 300);
+    table.hosts = hosts_new(NULL, &table.timers, &limits_default, 300);
     if (!table.hosts)
         return 0;
     switch (data[0]) {

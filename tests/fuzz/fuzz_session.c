@@ -109,7 +109,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             len = (size_t)(end - data - STEP_BYTES);
         step(&bench, data, (struct str){(const char *)data + STEP_BYTES, len});
         data += STEP_BYTES + len;
-        assert_true(bench.usp->session_bytes <= LIMIT_SESSION_BYTES && toy.open <= 1);
+        assert_true(bench.usp->session_bytes <= limits_default.session_bytes && toy.open <= 1);
         bench_sent(&bench);
     }
     session_set(&bench, "SessionMode", "Forbid");

@@ -11,12 +11,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     size_t at = 0;
     size_t frame;
 
-    while (at < size && uds_frame_check(data + at, size - at, &frame, NULL) == 1) {
+    while (at < size && uds_frame_check(data + at, size - at, LIMIT_RECORD_BYTES, &frame, NULL) == 1) {
         struct uds_item item;
         size_t items = 0;
         size_t bytes = 0;
 
-        if (frame > size - at || frame > UDS_FRAME_MAX)
+        if (frame > size - at || frame > UDS_FRAME_HEADER + UDS_ITEM_HEADER + LIMIT_RECORD_BYTES)
             abort();
         for (size_t place = 0; uds_frame_next(data + at, frame, &place, &item); items++) {
             if (item.data + item.len > data + at + frame)

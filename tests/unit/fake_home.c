@@ -250,7 +250,7 @@ void fake_home_init(struct fake_home *home, const struct dialect *dialect, struc
     home->store = store ? store : store_open(":memory:", NULL, NULL);
     home->firmware = calloc(1, sizeof(*home->firmware));
     home->firmware->home = home;
-    home->registry = registry_new(home->store, &home->clock, home->firmware);
+    home->registry = registry_new(home->store, &home->clock, home->firmware, &limits_default);
     home->observer = (struct observer){.fn = on_event, .ctx = home};
     observer_add(registry_observers(home->registry), &home->observer);
     home->lan = (struct lan){home, fake_publish, fake_subscribe, fake_subscribe, fake_send, fake_close};

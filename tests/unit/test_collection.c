@@ -68,7 +68,7 @@ static void on_feed(void *ctx, const void *event)
 static void begin(struct fixture *fixture)
 {
     timers_init(&fixture->timers, fixture->home.registry->clock);
-    fixture->hosts = hosts_new(fixture->home.store, &fixture->timers, 0);
+    fixture->hosts = hosts_new(fixture->home.store, &fixture->timers, &limits_default, 0);
     fixture->dm = dm_new(mounts, sizeof(mounts) / sizeof(mounts[0]), NULL, fixture->home.store, NULL);
     assert_non_null(fixture->dm);
     fixture->model = (struct model){

@@ -395,17 +395,17 @@ static void test_ledger_is_bounded(void **state)
     struct consent_device *device = consent_find_device(consent_of(bench), "device-0");
     uint32_t number;
 
-    for (unsigned i = 0; i < LIMIT_CONSENT_LEDGER + 50; i++)
+    for (unsigned i = 0; i < limits_default.consent_ledger + 50; i++)
         assert_int_equal(
             consent_set_policy(consent_of(bench), device, i % 2 ? POLICY_ASK : POLICY_NEVER, &resident, NULL),
             0);
     bench_settle(bench);
-    assert_int_equal(consent_of(bench)->entries, LIMIT_CONSENT_LEDGER);
+    assert_int_equal(consent_of(bench)->entries, limits_default.consent_ledger);
     number = consent_of(bench)->newest->number;
     assert_int_equal(consent_of(bench)->oldest->number, 1); /* about the home: another's */
-    assert_int_equal(consent_of(bench)->oldest->previous->number, number + 2 - LIMIT_CONSENT_LEDGER);
+    assert_int_equal(consent_of(bench)->oldest->previous->number, number + 2 - limits_default.consent_ledger);
     consent_restart(bench, true);
-    assert_int_equal(consent_of(bench)->entries, LIMIT_CONSENT_LEDGER);
+    assert_int_equal(consent_of(bench)->entries, limits_default.consent_ledger);
     assert_int_equal(consent_of(bench)->newest->number, number);
     assert_string_equal(consent_of(bench)->newest->text, "Ask");
     assert_string_equal(consent_of(bench)->newest->means, "page");

@@ -37,7 +37,7 @@ static int set_up(void **state)
     if (!mkdtemp(bench.dir) || loop_init(&bench.loop, NULL) < 0)
         return -1;
     snprintf(bench.hooks, sizeof(bench.hooks), "%s/hooks", bench.dir);
-    bench.hosts = hosts_new(NULL, &bench.loop.timers, 0);
+    bench.hosts = hosts_new(NULL, &bench.loop.timers, &limits_default, 0);
     *state = &bench;
     return bench.hosts ? 0 : -1;
 }

@@ -54,7 +54,7 @@ static void on_check(void *ctx, const struct host_ip *ip, const char *interface)
 
 static void open_table(struct bench *bench)
 {
-    bench->hosts = hosts_new(bench->store, &bench->timers, PRESENCE_S);
+    bench->hosts = hosts_new(bench->store, &bench->timers, &limits_default, PRESENCE_S);
     assert_non_null(bench->hosts);
     bench->observer = (struct observer){.fn = on_host, .ctx = bench};
     observer_add(hosts_observers(bench->hosts), &bench->observer);
@@ -209,14 +209,14 @@ static void nobody_answers(void **state)
     lease(bench, phone, "192.168.1.9", HOST_LEASE_ENDED);
     neighbour(bench, phone, "192.168.1.9", HOST_PRESENCE_GONE);
     assert_int_equal(hosts_count(bench->hosts), 0);
-    for (unsigned i = 0; i < 3 * LIMIT_HOSTS_WAITING; i++) {
+    for (unsigned i = 0; i < 3 * limits_default.hosts_waiting; i++) {
         char text[32];
 
         snprintf(text, sizeof(text), "fd00::%x", i + 1);
         say(bench, HOST_SSDP, NULL, text, HOST_FACT_FRIENDLY_NAME, "Nobody");
     }
     assert_int_equal(hosts_count(bench->hosts), 0);
-    assert_int_equal(hosts_stats(bench->hosts)->expired, 2 * LIMIT_HOSTS_WAITING);
+    assert_int_equal(hosts_stats(bench->hosts)->expired, 2 * limits_default.hosts_waiting);
 }
 
 /* Who multicasts on the LAN cannot put words into another's mouth, nor take an address. */
@@ -507,7 +507,7 @@ static void flooded(void **state)
         advance(bench, 1024000);
         flood(bench, 5000 + 1000 * i, 6000 + 1000 * i, HOST_PRESENCE_UNKNOWN);
     }
-    assert_int_equal(hosts_count(bench->hosts), LIMIT_HOSTS);
+    assert_int_equal(hosts_count(bench->hosts), limits_default.hosts);
     assert_int_equal(bench->removed, hosts_stats(bench->hosts)->forgotten);
     assert_non_null(hosts_find(bench->hosts, phone));   /* it is there */
     assert_non_null(hosts_find(bench->hosts, printer)); /* it has a name */

@@ -45,7 +45,7 @@ static int set_up(void **state)
     memset(&bench, 0, sizeof(bench));
     clock_fake(&bench.clock, 1700000000);
     timers_init(&bench.timers, &bench.clock);
-    bench.hosts = hosts_new(NULL, &bench.timers, 0);
+    bench.hosts = hosts_new(NULL, &bench.timers, &limits_default, 0);
     bench.services = bench.hosts ? services_new(bench.hosts, &bench.timers) : NULL;
     *state = &bench;
     return bench.services ? 0 : -1;

@@ -157,7 +157,7 @@ static void many_bytes(void **state)
     for (uint64_t i = 2; i < 6; i++)
         assert_int_equal(session_give(bench, AT(5, i + 2, 1, .entry = {much, sizeof(much) - 4096})),
                          USP_TAKEN);
-    assert_true(session_of_one(bench)->bytes <= LIMIT_SESSION_BYTES);
+    assert_true(session_of_one(bench)->bytes <= limits_default.session_bytes);
     assert_int_equal(session_give(bench, AT(5, 9, 1, .entry = {much, sizeof(much) - 4096})), USP_IGNORED);
     assert_true(bench->usp->session_bytes < 1000);
     bench_expect(session_state(bench), "Negotiating 0");
@@ -178,7 +178,7 @@ static void endless(void **state)
         if (session_give(bench, record) != USP_TAKEN)
             break;
         taken++;
-        assert_true(bench->usp->session_bytes <= LIMIT_SESSION_BYTES);
+        assert_true(bench->usp->session_bytes <= limits_default.session_bytes);
     }
     assert_in_range(taken, 5, 8);
     assert_true(bench->usp->session_bytes < 1000);

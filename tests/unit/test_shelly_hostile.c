@@ -170,7 +170,7 @@ static void candidates_are_bounded(void **state)
         snprintf(topic, sizeof(topic), "x%d/online", i);
         fake_home_mqtt(&bench->home, topic, "true", false);
     }
-    assert_int_equal(bench->home.sent, LIMIT_LAN_CANDIDATES);
+    assert_int_equal(bench->home.sent, limits_default.lan_candidates);
     assert_int_equal(registry_of(bench)->count, 0);
     for (int i = 0; i < 3; i++)
         fake_home_advance(&bench->home, 10000); /* none answers */

@@ -441,10 +441,10 @@ static void candidates_are_bounded(void **state)
         snprintf(topic, sizeof(topic), "tele/x%u/LWT", i);
         hear_retained(bench, topic, "Online");
     }
-    assert_int_equal(bench->home.sent, LIMIT_LAN_CANDIDATES);
-    assert_int_equal(bench->home.registry->stats.rejected, 6000 - LIMIT_LAN_CANDIDATES);
+    assert_int_equal(bench->home.sent, limits_default.lan_candidates);
+    assert_int_equal(bench->home.registry->stats.rejected, 6000 - limits_default.lan_candidates);
     /* Every device that may be listed, and all these, have room for what is subscribed of them. */
-    assert_true(3 * (LIMIT_PROXIED_DEVICES + LIMIT_LAN_CANDIDATES) < LIMIT_LAN_TOPICS);
+    assert_true(3 * (limits_default.proxied_devices + limits_default.lan_candidates) < LIMIT_LAN_TOPICS);
     for (int i = 0; i < 3; i++)
         fake_home_advance(&bench->home, 10000); /* none answers */
     fake_home_advance(&bench->home, 121000);

@@ -395,7 +395,7 @@ static void test_queue_limit(void **state)
     assert_int_equal(ws_handshake(f, "/usp", USP, text, sizeof(text)), 101); /* and reads nothing more */
     WAIT_FOR(&f->loop, f->server_side.opened);
     for (;; sent++) {
-        buf_init(&message, LIMIT_QUEUE_BYTES, WEBSOCKET_HEADROOM);
+        buf_init(&message, limits_default.queue_bytes, WEBSOCKET_HEADROOM);
         buf_room(&message, 1 << 20);
         memset(buf_data(&message), 0, 1 << 20);
         message.len = 1 << 20;
@@ -404,7 +404,7 @@ static void test_queue_limit(void **state)
     }
     buf_done(&message);
     assert_in_range(sent, 30, 32);
-    assert_true(websocket_queued_bytes(f->server_side.ws) <= LIMIT_QUEUE_BYTES + 1000);
+    assert_true(websocket_queued_bytes(f->server_side.ws) <= limits_default.queue_bytes + 1000);
     for (int i = 0; i < 10; i++)
         wait_turn(&f->loop);
     close(f->fd);

@@ -157,7 +157,7 @@ void ws_send_bytes(struct websocket *ws, size_t len, uint8_t seed, bool binary)
     struct buf message;
     uint8_t *room;
 
-    buf_init(&message, LIMIT_QUEUE_BYTES * 2, WEBSOCKET_HEADROOM);
+    buf_init(&message, limits_default.queue_bytes * 2, WEBSOCKET_HEADROOM);
     room = buf_room(&message, len);
     for (size_t i = 0; i < len; i++)
         room[i] = binary ? (uint8_t)(i * 7 + seed) : (uint8_t)('a' + i % 26);
