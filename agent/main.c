@@ -23,29 +23,36 @@ enum {
 
 static void usage(FILE *to)
 {
-    fprintf(to,
-            "usage: homepatchd [-c FILE] [-v] [--check-config]\n"
-            "  -c, --config FILE   configuration [%s]\n"
-            "  -v, --verbose       log more than the configuration says (twice: still more)\n"
-            "      --check-config  read the configuration, say what is wrong with it, and end\n"
-            "      --version       print the version\n"
-            "  -h, --help          print this\n",
-            DEFAULT_CONFIG);
+    fprintf(
+        to,
+        "usage: homepatchd [-c FILE] [-v] [--check-config | --limits]\n"
+        "  -c, --config FILE   configuration [%s]\n"
+        "  -v, --verbose       log more than the configuration says (twice: still more)\n"
+        "      --check-config  read the configuration, say what is wrong with it, and end\n"
+        "      --limits        print the limits that the configuration sets, as it would have them, and end\n"
+        "      --version       print the version\n"
+        "  -h, --help          print this\n",
+        DEFAULT_CONFIG);
 }
 
 struct options {
     const char *config;
     int verbose;
     bool check;
+    bool limits;
 };
 
 /* -1 to go on, else the exit status. */
 static int parse_options(int argc, char **argv, struct options *ret)
 {
     static const struct option longs[] = {
-        {"config", required_argument, NULL, 'c'}, {"verbose", no_argument, NULL, 'v'},
-        {"check-config", no_argument, NULL, 'k'}, {"version", no_argument, NULL, 'V'},
-        {"help", no_argument, NULL, 'h'},         {NULL, 0, NULL, 0},
+        {"config", required_argument, NULL, 'c'},
+        {"verbose", no_argument, NULL, 'v'},
+        {"check-config", no_argument, NULL, 'k'},
+        {"limits", no_argument, NULL, 'l'},
+        {"version", no_argument, NULL, 'V'},
+        {"help", no_argument, NULL, 'h'},
+        {NULL, 0, NULL, 0},
     };
     int option;
 
@@ -60,6 +67,9 @@ static int parse_options(int argc, char **argv, struct options *ret)
             break;
         case 'k':
             ret->check = true;
+            break;
+        case 'l':
+            ret->limits = true;
             break;
         case 'V':
             printf("homepatchd %s\n", PACKAGE_VERSION);
@@ -149,6 +159,19 @@ static int check(struct agent_config *config, const char *file)
     return EXIT_SUCCESS;
 }
 
+/* In the form of a configuration. */
+static int print_limits(const struct limits *limits)
+{
+    char value[LIMIT_TEXT_BYTES], expected[LIMIT_TEXT_BYTES];
+
+    for (size_t i = 0; i < limits_count; i++) {
+        limits_text(&limits_table[i], limits_value(limits, limits_table[i].offset), value);
+        limits_expected(&limits_table[i], expected);
+        printf("# %s: %s\n%s = %s\n", limits_table[i].meaning, expected, limits_table[i].key, value);
+    }
+    return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
 /* From a configuration to the end. Sets *ret_again when a restart was asked for; else the exit status counts. */
 static int live(const struct options *options, struct contain *contain, char **argv, bool *ret_again)
 {
@@ -163,8 +186,8 @@ static int live(const struct options *options, struct contain *contain, char **a
         agent_config_done(&config);
         return EXIT_USAGE;
     }
-    if (options->check) {
-        status = check(&config, options->config);
+    if (options->check || options->limits) {
+        status = options->limits ? print_limits(&config.limits) : check(&config, options->config);
         agent_config_done(&config);
         return status;
     }
