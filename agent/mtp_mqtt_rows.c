@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "agent/mtp_mqtt.h"
+#include "base/limits.h"
 #include "base/log.h"
 
 static bool is_text(const char *text, const char *value)
@@ -49,7 +50,7 @@ static size_t user_properties(const struct mqtt_carrier *carrier, struct mqtt_us
 
     to[n++] = (struct mqtt_user_property){"usp-endpoint-id", usp_endpoint_id(carrier->mtp->usp),
                                           MQTT_IN_CONNECT}; /* R-MQTT.13 */
-    for (uint32_t i = 0; i < count && n <= MODEL_MQTT_USER_PROPERTIES; i++) {
+    for (uint32_t i = 0; i < count && n <= LIMIT_MQTT_USER_PROPERTIES; i++) {
         const struct mqtt_user_property_row *row = rows[i]->data;
 
         if (row->enable && row->name && row->name[0])
@@ -83,7 +84,7 @@ static int apply(struct mqtt_carrier *carrier,
                  struct error *err)
 {
     struct mqtt_row *row = mqtt_row_of(carrier);
-    struct mqtt_user_property properties[MODEL_MQTT_USER_PROPERTIES + 1];
+    struct mqtt_user_property properties[LIMIT_MQTT_USER_PROPERTIES + 1];
     struct mqtt_settings settings = {
         .version = carrier->version_5 ? MQTT_5_0 : MQTT_3_1_1,
         .host = row->broker_address,

@@ -19,11 +19,11 @@
 
 /* ---- set in homepatchd.conf(5) ---- */
 
-/* Name, unit, default, lowest and highest value, when a new value counts, and what the manual says it is. The first is the one
- * of all tables that name none of their own (datamodel/schema.h). */
+/* Name, unit, default, lowest and highest value, when a new value counts, and what the manual says it is.
+ * The first is the one of all tables (datamodel/schema.h). */
 /* clang-format off */
 #define LIMITS(L) \
-    L(table_rows, COUNT, 65536, 16, 65536, AT_ONCE, "Rows that controllers may add to one table, where no other limit says so") \
+    L(table_rows, COUNT, 65536, 32, 65536, AT_ONCE, "Rows of any one table that controllers add rows to, whatever other limits say") \
     L(controllers, COUNT, 64, 1, 1024, AT_ONCE, "Rows of Device.LocalAgent.Controller") \
     L(certificates, COUNT, 512, 1, 4096, AT_ONCE, "Rows of Device.LocalAgent.Certificate") \
     L(subscriptions, COUNT, 16384, 1, 65536, AT_ONCE, "Rows of Device.LocalAgent.Subscription") \
@@ -112,10 +112,9 @@ const char *limits_key(size_t offset);
 /* ---- as built ---- */
 
 /* Bytes. */
-#define LIMIT_RECORD_BYTES \
-    (8u << 20)                   /* the highest limit_record_bytes, and what buffers of records may grow to */
-#define LIMIT_PATH_BYTES 1024u   /* one path name, search expressions included */
-#define LIMIT_VALUE_BYTES 65536u /* one parameter value */
+#define LIMIT_RECORD_BYTES (8u << 20)  /* the highest limit_record_bytes; no buffer of one grows further */
+#define LIMIT_PATH_BYTES 1024u         /* one path name, search expressions included */
+#define LIMIT_VALUE_BYTES 65536u       /* one parameter value */
 #define LIMIT_CONFIG_LINE_BYTES 66560u /* one line of a configuration file: a path, a value and the rest */
 #define LIMIT_CONFIG_BYTES (4u << 20)  /* one configuration file */
 #define LIMIT_BULK_REPORT_BYTES (8u << 20)  /* one bulk data report as it is sent, retained ones included */
@@ -136,8 +135,6 @@ const char *limits_key(size_t offset);
 #define LIMIT_SESSION_EARLY 256u      /* records of one session context that came before their turn */
 #define LIMIT_SESSION_SENT 1024u      /* records of one session context that may be asked for again */
 #define LIMIT_CONNECTIONS 16320u      /* what the tables of libwebsockets are made for, at most */
-#define LIMIT_RESIDENT_GUESSERS 1024u /* addresses whose tries of a sign-in code are counted */
-#define LIMIT_RESIDENT_STREAMS 4u     /* of one address that are told of changes; in all one per session */
 #define LIMIT_ANCHORS 64u             /* trust anchors of releases, from files and rows */
 #define LIMIT_DEPARTED 8192u          /* sequence numbers of devices that were forgotten; two for most */
 #define LIMIT_RELEASE_VENDORS 256u    /* rows of the vendors that have a policy of their own */
@@ -186,5 +183,50 @@ const char *limits_key(size_t offset);
 #define LIMIT_LEASE_FILES 8u              /* lease files that are watched */
 #define LIMIT_SCAN_INTERFACES 8u          /* interfaces whose neighbours are hosts */
 #define LIMIT_OUI_FILE_BYTES (64u << 20)  /* the registry of MAC address blocks */
+
+#define LIMIT_ROLES 64u                /* rows of Device.LocalAgent.ControllerTrust.Role */
+#define LIMIT_PERMISSIONS 1024u        /* permissions of one role */
+#define LIMIT_CONTROLLER_MTPS 16u      /* MTPs of one controller */
+#define LIMIT_UNIX_SOCKETS 32u         /* rows of Device.UnixDomainSockets.UnixDomainSocket */
+#define LIMIT_LOCAL_MTPS 32u           /* rows of Device.LocalAgent.MTP */
+#define LIMIT_MQTT_SUBSCRIPTIONS 64u   /* subscriptions of one row of Device.MQTT.Client */
+#define LIMIT_MQTT_CLIENTS 16u         /* rows of Device.MQTT.Client */
+#define LIMIT_BOOT_PARAMETERS 256u     /* rows of one controller's BootParameter */
+#define LIMIT_MQTT_USER_PROPERTIES 64u /* of one client */
+#define LIMIT_RESIDENT_SESSIONS 8u     /* sign-ins; the oldest gives way to a new one, who needs a code */
+#define LIMIT_RESIDENT_ADDRESSES 64u  /* that are counted at a time; who was heard longest ago is forgotten */
+#define LIMIT_RESIDENT_GUESSERS 1024u /* addresses whose tries of a sign-in code are counted */
+#define LIMIT_RESIDENT_STREAMS 4u     /* of one address that are told of changes; in all one per session */
+#define LIMIT_RESIDENT_CONNECTIONS 64u         /* to the page */
+#define LIMIT_RESIDENT_PENDING 32u             /* answers that wait for the store */
+#define LIMIT_RESIDENT_BODY_BYTES 8192u        /* what the page posts */
+#define LIMIT_RESIDENT_ANSWER_BYTES (1u << 20) /* what it is told at a time */
+#define LIMIT_RESIDENT_DEVICES 1000u           /* in one answer */
+#define LIMIT_RESIDENT_QUESTIONS 200u          /* likewise */
+#define LIMIT_RESIDENT_HISTORY 50u             /* likewise */
+#define LIMIT_REQUEST_ARENA_BYTES \
+    (32u << 20)                            /* what answering one message may take besides the answer itself */
+#define LIMIT_CALL_ARENA_BYTES (1u << 20)  /* what the inputs and outputs of one call may take */
+#define LIMIT_POST_ANSWER_BYTES (1u << 20) /* a collector's answer to a report */
+#define LIMIT_HANDSHAKES 512u              /* of one server, not open yet: libwebsockets has 5 KB for each */
+#define LIMIT_SPARE_CONNECTIONS 64u        /* left to controllers, whatever devices do */
+#define LIMIT_MQTT_USER_PROPERTIES_HEARD 256u /* of one packet from a broker */
+#define LIMIT_HA_NODES 4096u                  /* nodes that announce themselves for Home Assistant */
+#define LIMIT_HA_SOURCES 32768u               /* topics of theirs that are listened to */
+#define LIMIT_HA_NODE_SOURCES 512u            /* of one of them */
+#define LIMIT_HA_STATE_BYTES (16u << 10)      /* one message on such a topic */
+#define LIMIT_HA_CONFIG_BYTES (128u << 10)    /* one discovery message */
+#define LIMIT_HA_COMPONENTS 512u              /* in one discovery message */
+#define LIMIT_CODE_GUESSERS 32u               /* addresses whose tries of a code are counted */
+#define LIMIT_SSDP_SENDERS 512u               /* hosts that are heard */
+#define LIMIT_SSDP_LOCATIONS 4u               /* descriptions of one sender */
+#define LIMIT_SSDP_FETCHES 4u                 /* descriptions fetched at a time, one per sender */
+#define LIMIT_SSDP_HEADERS 32u                /* of one datagram */
+#define LIMIT_SERVICES 4096u                  /* services heard by multicast DNS that have a host */
+#define LIMIT_SERVICES_PER_ADDRESS 32u        /* of one address */
+#define LIMIT_UPNP_BYTES 65536u               /* one UPnP description */
+#define LIMIT_UPNP_DEPTH 24u                  /* its nesting */
+#define LIMIT_UPNP_ELEMENTS 2000u             /* its elements */
+#define LIMIT_UPNP_ATTRIBUTES 16u             /* of one element */
 
 #endif

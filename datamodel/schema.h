@@ -142,8 +142,8 @@ struct dm_object {
     const struct dm_command *commands; /* ended by a NULL name, or NULL */
     const struct dm_event_type *events; /* ended by a NULL name, or NULL */
     const struct dm_key *keys;          /* ended by an empty set, or NULL */
-    uint32_t max_rows;                  /* 0: what the configuration says */
-    size_t rows_limit;                  /* LIMITS_OFFSET() of that; 0: of table_rows */
+    uint32_t max_rows;                  /* at most limit_table_rows; 0: see the next */
+    size_t rows_limit;                  /* LIMITS_OFFSET() of what the configuration says instead */
 
     /* A new row has its defaults; requester is the controller's row or NULL. Fill what depends on them. */
     int (*init)(struct dm *dm, struct dm_row *row, struct dm_row *requester, struct error *err);

@@ -304,18 +304,23 @@ int dm_commit(struct dm *dm, struct error *err)
 
 /* ---- changes ---- */
 
+/* The object's own limit, by number or by name, below that of all tables. */
 static bool has_room(const struct dm *dm, const struct dm_table *table, struct error *err)
 {
     const struct dm_object *object = table->node->object;
     uint32_t max = object->max_rows ? object->max_rows : limits_value(dm->limits, object->rows_limit);
+    const char *key = object->max_rows ? NULL : limits_key(object->rows_limit);
 
+    if (max > dm->limits->table_rows) {
+        max = dm->limits->table_rows;
+        key = limits_key(LIMITS_OFFSET(table_rows));
+    }
     if (table->count < max)
         return true;
-    if (object->max_rows)
-        error_set(err, ERROR_RESOURCES_EXCEEDED, table->node->path, "the table is full (%u rows)", max);
+    if (key)
+        error_set(err, ERROR_RESOURCES_EXCEEDED, table->node->path, "the table is full (%s is %u)", key, max);
     else
-        error_set(err, ERROR_RESOURCES_EXCEEDED, table->node->path, "the table is full (%s is %u)",
-                  limits_key(object->rows_limit), max);
+        error_set(err, ERROR_RESOURCES_EXCEEDED, table->node->path, "the table is full (%u rows)", max);
     return false;
 }
 

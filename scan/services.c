@@ -7,6 +7,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/limits.h"
 #include "base/map.h"
 #include "scan/service_facts.h"
 
@@ -213,7 +214,7 @@ static struct owner *owner_of(struct services *services, const struct host_ip *i
 /* One of which nothing follows gives way to one of which something does. */
 static bool make_place(struct services *services, struct owner *owner, const struct service *service)
 {
-    if (owner->count < SERVICES_PER_ADDRESS)
+    if (owner->count < LIMIT_SERVICES_PER_ADDRESS)
         return true;
     for (struct service *other = owner->first; other && service->facts_count; other = other->next) {
         if (other->facts_count)
@@ -227,8 +228,9 @@ static bool make_place(struct services *services, struct owner *owner, const str
 static bool add_service(struct services *services, struct service *service, const struct host_ip *ip,
                         const struct mdns_instance *instance)
 {
-    struct owner *owner = services->by_key.count < SERVICES ? owner_of(services, ip, instance->interface)
-                                                            : NULL;
+    struct owner *owner = services->by_key.count < LIMIT_SERVICES
+                              ? owner_of(services, ip, instance->interface)
+                              : NULL;
     struct host_service_said said = {
         .type = service->type, .instance = service->name, .port = instance->port, .txt = instance->txt};
 

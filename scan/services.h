@@ -3,18 +3,17 @@
  * What the LAN's hosts advertise by DNS-SD, gathered per host: one host has several services, each says a part, and they come
  * and go one by one. What is known of a host follows from those that are there, in order of the table in service_facts.c.
  *
- * Loop's thread only. Bounded by SERVICES_PER_ADDRESS and SERVICES; of one address, services of which nothing follows give
+ * Loop's thread only. Bounded by LIMIT_SERVICES; of one address (LIMIT_SERVICES_PER_ADDRESS) services of which nothing follows give
  * way to others.
  */
 #ifndef SCAN_SERVICES_H
 #define SCAN_SERVICES_H
 
+#include "base/limits.h"
 #include "discovery/mdns.h"
 #include "scan/hosts.h"
 
 enum {
-    SERVICES = 4096,
-    SERVICES_PER_ADDRESS = 32,
     /* How long after multicast DNS went, or came back, what was not confirmed is believed: as long as a host's address is by
      * its own word (RFC 6762, 10). A daemon that is only started anew tells all again before. */
     SERVICES_HOLD_MS = 120 * 1000,

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/limits.h"
 #include "base/map.h"
 #include "base/rate.h"
 
@@ -35,7 +36,7 @@ struct sender {
     struct str key; /* the bytes of the address, and its link: in here */
     uint8_t key_bytes[16 + IF_NAMESIZE];
     char interface[IF_NAMESIZE];
-    struct ssdp_fetch *locations[SSDP_LOCATIONS];
+    struct ssdp_fetch *locations[LIMIT_SSDP_LOCATIONS];
     size_t count;
     struct rate messages;
     uint64_t pause; /* no fetch before */
@@ -139,7 +140,7 @@ static void sender_free(struct sender *sender)
 /* When all places are taken, the oldest of those that never had a description gives way. */
 static bool make_place(struct ssdp *ssdp)
 {
-    if (ssdp->by_address.count < SSDP_SENDERS)
+    if (ssdp->by_address.count < LIMIT_SSDP_SENDERS)
         return true;
     for (struct sender *sender = ssdp->first; sender; sender = sender->next) {
         bool described = false;
@@ -194,7 +195,7 @@ static struct ssdp_fetch *location_of(struct sender *sender, const struct ssdp_l
     for (size_t i = 0; i < sender->count; i++)
         if (strcmp(sender->locations[i]->location.url, location->url) == 0)
             return sender->locations[i];
-    if (sender->count == SSDP_LOCATIONS)
+    if (sender->count == LIMIT_SSDP_LOCATIONS)
         return NULL;
     fetch = calloc(1, sizeof(*fetch));
     if (!fetch)
@@ -400,7 +401,7 @@ static void serve(struct sender *sender, uint64_t now, uint64_t *next)
     when = first->due > sender->pause ? first->due : sender->pause;
     if (when > now) {
         earliest(next, when);
-    } else if (sender->ssdp->fetching < SSDP_FETCHES) { /* else the end of one comes here again */
+    } else if (sender->ssdp->fetching < LIMIT_SSDP_FETCHES) { /* else the end of one comes here again */
         begin(sender, first, now);
         earliest(next, sender->fetching ? sender->deadline : sender->pause);
     }

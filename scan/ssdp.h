@@ -10,16 +10,14 @@
 #ifndef SCAN_SSDP_H
 #define SCAN_SSDP_H
 
+#include "base/limits.h"
 #include "base/timer.h"
 #include "scan/ssdp_message.h"
 #include "scan/upnp_description.h"
 
 enum {
-    SSDP_SENDERS = 512,
-    SSDP_LOCATIONS = 4,        /* descriptions of one sender */
     SSDP_BURST = 100,          /* messages of one sender at once: a device of many services says 50 */
     SSDP_INTERVAL_MS = 1000,   /* one per so long beyond that */
-    SSDP_FETCHES = 4,          /* at a time, one per sender */
     SSDP_FETCH_S = 10,         /* one may take this long, however it dribbles */
     SSDP_FETCH_PAUSE_S = 10,   /* between two of one sender */
     SSDP_REFRESH_S = 6 * 3600, /* a description that is known is read anew */
@@ -44,7 +42,7 @@ struct ssdp_counts {
 
 struct ssdp_fetch;
 struct ssdp_ops {
-    /* Gets the URL: no redirects, at most UPNP_DESCRIPTION_BYTES. ssdp_fetched() follows, later, unless it is cancelled.
+    /* Gets the URL: no redirects, at most LIMIT_UPNP_BYTES. ssdp_fetched() follows, later, unless it is cancelled.
      * NULL: not now, and err. */
     void *(*fetch)(void *ctx, const char *url, struct ssdp_fetch *token, struct error *err);
     void (*cancel)(void *ctx, void *fetch);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "scan/ssdp_message.h"
 
+#include "base/limits.h"
+
 #include <arpa/inet.h>
 #include <net/if.h>
 #include <stdio.h>
@@ -91,8 +93,9 @@ static int read_headers(struct str rest, struct str values[HEADERS_KNOWN], struc
         if (!line.len)
             return rest.len ? error_set(err, ERROR_INVALID_VALUE, NULL, "SSDP: something follows the headers")
                             : 0;
-        if (count == SSDP_HEADERS)
-            return error_set(err, ERROR_INVALID_VALUE, NULL, "SSDP: more than %d headers", SSDP_HEADERS);
+        if (count == LIMIT_SSDP_HEADERS)
+            return error_set(err, ERROR_INVALID_VALUE, NULL, "SSDP: more than %u headers",
+                             LIMIT_SSDP_HEADERS);
         if (!memchr(line.data, ':', line.len) || !str_next(&line, ':', &name) || !is_token(name) ||
             !is_value(line))
             return error_set(err, ERROR_INVALID_VALUE, NULL, "SSDP: line %u is no header", count + 2);

@@ -17,8 +17,7 @@
 enum {
     SSDP_PORT = 1900,
     SSDP_MESSAGE_BYTES = 2048, /* one datagram; more than any that follows the standard */
-    SSDP_HEADERS = 32,
-    SSDP_UUID_BYTES = 69, /* "uuid:" is cut off; 36 by the standard, and some devices have longer ones */
+    SSDP_UUID_BYTES = 69,      /* "uuid:" is cut off; 36 by the standard, and some devices have longer ones */
     SSDP_URL_BYTES = 256,
     SSDP_PATH_BYTES = 200,
     SSDP_MAX_AGE_FIRST = 60, /* s: what is said is brought between these */

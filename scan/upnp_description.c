@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "scan/upnp_description.h"
 
+#include "base/limits.h"
+
 #include <libxml/parser.h>
 #include <libxml/parserInternals.h>
 #include <stdbool.h>
@@ -89,8 +91,8 @@ static void on_start(void *ctx, const xmlChar *name, const xmlChar *prefix, cons
         refuse(reader, "it is no UPnP device description");
         return;
     }
-    if (reader->depth + 1 >= UPNP_DEPTH || ++reader->elements > UPNP_ELEMENTS ||
-        namespaces_count + attributes_count > UPNP_ATTRIBUTES) {
+    if (reader->depth + 1 >= LIMIT_UPNP_DEPTH || ++reader->elements > LIMIT_UPNP_ELEMENTS ||
+        (unsigned)namespaces_count + (unsigned)attributes_count > LIMIT_UPNP_ATTRIBUTES) {
         refuse(reader, "it nests too deep, or has too many elements or attributes");
         return;
     }
@@ -196,9 +198,9 @@ int upnp_description_parse(struct str text, struct upnp_device *ret, struct erro
     bool good;
 
     memset(ret, 0, sizeof(*ret));
-    if (text.len > UPNP_DESCRIPTION_BYTES)
+    if (text.len > LIMIT_UPNP_BYTES)
         return error_set(err, ERROR_INVALID_VALUE, NULL, "UPnP description: larger than %d bytes",
-                         UPNP_DESCRIPTION_BYTES);
+                         LIMIT_UPNP_BYTES);
     reader.parser = xmlCreatePushParserCtxt(&sax, &reader, NULL, 0, NULL);
     if (!reader.parser)
         return error_set(err, ERROR_RESOURCES_EXCEEDED, NULL, "out of memory");

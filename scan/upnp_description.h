@@ -11,10 +11,6 @@
 #include "base/str.h"
 
 enum {
-    UPNP_DESCRIPTION_BYTES = 65536, /* the whole text */
-    UPNP_DEPTH = 24,
-    UPNP_ELEMENTS = 2000,
-    UPNP_ATTRIBUTES = 16,  /* of one element */
     UPNP_TEXT_BYTES = 129, /* one value, terminated; a longer one is refused */
 };
 

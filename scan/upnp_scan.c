@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/limits.h"
 #include "scan/ssdp_link.h"
 
 const bool upnp_scan_available = true;
@@ -83,7 +84,7 @@ static void *start_fetch(void *ctx, const char *url, struct ssdp_fetch *token, s
 {
     struct upnp_scan *scan = ctx;
 
-    return scan->ops->fetch(scan->ctx, url, UPNP_DESCRIPTION_BYTES, token, err);
+    return scan->ops->fetch(scan->ctx, url, LIMIT_UPNP_BYTES, token, err);
 }
 
 static void cancel_fetch(void *ctx, void *fetch)

@@ -4,11 +4,11 @@
 #include <stdio.h>
 
 #include "base/calendar.h"
+#include "base/limits.h"
 #include "transports/http_fetch_internal.h"
 
 enum {
     MAX_HEADERS = 8,
-    ANSWER_BYTES = 1 << 20,
     TIMEOUT_S = 300,
 };
 
@@ -41,7 +41,7 @@ struct http_fetch *http_post_start(struct http_fetcher *fetcher, const struct ht
         .url = post->url,
         .username = post->username,
         .password = post->password,
-        .max_bytes = ANSWER_BYTES,
+        .max_bytes = LIMIT_POST_ANSWER_BYTES,
         .tls = post->tls,
     };
     const char *headers[MAX_HEADERS + 3];

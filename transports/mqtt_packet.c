@@ -2,11 +2,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/limits.h"
 #include "transports/mqtt_internal.h"
-
-enum {
-    USER_PROPERTIES_MAX = 256,
-};
 
 /* ---- what waits ---- */
 
@@ -191,12 +188,12 @@ static int read_user_properties(const mosquitto_property *properties, struct mqt
                                                              &value, skip))) {
         struct mqtt_property *longer = NULL;
 
-        if (ret->properties_count < USER_PROPERTIES_MAX)
+        if (ret->properties_count < LIMIT_MQTT_USER_PROPERTIES_HEARD)
             longer = realloc(list, (ret->properties_count + 1) * sizeof(*list));
         if (!longer) {
             free(name);
             free(value);
-            return ret->properties_count < USER_PROPERTIES_MAX ? -1 : 0;
+            return ret->properties_count < LIMIT_MQTT_USER_PROPERTIES_HEARD ? -1 : 0;
         }
         list = longer;
         list[ret->properties_count++] = (struct mqtt_property){name, value};

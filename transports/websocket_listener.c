@@ -15,13 +15,12 @@ enum {
     ACCEPTS_PER_TURN = 64, /* then others get their turn */
     PAUSE_MS = 1000,
     FULL_PAUSE_MS = 20,
-    SPARE_LINKS = 64, /* left to controllers, whatever devices do */
 };
 
 static bool has_room(const struct listener *listener)
 {
     const struct websocket_context *context = listener->context;
-    size_t spare = listener->per_peer.connections ? SPARE_LINKS : 0;
+    size_t spare = listener->per_peer.connections ? LIMIT_SPARE_CONNECTIONS : 0;
 
     return context->links + spare < context->max_links &&
            context->links + spare < context->loop->limits->connections;

@@ -8,7 +8,6 @@
 #include "transports/websocket_internal.h"
 
 enum {
-    HANDSHAKES_MAX = 512,      /* not open yet: lws has 5 KB for each */
     HANDSHAKE_SPARE_MS = 5000, /* after that, one gives way to who comes next, when all places are taken */
 };
 
@@ -244,7 +243,7 @@ static bool is_full(void *ctx)
     struct websocket *oldest = server->shaking;
     uint64_t now = clock_monotonic(&server->end.context->loop->clock);
 
-    if (server->shaking_count < HANDSHAKES_MAX)
+    if (server->shaking_count < LIMIT_HANDSHAKES)
         return false;
     if (now - oldest->since < HANDSHAKE_SPARE_MS)
         return true;

@@ -7,10 +7,6 @@
 #include "base/limits.h"
 #include "usp/internal.h"
 
-enum {
-    CALL_ARENA_BYTES = 1 << 20, /* what one call's inputs and outputs may take */
-};
-
 static void call_free(struct dm_call *call)
 {
     arena_done(&call->arena);
@@ -75,7 +71,7 @@ static struct dm_call *call_new(struct usp *usp, struct dm_row *row, const struc
 
     if (!call)
         return NULL;
-    arena_init(&call->arena, CALL_ARENA_BYTES);
+    arena_init(&call->arena, LIMIT_CALL_ARENA_BYTES);
     call->dm = usp->dm;
     call->row = row;
     call->command = command;

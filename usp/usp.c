@@ -12,10 +12,6 @@
 #include "usp/session_internal.h"
 #include "usp/trust.h"
 
-enum {
-    REQUEST_ARENA_BYTES = 32 << 20, /* what answering one message may take besides the answer itself */
-};
-
 static const struct {
     unsigned type;          /* field in Request */
     unsigned response;      /* field in Response */
@@ -58,8 +54,8 @@ struct usp *usp_new(struct dm *dm, const struct usp_ops *ops, void *ctx, struct 
     usp->subscriptions = dm_node_find(dm, "Device.LocalAgent.Subscription.{i}.");
     usp->requests = dm_node_find(dm, "Device.LocalAgent.Request.{i}.");
     usp->local_agent = dm_row_find(dm, STR("Device.LocalAgent."));
-    arena_init(&usp->arena, REQUEST_ARENA_BYTES);
-    arena_init(&usp->feed_arena, REQUEST_ARENA_BYTES);
+    arena_init(&usp->arena, LIMIT_REQUEST_ARENA_BYTES);
+    arena_init(&usp->feed_arena, LIMIT_REQUEST_ARENA_BYTES);
     if (getrandom(&usp->boot, sizeof(usp->boot), GRND_NONBLOCK) != (ssize_t)sizeof(usp->boot))
         usp->boot = (uint64_t)clock_wall_ms(&usp->loop->clock);
     if (usp->no_access.bits && usp->controllers && usp->subscriptions && usp->requests && usp->local_agent)

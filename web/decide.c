@@ -51,7 +51,8 @@ void web_gone(void *ctx, struct http_pending *pending)
 /* Made before anything is decided, so that what was decided can be answered. */
 static struct web_pending *pending_new(struct web *web, struct http_pending *peer)
 {
-    struct web_pending *pending = web->pending_count < WEB_PENDING ? malloc(sizeof(*pending)) : NULL;
+    struct web_pending *pending = web->pending_count < LIMIT_RESIDENT_PENDING ? malloc(sizeof(*pending))
+                                                                              : NULL;
 
     if (!pending)
         return NULL;

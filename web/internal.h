@@ -22,22 +22,13 @@
 #include "web/web.h"
 
 enum {
-    WEB_SESSIONS = 8, /* the oldest gives way to a new one, who needs a code */
     WEB_IDLE_S = 30 * 60,
     WEB_LIFE_S = 12 * 3600,
     WEB_SECRET_BYTES = 65,    /* 256 bits in hexadecimal */
-    WEB_ADDRESSES = 64,       /* that are counted at a time; who was heard longest ago is forgotten */
     WEB_REQUEST_MS = 50,      /* of one address: a request in so long on the long run */
     WEB_REQUEST_BURST = 100,  /* and so many at once */
     WEB_GUESS_MS = 20 * 1000, /* a code tried, likewise */
     WEB_GUESS_BURST = 5,
-    WEB_CONNECTIONS = 64,
-    WEB_PENDING = 32,
-    WEB_BODY_BYTES = 8192,
-    WEB_ANSWER_BYTES = 1 << 20,
-    WEB_DEVICES = 1000,  /* in one answer */
-    WEB_QUESTIONS = 200, /* likewise */
-    WEB_HISTORY = 50,    /* likewise */
     WEB_NAME_BYTES = 256,
 };
 
@@ -125,11 +116,11 @@ struct web {
     char *names;
     char *version;
     char fingerprint[WEB_FINGERPRINT_BYTES];
-    struct web_session sessions[WEB_SESSIONS];
-    struct web_stream streams[WEB_SESSIONS]; /* by session */
+    struct web_session sessions[LIMIT_RESIDENT_SESSIONS];
+    struct web_stream streams[LIMIT_RESIDENT_SESSIONS]; /* by session */
     struct web_changes changes;
     struct observer observer;
-    struct web_address addresses[WEB_ADDRESSES];
+    struct web_address addresses[LIMIT_RESIDENT_ADDRESSES];
     struct web_guesser guessers[LIMIT_RESIDENT_GUESSERS];
     struct web_pending *pending;
     size_t pending_count;

@@ -64,7 +64,7 @@ int web_answer_word(struct http_answer *answer, int status, const char *word)
 {
     struct buf json;
 
-    buf_init(&json, WEB_ANSWER_BYTES, 0);
+    buf_init(&json, LIMIT_RESIDENT_ANSWER_BYTES, 0);
     buf_printf(&json, "{\"error\":\"%s\"}", word);
     return web_answer_json(answer, status, &json);
 }
@@ -209,7 +209,7 @@ static int answer_limited(struct http_answer *answer, uint32_t wait_s)
 {
     struct buf json;
 
-    buf_init(&json, WEB_ANSWER_BYTES, 0);
+    buf_init(&json, LIMIT_RESIDENT_ANSWER_BYTES, 0);
     buf_printf(&json, "{\"error\":\"limited\",\"wait\":%u}", wait_s);
     return web_answer_json(answer, STATUS_TOO_MANY, &json);
 }
@@ -218,7 +218,7 @@ static int answer_session(const struct web_session *session, struct http_answer 
 {
     struct buf json;
 
-    buf_init(&json, WEB_ANSWER_BYTES, 0);
+    buf_init(&json, LIMIT_RESIDENT_ANSWER_BYTES, 0);
     buf_printf(&json, "{\"token\":\"%s\"}", session->token);
     web_session_cookie(session, answer->cookie);
     return web_answer_json(answer, STATUS_OK, &json);
@@ -252,7 +252,7 @@ static int sign_out(struct web *web, struct web_session *session, struct http_an
 
     web_session_end(web, session);
     web_session_cookie(NULL, answer->cookie);
-    buf_init(&json, WEB_ANSWER_BYTES, 0);
+    buf_init(&json, LIMIT_RESIDENT_ANSWER_BYTES, 0);
     buf_append_str(&json, "{}");
     return web_answer_json(answer, STATUS_OK, &json);
 }
@@ -290,7 +290,7 @@ static int route(struct web *web, const struct http_posted *posted, const cJSON 
             return posts[i].fn(web, body, posted->pending, answer);
     if (strcmp(posted->path, "/api/keep") != 0)
         return web_answer_word(answer, STATUS_NOT_FOUND, "not-found");
-    buf_init(&json, WEB_ANSWER_BYTES, 0);
+    buf_init(&json, LIMIT_RESIDENT_ANSWER_BYTES, 0);
     buf_append_str(&json, "{}");
     return web_answer_json(answer, STATUS_OK, &json);
 }

@@ -53,7 +53,7 @@ struct web_session *web_session_new(struct web *web)
     uint64_t now = clock_monotonic(&web->loop->clock);
     struct web_session *oldest = &web->sessions[0];
 
-    for (size_t i = 0; i < WEB_SESSIONS; i++) {
+    for (size_t i = 0; i < LIMIT_RESIDENT_SESSIONS; i++) {
         struct web_session *session = &web->sessions[i];
 
         if (session->id[0] && !web_session_left(web, session))
@@ -81,7 +81,7 @@ struct web_session *web_session_find(struct web *web, const char *cookie)
         if (str_starts(part, str_of(cookie_name)) && part.len == strlen(cookie_name) + WEB_SECRET_BYTES - 1)
             memcpy(id, part.data + strlen(cookie_name), WEB_SECRET_BYTES - 1);
     }
-    for (size_t i = 0; id[0] && i < WEB_SESSIONS; i++)
+    for (size_t i = 0; id[0] && i < LIMIT_RESIDENT_SESSIONS; i++)
         if (web->sessions[i].id[0] && web_same(web->sessions[i].id, id))
             found = &web->sessions[i];
     explicit_bzero(id, sizeof(id));
@@ -104,7 +104,7 @@ static struct web_address *address_of(struct web *web, const char *peer, uint64_
 {
     struct web_address *longest = &web->addresses[0];
 
-    for (size_t i = 0; i < WEB_ADDRESSES; i++) {
+    for (size_t i = 0; i < LIMIT_RESIDENT_ADDRESSES; i++) {
         struct web_address *address = &web->addresses[i];
 
         if (strcmp(address->name, peer) == 0) {

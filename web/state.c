@@ -82,7 +82,7 @@ static void write_device(void *ctx, struct consent_device *device)
     struct buf *json = writer->json;
     struct consent_device_info info;
 
-    if (writer->count == WEB_DEVICES) {
+    if (writer->count == LIMIT_RESIDENT_DEVICES) {
         writer->more++;
         return;
     }
@@ -125,7 +125,7 @@ static void write_question(void *ctx, struct consent_question *question)
     struct consent_question_info info;
     struct consent_device_info device;
 
-    if (writer->count == WEB_QUESTIONS) {
+    if (writer->count == LIMIT_RESIDENT_QUESTIONS) {
         writer->more++;
         return;
     }
@@ -215,7 +215,7 @@ int web_state(struct web *web, const struct web_session *session, struct http_an
 {
     struct buf json;
 
-    buf_init(&json, WEB_ANSWER_BYTES, 0);
+    buf_init(&json, LIMIT_RESIDENT_ANSWER_BYTES, 0);
     web_all(web, session, &json);
     return web_answer_json(answer, 200, &json);
 }
@@ -304,7 +304,7 @@ static int write_entry(void *ctx, struct consent_entry *entry)
 
     if (page->before && entry->number >= page->before)
         return 0;
-    if (page->count == WEB_HISTORY) {
+    if (page->count == LIMIT_RESIDENT_HISTORY) {
         page->more = true;
         return 1;
     }
@@ -329,7 +329,7 @@ int web_history(struct web *web, uint32_t before, struct http_answer *answer)
     struct buf json;
     struct page page = {.json = &json, .before = before};
 
-    buf_init(&json, WEB_ANSWER_BYTES, 0);
+    buf_init(&json, LIMIT_RESIDENT_ANSWER_BYTES, 0);
     begin(&json, NULL, '{');
     begin(&json, "entries", '[');
     consent_each_entry(web->consent, write_entry, &page);

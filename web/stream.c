@@ -13,7 +13,7 @@
 enum {
     INTERVAL_MS = 250,    /* between two pieces of a stream */
     ALIVE_MS = 20 * 1000, /* after that long without news it is told that the line is open */
-    CHANGES = WEB_DEVICES + WEB_QUESTIONS,
+    CHANGES = LIMIT_RESIDENT_DEVICES + LIMIT_RESIDENT_QUESTIONS,
 };
 
 /* ---- what changed ---- */
@@ -145,7 +145,7 @@ static void on_consent(void *ctx, const void *data)
     struct web_changes *changes = &web->changes;
     bool told = false;
 
-    for (size_t i = 0; i < WEB_SESSIONS; i++)
+    for (size_t i = 0; i < LIMIT_RESIDENT_SESSIONS; i++)
         told = told || web->streams[i].pending;
     if (!told)
         return;
@@ -169,7 +169,7 @@ static void on_consent(void *ctx, const void *data)
         changes->number++;
         break;
     }
-    for (size_t i = 0; i < WEB_SESSIONS; i++)
+    for (size_t i = 0; i < LIMIT_RESIDENT_SESSIONS; i++)
         if (web->streams[i].pending)
             schedule(&web->streams[i]);
 }
@@ -179,7 +179,7 @@ static void on_consent(void *ctx, const void *data)
 void web_streams_init(struct web *web)
 {
     map_init(&web->changes.by_key);
-    for (size_t i = 0; i < WEB_SESSIONS; i++) {
+    for (size_t i = 0; i < LIMIT_RESIDENT_SESSIONS; i++) {
         web->streams[i].web = web;
         timer_init(&web->streams[i].timer, on_timer, &web->streams[i]);
     }
@@ -193,7 +193,7 @@ static void let_go(struct web_stream *stream)
 
     stream->pending = NULL;
     timer_cancel(&web->loop->timers, &stream->timer);
-    for (size_t i = 0; i < WEB_SESSIONS; i++)
+    for (size_t i = 0; i < LIMIT_RESIDENT_SESSIONS; i++)
         if (web->streams[i].pending)
             return;
     forget_all(&web->changes);
@@ -202,7 +202,7 @@ static void let_go(struct web_stream *stream)
 void web_streams_done(struct web *web)
 {
     observer_remove(consent_observers(web->consent), &web->observer);
-    for (size_t i = 0; i < WEB_SESSIONS; i++)
+    for (size_t i = 0; i < LIMIT_RESIDENT_SESSIONS; i++)
         let_go(&web->streams[i]);
     map_done(&web->changes.by_key);
 }
@@ -221,7 +221,7 @@ void web_stream_end(struct web *web, const struct web_session *session)
 
 static struct web_stream *find(struct web *web, const struct http_pending *pending)
 {
-    for (size_t i = 0; i < WEB_SESSIONS; i++)
+    for (size_t i = 0; i < LIMIT_RESIDENT_SESSIONS; i++)
         if (pending && web->streams[i].pending == pending)
             return &web->streams[i];
     return NULL;
@@ -245,7 +245,7 @@ int web_stream(struct web *web, const struct web_session *session, const struct 
     struct buf text;
     int status;
 
-    for (size_t i = 0; i < WEB_SESSIONS; i++)
+    for (size_t i = 0; i < LIMIT_RESIDENT_SESSIONS; i++)
         others += web->streams[i].pending && &web->streams[i] != stream &&
                   strcmp(web->streams[i].peer, asked->peer) == 0;
     if (others >= LIMIT_RESIDENT_STREAMS)
@@ -253,7 +253,7 @@ int web_stream(struct web *web, const struct web_session *session, const struct 
     web_stream_end(web, session);
     if (timer_arm(&web->loop->timers, &stream->timer, ALIVE_MS) < 0)
         return web_answer_word(answer, 503, "failed");
-    buf_init(&text, WEB_ANSWER_BYTES, 0);
+    buf_init(&text, LIMIT_RESIDENT_ANSWER_BYTES, 0);
     buf_append_str(&text, ":\n\n");
     status = web_answer_json(answer, 200, &text);
     if (status != 200) {
@@ -307,7 +307,7 @@ int web_more(void *ctx, struct http_pending *pending, struct http_answer *ret_an
     uint64_t now = clock_monotonic(&web->loop->clock);
     struct buf text;
 
-    buf_init(&text, WEB_ANSWER_BYTES, 0);
+    buf_init(&text, LIMIT_RESIDENT_ANSWER_BYTES, 0);
     if (!stream) {
         buf_append_str(&text, "event: end\ndata:\n\n");
         return give(&text, false, ret_answer);

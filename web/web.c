@@ -63,10 +63,12 @@ static int listen_on(struct web *web, struct websocket_context *context, const s
         .address = web->address,
         .port = settings->port,
         .tls = true,
-        .max_connections = WEB_CONNECTIONS,
+        .max_connections = LIMIT_RESIDENT_CONNECTIONS,
         .brief = true,
-        .per_peer = {.connections = WEB_CONNECTIONS / 4, .burst = WEB_CONNECTIONS, .interval_ms = 250},
-        .max_body = WEB_BODY_BYTES,
+        .per_peer = {.connections = LIMIT_RESIDENT_CONNECTIONS / 4,
+                     .burst = LIMIT_RESIDENT_CONNECTIONS,
+                     .interval_ms = 250},
+        .max_body = LIMIT_RESIDENT_BODY_BYTES,
         .headers = web_headers,
     };
 

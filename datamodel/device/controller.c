@@ -212,5 +212,5 @@ const struct dm_object model_boot_parameter = {
     .data_size = sizeof(struct boot_parameter),
     .params = boot_params,
     .keys = boot_keys,
-    .max_rows = 256,
+    .max_rows = LIMIT_BOOT_PARAMETERS,
 };

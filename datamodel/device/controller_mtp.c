@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Device.LocalAgent.Controller.{i}.MTP.{i}. and its objects per protocol. */
+#include "base/limits.h"
 #include "datamodel/device/model.h"
 #include "datamodel/device/mtp.h"
 
@@ -35,7 +36,7 @@ const struct dm_object model_controller_mtp = {
     .data_size = sizeof(struct controller_mtp),
     .params = params,
     .keys = keys,
-    .max_rows = 16,
+    .max_rows = LIMIT_CONTROLLER_MTPS,
     .applied = model_mtp_applied,
 };
 

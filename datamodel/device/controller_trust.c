@@ -98,7 +98,7 @@ const struct dm_object model_role = {
     .data_size = sizeof(struct role),
     .params = role_params,
     .keys = role_keys,
-    .max_rows = 64,
+    .max_rows = LIMIT_ROLES,
     .applied = applied,
 };
 
@@ -164,7 +164,7 @@ const struct dm_object model_permission = {
     .data_size = sizeof(struct permission),
     .params = permission_params,
     .keys = permission_keys,
-    .max_rows = 1024,
+    .max_rows = LIMIT_PERMISSIONS,
     .applied = applied,
 };
 

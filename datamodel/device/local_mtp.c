@@ -2,6 +2,7 @@
 /* Device.LocalAgent.MTP.{i}. and its objects per protocol, which are there only for that Protocol (TR-181). */
 #include <string.h>
 
+#include "base/limits.h"
 #include "datamodel/device/model.h"
 #include "datamodel/device/mtp.h"
 
@@ -67,7 +68,7 @@ const struct dm_object model_local_mtp = {
     .data_size = sizeof(struct local_mtp),
     .params = params,
     .keys = keys,
-    .max_rows = 32,
+    .max_rows = LIMIT_LOCAL_MTPS,
     .applied = model_mtp_applied,
 };
 

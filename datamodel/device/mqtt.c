@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Device.MQTT.: its clients (profile MQTTClientExtended:1, R-MQTT.5). What is below them is in mqtt_tables.c. */
+#include "base/limits.h"
 #include "datamodel/device/model.h"
 #include "datamodel/device/mtp.h"
 
@@ -300,6 +301,6 @@ const struct dm_object model_mqtt_client = {
     .params = params,
     .commands = commands,
     .keys = keys,
-    .max_rows = 16,
+    .max_rows = LIMIT_MQTT_CLIENTS,
     .applied = model_mtp_applied,
 };

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/limits.h"
 #include "datamodel/device/model.h"
 #include "datamodel/device/mtp.h"
 
@@ -112,7 +113,7 @@ const struct dm_object model_mqtt_subscription = {
     .data_size = sizeof(struct mqtt_subscription_row),
     .params = subscription_params,
     .keys = subscription_keys,
-    .max_rows = 64,
+    .max_rows = LIMIT_MQTT_SUBSCRIPTIONS,
     .applied = model_mtp_applied,
     .done = subscription_done,
 };
@@ -174,6 +175,6 @@ const struct dm_object model_mqtt_user_property = {
     .data_size = sizeof(struct mqtt_user_property_row),
     .params = user_property_params,
     .keys = user_property_keys,
-    .max_rows = MODEL_MQTT_USER_PROPERTIES,
+    .max_rows = LIMIT_MQTT_USER_PROPERTIES,
     .applied = model_mtp_applied,
 };

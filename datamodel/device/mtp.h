@@ -127,10 +127,6 @@ struct mqtt_subscription_row {
     uint32_t asked_qos;
 };
 
-enum {
-    MODEL_MQTT_USER_PROPERTIES = 64, /* of one client */
-};
-
 /* Device.MQTT.Client.{i}.UserProperty.{i}. */
 struct mqtt_user_property_row {
     bool enable;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Device.UnixDomainSockets. */
+#include "base/limits.h"
 #include "datamodel/device/model.h"
 #include "datamodel/device/mtp.h"
 
@@ -38,6 +39,6 @@ const struct dm_object model_unix_domain_socket = {
     .data_size = sizeof(struct unix_socket_row),
     .params = params,
     .keys = keys,
-    .max_rows = 32,
+    .max_rows = LIMIT_UNIX_SOCKETS,
     .applied = model_mtp_applied,
 };

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "devices/authority/codes.h"
 
+#include "base/limits.h"
+
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/rand.h>
@@ -103,9 +105,9 @@ static int normalize(struct str text, char to[SIGNS])
 /* The address's allowance. When all places are taken by others who guess, the last one is shared. */
 static struct rate *guesser(struct codes *codes, const char *peer, uint64_t now)
 {
-    size_t free = CODE_GUESSERS - 1;
+    size_t free = LIMIT_CODE_GUESSERS - 1;
 
-    for (size_t i = 0; i < CODE_GUESSERS; i++) {
+    for (size_t i = 0; i < LIMIT_CODE_GUESSERS; i++) {
         if (strcmp(codes->guessers[i].address, peer) == 0)
             return &codes->guessers[i].wrong;
         if (rate_idle(&codes->guessers[i].wrong, now))

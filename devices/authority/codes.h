@@ -18,7 +18,6 @@
 enum {
     CODE_BYTES = 10, /* "K7QF-3M9X" */
     CODE_DIGEST_BYTES = 32,
-    CODE_GUESSERS = 32,
     CODE_ADDRESS_BYTES = 46,
 };
 
@@ -33,7 +32,7 @@ struct codes {
     struct {
         char address[CODE_ADDRESS_BYTES];
         struct rate wrong;
-    } guessers[CODE_GUESSERS];
+    } guessers[LIMIT_CODE_GUESSERS];
     struct rate wrong; /* of all addresses */
 };
 

@@ -5,11 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/limits.h"
 #include "devices/identity.h"
 
 enum {
     IDENTIFIER_MAX = 128,
-    COMPONENTS_MAX = 512,
 };
 
 /* A member by its long or its short name. */
@@ -343,8 +343,9 @@ static int read_components(const cJSON *json, struct ha_config *config, struct e
         const char *platform = json_text_of(either(component, "platform", "p"), 32);
         struct scope scope = {component, json};
 
-        if (++count > COMPONENTS_MAX)
-            return error_set(err, ERROR_RESOURCES_EXCEEDED, NULL, "more than %d components", COMPONENTS_MAX);
+        if (++count > LIMIT_HA_COMPONENTS)
+            return error_set(err, ERROR_RESOURCES_EXCEEDED, NULL, "more than %u components",
+                             LIMIT_HA_COMPONENTS);
         if (!cJSON_IsObject(component) || !platform)
             return error_set(err, ERROR_INVALID_ARGUMENTS, NULL, "a component without a platform");
         if (!is_removed(component) && add_entity(config, &scope, strcmp(platform, "update") == 0) < 0)
@@ -385,9 +386,9 @@ int ha_config_read(const uint8_t *data, size_t len, struct str component, struct
     int rc;
 
     memset(ret, 0, sizeof(*ret));
-    if (len > HA_CONFIG_BYTES)
+    if (len > LIMIT_HA_CONFIG_BYTES)
         return error_set(err, ERROR_RESOURCES_EXCEEDED, NULL,
-                         "a discovery message of %zu bytes: the limit is %d", len, HA_CONFIG_BYTES);
+                         "a discovery message of %zu bytes: the limit is %u", len, LIMIT_HA_CONFIG_BYTES);
     json = json_parse(data, len, err);
     if (!json)
         return -1;

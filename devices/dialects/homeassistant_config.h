@@ -11,7 +11,6 @@
 #include "devices/dialects/homeassistant_template.h"
 
 enum {
-    HA_CONFIG_BYTES = 128 << 10, /* one discovery message */
     HA_TOPIC_BYTES = 256,
     HA_PAYLOAD_BYTES = 1024, /* payload_install */
     HA_TEXT_BYTES = 65,      /* a fact, cut to what the data model takes */

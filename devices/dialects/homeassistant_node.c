@@ -5,6 +5,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/limits.h"
 #include "devices/claim.h"
 #include "devices/dialects/homeassistant_node.h"
 #include "devices/identity.h"
@@ -62,7 +63,7 @@ static int add_token(struct ha_node *node, const char *token)
 
 static struct ha_node *node_new(struct ha *ha)
 {
-    struct ha_node *node = ha->node_count < HA_NODES_MAX ? calloc(1, sizeof(*node)) : NULL;
+    struct ha_node *node = ha->node_count < LIMIT_HA_NODES ? calloc(1, sizeof(*node)) : NULL;
 
     if (!node)
         return NULL;

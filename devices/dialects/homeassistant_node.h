@@ -14,14 +14,10 @@
 #include "devices/dialects/homeassistant_config.h"
 
 enum {
-    HA_NODES_MAX = 4096,
-    HA_SOURCES_MAX = 32768,
-    HA_NODE_SOURCES_MAX = 512,
     HA_VERSION_BYTES = 65,
     HA_PUBLISHER_BYTES = 65,
-    HA_STATE_BYTES = 16 << 10, /* one message on a state, version or availability topic */
-    HA_LAST_BYTES = 256,       /* what is kept of a topic for nodes that come to it later */
-    HA_GRACE_MS = 30000,       /* a device that says its old version is given this long to say another one */
+    HA_LAST_BYTES = 256, /* what is kept of a topic for nodes that come to it later */
+    HA_GRACE_MS = 30000, /* a device that says its old version is given this long to say another one */
 };
 
 struct ha_node;

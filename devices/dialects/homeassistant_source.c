@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/limits.h"
 #include "devices/dialects/homeassistant_node.h"
 
 enum {
@@ -11,7 +12,7 @@ enum {
     CHANGE_BURST = 20,
     /* Discovery topics that were not there before: all of a home at once, then few. */
     NEW_INTERVAL_MS = 50,
-    NEW_BURST = HA_SOURCES_MAX,
+    NEW_BURST = LIMIT_HA_SOURCES,
 };
 
 void ha_source_free(struct ha_source *source)
@@ -29,7 +30,7 @@ static struct ha_source *source_new(struct ha_node *node, const char *topic)
     struct ha *ha = node->ha;
     struct ha_source *source;
 
-    if (ha->sources.count >= HA_SOURCES_MAX || node->source_count >= HA_NODE_SOURCES_MAX)
+    if (ha->sources.count >= LIMIT_HA_SOURCES || node->source_count >= LIMIT_HA_NODE_SOURCES)
         return NULL;
     source = calloc(1, sizeof(*source));
     if (!source)

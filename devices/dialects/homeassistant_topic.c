@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/limits.h"
 #include "devices/dialects/homeassistant_node.h"
 
 enum {
@@ -200,7 +201,7 @@ static bool may_pass(struct ha *ha, struct ha_topic *topic, const struct mqtt_me
     struct ha_node *node = only_node(topic);
     struct device *device = node ? node->device : NULL;
 
-    if (message->len > HA_STATE_BYTES) {
+    if (message->len > LIMIT_HA_STATE_BYTES) {
         registry_reject(ha->host.registry, device, "the broker", "a state or availability of too many bytes");
         return false;
     }

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/limits.h"
 #include "scan/upnp_description.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -42,6 +43,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     value(device.serial_number);
     value(device.udn);
     value(device.presentation_url);
-    require(device.embedded < UPNP_ELEMENTS);
+    require(device.embedded < LIMIT_UPNP_ELEMENTS);
     return 0;
 }

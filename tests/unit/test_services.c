@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "base/limits.h"
 #include "scan/service_facts.h"
 #include "scan/services.h"
 #include "tests/unit/failing_alloc.h"
@@ -149,17 +150,17 @@ static void limits(void **state)
 
     neighbour(bench, "192.0.2.7", 0x55);
     neighbour(bench, "192.0.2.8", 0x66);
-    for (unsigned i = 0; i < SERVICES_PER_ADDRESS + 10; i++) {
+    for (unsigned i = 0; i < LIMIT_SERVICES_PER_ADDRESS + 10; i++) {
         snprintf(name, sizeof(name), "n%u", i);
         observe(bench, "_flood._tcp", name, "192.0.2.7", NULL);
     }
-    assert_int_equal(services_count(bench->services), SERVICES_PER_ADDRESS);
+    assert_int_equal(services_count(bench->services), LIMIT_SERVICES_PER_ADDRESS);
     assert_int_equal(services_refused(bench->services), 10);
     observe(bench, "_flood._tcp", "other", "192.0.2.8", NULL); /* another host's */
-    assert_int_equal(services_count(bench->services), SERVICES_PER_ADDRESS + 1);
+    assert_int_equal(services_count(bench->services), LIMIT_SERVICES_PER_ADDRESS + 1);
     observe(bench, "_shelly._tcp", "a", "192.0.2.7", shelly); /* one that says something */
     assert_string_equal(fact(bench, HOST_FACT_SOFTWARE_VERSION), "1");
-    assert_int_equal(services_count(bench->services), SERVICES_PER_ADDRESS + 1);
+    assert_int_equal(services_count(bench->services), LIMIT_SERVICES_PER_ADDRESS + 1);
     observe(bench, "_shelly._tcp", "b", "224.0.0.1", shelly);
     observe(bench, "_shelly._tcp", "b", "nonsense", shelly);
     observe(bench, "_shelly._tcp", "b", "127.0.0.1", shelly);

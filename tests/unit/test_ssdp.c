@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "base/limits.h"
 #include "scan/ssdp.h"
 #include "tests/unit/failing_alloc.h"
 #include "tests/unit/test_ssdp.h"
@@ -298,14 +299,14 @@ static void flood(void **state)
     assert_in_range(bench->started, 2, 250 / SSDP_FETCH_PAUSE_S); /* and a pause: all this took 250 s */
     assert_int_equal(ssdp_senders(bench->ssdp), 1);
     assert_true(ssdp_counts(bench->ssdp)->limited > 4500);
-    for (unsigned i = 1; i < SSDP_FETCHES + 3; i++) {
+    for (unsigned i = 1; i < LIMIT_SSDP_FETCHES + 3; i++) {
         char host[32];
 
         snprintf(host, sizeof(host), "192.0.2.%u", i);
         alive_at(bench, host, 80);
     }
-    assert_int_equal(bench->pending_count, SSDP_FETCHES);
-    for (unsigned i = 0; i < 20 && bench->described < SSDP_FETCHES + 2; i++) {
+    assert_int_equal(bench->pending_count, LIMIT_SSDP_FETCHES);
+    for (unsigned i = 0; i < 20 && bench->described < LIMIT_SSDP_FETCHES + 2; i++) {
         unsigned other = 0;
 
         while (other < bench->pending_count && strstr(bench->urls[other], "192.0.2.66"))
@@ -314,7 +315,7 @@ static void flood(void **state)
             end(bench, other, DESCRIPTION);
         pass(bench, 1);
     }
-    assert_int_equal(bench->described, SSDP_FETCHES + 2);
+    assert_int_equal(bench->described, LIMIT_SSDP_FETCHES + 2);
 }
 
 /* Beyond its burst a sender is not even read. */
@@ -338,11 +339,11 @@ static void many_senders(void **state)
     alive_at(bench, "192.0.2.7", 80);
     end_first(bench, DESCRIPTION);
     bench->refuses = true;
-    for (unsigned i = 0; i < SSDP_SENDERS + 100; i++) {
+    for (unsigned i = 0; i < LIMIT_SSDP_SENDERS + 100; i++) {
         snprintf(host, sizeof(host), "10.0.%u.%u", i / 200, i % 200 + 1);
         alive_at(bench, host, 80);
     }
-    assert_int_equal(ssdp_senders(bench->ssdp), SSDP_SENDERS);
+    assert_int_equal(ssdp_senders(bench->ssdp), LIMIT_SSDP_SENDERS);
     bench->refuses = false;
     /* The one that was described is still there: it is not fetched again. */
     bench->started = 0;

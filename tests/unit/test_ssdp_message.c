@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "base/limits.h"
 #include "scan/ssdp.h"
 #include "scan/ssdp_link.h"
 #include "tests/unit/test_ssdp.h"
@@ -81,7 +82,7 @@ static void bad_messages(void **state)
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
         if (read_message(bad[i], &message, NULL) == 0)
             fail_msg("taken: %s", bad[i]);
-    for (size_t i = 2; i < SSDP_HEADERS; i++)
+    for (size_t i = 2; i < LIMIT_SSDP_HEADERS; i++)
         len += (size_t)sprintf(text + len, "A%zu: b\r\n", i);
     strcpy(text + len, "\r\n");
     assert_int_equal(read_message(text, &message, NULL), 0);

@@ -11,6 +11,7 @@
 #include <cmocka.h>
 #include <libxml/parser.h>
 
+#include "base/limits.h"
 #include "scan/upnp_description.h"
 
 #define HEAD "<?xml version=\"1.0\"?>\n"
@@ -125,12 +126,12 @@ static void ceilings(void **state)
     char *text;
 
     (void)state;
-    assert_repeat_refused(OPEN, "<a>", UPNP_DEPTH, "", "too deep");
-    assert_repeat_refused(OPEN, "<a/>", UPNP_ELEMENTS, CLOSE, "too many");
+    assert_repeat_refused(OPEN, "<a>", LIMIT_UPNP_DEPTH, "", "too deep");
+    assert_repeat_refused(OPEN, "<a/>", LIMIT_UPNP_ELEMENTS, CLOSE, "too many");
     assert_repeat_refused(OPEN "<a ", "x='1' y='2' ", 1, "/>" CLOSE "<", "well-formed");
     assert_repeat_refused(OPEN "<UDN>", "x", UPNP_TEXT_BYTES, "</UDN>" CLOSE, "too long");
     assert_repeat_refused(OPEN "<UDN>", "&#65;", UPNP_TEXT_BYTES, "</UDN>" CLOSE, "too long");
-    assert_repeat_refused(OPEN "<other>", "x", UPNP_DESCRIPTION_BYTES, "</other>" CLOSE, "larger than");
+    assert_repeat_refused(OPEN "<other>", "x", LIMIT_UPNP_BYTES, "</other>" CLOSE, "larger than");
     assert_refused(
         OPEN
         "<a a='' b='' c='' d='' e='' f='' g='' h='' i='' j='' k='' l='' m='' n='' o='' p='' q=''/>" CLOSE,
@@ -139,7 +140,7 @@ static void ceilings(void **state)
     assert_int_equal(parse(text, &device, NULL), 0);
     assert_int_equal(strlen(device.udn), UPNP_TEXT_BYTES - 1);
     free(text);
-    text = repeat(OPEN, "<a/>", UPNP_ELEMENTS - 10, CLOSE); /* ours are counted, too */
+    text = repeat(OPEN, "<a/>", LIMIT_UPNP_ELEMENTS - 10, CLOSE); /* ours are counted, too */
     assert_int_equal(parse(text, &device, NULL), 0);
     free(text);
 }

@@ -139,7 +139,7 @@ static void test_few_sessions(void **state)
 
     web_bench_sign_in(w);
     memcpy(first, w->cookie, sizeof(first));
-    for (int i = 0; i < WEB_SESSIONS; i++) {
+    for (unsigned i = 0; i < LIMIT_RESIDENT_SESSIONS; i++) {
         clock_fake_advance(&w->bench.loop.clock, WEB_GUESS_MS);
         assert_int_equal(web_bench_get(w, "/api/state"), 200);
         web_bench_sign_in(w);
@@ -372,7 +372,7 @@ static void test_gone(void **state)
     web_gone(w->web, web_bench_pending);
     bench_settle(&w->bench);
     assert_int_equal(w->late, 0);
-    for (int i = 0; i < WEB_PENDING; i++)
+    for (unsigned i = 0; i < LIMIT_RESIDENT_PENDING; i++)
         assert_int_equal(web_bench_post(w, "/api/policy", policy), 0);
     assert_int_equal(web_bench_post(w, "/api/policy", policy), 503);
     web_free(w->web);
@@ -389,7 +389,7 @@ static void test_history_in_pages(void **state)
     uint32_t before = 0;
 
     web_bench_sign_in(w);
-    for (int i = 0; i < WEB_HISTORY; i++) {
+    for (unsigned i = 0; i < LIMIT_RESIDENT_HISTORY; i++) {
         clock_fake_advance(&w->bench.loop.clock, 1000);
         consent_set(&w->bench, i % 2 ? POLICY_ASK : POLICY_NEVER);
     }
