@@ -245,12 +245,13 @@ static void on_event(void *ctx, const void *event)
 void fake_home_init(struct fake_home *home, const struct dialect *dialect, struct store *store)
 {
     memset(home, 0, sizeof(*home));
+    home->limits = limits_default;
     clock_fake(&home->clock, 1800000000);
     timers_init(&home->timers, &home->clock);
     home->store = store ? store : store_open(":memory:", NULL, NULL);
     home->firmware = calloc(1, sizeof(*home->firmware));
     home->firmware->home = home;
-    home->registry = registry_new(home->store, &home->clock, home->firmware, &limits_default);
+    home->registry = registry_new(home->store, &home->clock, home->firmware, &home->limits);
     home->observer = (struct observer){.fn = on_event, .ctx = home};
     observer_add(registry_observers(home->registry), &home->observer);
     home->lan = (struct lan){home, fake_publish, fake_subscribe, fake_subscribe, fake_send, fake_close};

@@ -19,6 +19,7 @@ struct fake_home {
     struct timers timers;
     struct store *store;
     struct firmware *firmware;
+    struct limits limits; /* of the registry */
     struct registry *registry;
     struct lan lan;
     struct dialect_host host;

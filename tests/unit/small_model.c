@@ -274,9 +274,10 @@ void small_model_init(struct small_model *model, const char *path)
 {
     struct error err;
 
-    *model = (struct small_model){.observer = {.fn = on_feed}};
+    *model = (struct small_model){.observer = {.fn = on_feed}, .limits = limits_default};
     small_log = model->log;
     assert_int_equal(loop_init(&model->loop, NULL), 0);
+    model->loop.limits = &model->limits;
     clock_fake(&model->loop.clock, SMALL_TIME);
     model->store = store_open(path, &model->loop, &err);
     if (!model->store)

@@ -25,6 +25,7 @@ struct thing {
 
 struct small_model {
     struct loop loop;
+    struct limits limits; /* of the loop */
     struct store *store;
     struct dm *dm;
     struct observer observer;

@@ -204,6 +204,7 @@ static void large(void **state)
     struct bench *bench = *state;
     struct dm_row *row = dm_row_find(bench->dm, STR(PROFILE));
     char *text = malloc(65001);
+    struct limits limits = limits_default;
     struct error err;
 
     memset(text, 'x', 65000);
@@ -223,6 +224,12 @@ static void large(void **state)
         answer(bench, HTTP_TRANSIENT);
     }
     assert_int_equal(bench->bulk->retained_bytes / 6500000, 1);
+    limits.bulk_retained_bytes = 6000000;
+    bench->loop.limits = &limits;
+    assert_int_equal(bulk_force(bench->bulk, row, &err), -1);
+    assert_non_null(strstr(err.message, "limit_bulk_retained_bytes is 6000000"));
+    assert_int_equal(bench->bulk->retained_bytes, 0);
+    bench->loop.limits = &limits_default;
     for (int i = 100; i < 150; i++) {
         char name[16];
 

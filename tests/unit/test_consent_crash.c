@@ -393,6 +393,7 @@ static void test_ledger_is_bounded(void **state)
 {
     struct bench *bench = *state;
     struct consent_device *device = consent_find_device(consent_of(bench), "device-0");
+    struct limits limits = limits_default;
     uint32_t number;
 
     for (unsigned i = 0; i < limits_default.consent_ledger + 50; i++)
@@ -409,6 +410,16 @@ static void test_ledger_is_bounded(void **state)
     assert_int_equal(consent_of(bench)->newest->number, number);
     assert_string_equal(consent_of(bench)->newest->text, "Ask");
     assert_string_equal(consent_of(bench)->newest->means, "page");
+    /* Lowered: the oldest give way with the next line. */
+    limits.consent_ledger = 100;
+    bench->loop.limits = &limits;
+    assert_int_equal(consent_set_policy(consent_of(bench), consent_find_device(consent_of(bench), "device-0"),
+                                        POLICY_NEVER, &resident, NULL),
+                     0);
+    bench_settle(bench);
+    assert_int_equal(consent_of(bench)->entries, 100);
+    assert_int_equal(consent_of(bench)->newest->number, number + 1);
+    bench->loop.limits = &limits_default;
 }
 
 static void test_long_words_are_cut(void **state)

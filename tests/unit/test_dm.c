@@ -350,6 +350,17 @@ static void full_table(void **state)
         added++;
     assert_int_equal(added, 2000);
     assert_int_equal(err.code, ERROR_RESOURCES_EXCEEDED);
+    assert_string_equal(err.message, "the table is full (2000 rows)");
+    dm_rollback(model->dm);
+    /* The common limit is above what the object says, and counts at once. */
+    model->limits.table_rows = 40;
+    dm_begin(model->dm, NULL);
+    for (added = 0; dm_add(model->dm, dm_root(model->dm), node, 0, &err); added++)
+        ;
+    assert_int_equal(added, 40);
+    assert_string_equal(err.message, "the table is full (limit_table_rows is 40)");
+    model->limits.table_rows = 41;
+    assert_non_null(dm_add(model->dm, dm_root(model->dm), node, 0, &err));
     dm_rollback(model->dm);
 }
 

@@ -27,6 +27,7 @@ struct bench {
     struct store *store;
     struct hosts *hosts;
     struct observer observer;
+    struct limits limits;
     unsigned added, removed, changed, asked;
     uint64_t fields;
     char last_asked[HOST_IP_TEXT_BYTES];
@@ -54,7 +55,7 @@ static void on_check(void *ctx, const struct host_ip *ip, const char *interface)
 
 static void open_table(struct bench *bench)
 {
-    bench->hosts = hosts_new(bench->store, &bench->timers, &limits_default, PRESENCE_S);
+    bench->hosts = hosts_new(bench->store, &bench->timers, &bench->limits, PRESENCE_S);
     assert_non_null(bench->hosts);
     bench->observer = (struct observer){.fn = on_host, .ctx = bench};
     observer_add(hosts_observers(bench->hosts), &bench->observer);
@@ -65,7 +66,7 @@ static int set_up(void **state)
 {
     static struct bench bench;
 
-    bench = (struct bench){.added = 0};
+    bench = (struct bench){.limits = limits_default};
     clock_fake(&bench.clock, NOW);
     timers_init(&bench.timers, &bench.clock);
     bench.store = store_open(":memory:", NULL, NULL);
@@ -511,6 +512,14 @@ static void flooded(void **state)
     assert_int_equal(bench->removed, hosts_stats(bench->hosts)->forgotten);
     assert_non_null(hosts_find(bench->hosts, phone));   /* it is there */
     assert_non_null(hosts_find(bench->hosts, printer)); /* it has a name */
+    /* Lowered: those that are not there any more go when the next one comes. */
+    bench->limits.hosts = 100;
+    bench->limits.hosts_waiting = 16;
+    advance(bench, 1024000);
+    flood(bench, 40000, 40001, HOST_PRESENCE_UNKNOWN);
+    assert_int_equal(hosts_count(bench->hosts), 100);
+    assert_non_null(hosts_find(bench->hosts, phone));
+    assert_non_null(hosts_find(bench->hosts, printer));
 }
 
 /* ---- without memory ---- */

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/limits.h"
 #include "tests/unit/fake_update.h"
 
 #define URL "https://images.example/fw/plus1-1.4.4.bin?x=1"
@@ -104,6 +105,27 @@ static void test_download(void **state)
     assert_false(slot_of(bench, 0, 1)->proven);
     assert_int_equal(bench_files(bench, content_sha256), 1);
     assert_int_equal(bench_files(bench, ""), 1);
+}
+
+/* One job more than may be: refused, and nothing of it is left; the others end as they would have. */
+static void test_limits(void **state)
+{
+    struct limits limits = limits_default;
+    struct bench *bench = *state;
+
+    limits.jobs = 1;
+    limits.image_bytes = (uint32_t)strlen(CONTENT) - 1;
+    bench->loop.limits = &limits;
+    assert_non_null(bench_download(bench, 0, 1, URL, false));
+    assert_null(bench_download(bench, 1, 1, URL, false));
+    assert_int_equal(bench_jobs(bench), 1);
+    bench_finish(bench);
+    check_failed(bench, 1, FIRMWARE_DOWNLOAD_FAILED, ERROR_RESOURCES_EXCEEDED, "limit_image_bytes is");
+    limits.image_bytes++;
+    assert_non_null(bench_download(bench, 1, 1, URL, false));
+    bench_finish(bench);
+    assert_int_equal(bench->state, JOB_DONE);
+    bench->loop.limits = &limits_default;
 }
 
 static void test_one_fetch_for_all(void **state)
@@ -511,6 +533,7 @@ int main(void)
         TEST(test_a_new_device_has_one_active_slot),
         TEST(test_no_download),
         TEST(test_download),
+        TEST(test_limits),
         TEST(test_one_fetch_for_all),
         TEST(test_cache_asks_whether_it_changed),
         TEST(test_checksum_hits_cost_no_request),

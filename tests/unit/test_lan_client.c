@@ -233,6 +233,7 @@ static void the_list(void **state)
     for (unsigned i = 0; i < 300; i++)
         len += (size_t)snprintf(many + len, sizeof(many) - len, "%sx%u.home", i ? "," : "", i);
     assert_int_equal(lan_client_add(f->lan, &dialect, f, many, &err), -1);
+    assert_non_null(strstr(err.message, "limit_lan_clients is 256"));
     assert_int_equal(err.code, ERROR_RESOURCES_EXCEEDED);
 }
 

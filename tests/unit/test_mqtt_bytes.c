@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <sys/resource.h>
 
+#include "base/limits.h"
 #include "tests/unit/mqtt_sides.h"
 
 static void listen_raw(struct mq_fixture *f)
@@ -121,6 +122,8 @@ static void test_queue_limit(void **state)
 {
     struct mq_fixture *f = *state;
     struct mqtt_publication publication = {.topic = "t", .len = 1 << 20};
+    struct limits limits = limits_default;
+    struct error err;
     uint8_t packet[500];
     struct rusage before, after;
     int sent = 0;
@@ -136,6 +139,15 @@ static void test_queue_limit(void **state)
         sent++;
     free((void *)publication.payload);
     assert_in_range(sent, 31, 40); /* some are in the socket */
+    limits.queue_bytes = 100 << 20;
+    limits.queue_messages = 16; /* fewer wait already */
+    f->loop.limits = &limits;
+    publication.len = 0;
+    assert_int_equal(mqtt_client_publish(f->one.client, &publication, &err), -1);
+    assert_non_null(strstr(err.message, "limit_queue_messages is 16"));
+    limits.queue_messages = 1000;
+    assert_int_equal(mqtt_client_publish(f->one.client, &publication, NULL), 0);
+    f->loop.limits = &limits_default;
     getrusage(RUSAGE_SELF, &before);
     for (int i = 0; i < 40; i++)
         wait_turn(&f->loop);

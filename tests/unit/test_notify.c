@@ -390,6 +390,11 @@ static void full_queue(void **state)
     reachable(bench);
     assert_int_equal(bench->sent_count, 16384);
     bench_sent(bench);
+    bench->limits.notifications = 16;
+    bench->channels[0].up = false;
+    for (unsigned i = 0; i < 20; i++)
+        dm_changed(bench->dm, row, dm_node_param(row->node, "Number"));
+    assert_int_equal(usp_stats(bench->usp)->notifications_dropped, 14);
 }
 
 int main(void)

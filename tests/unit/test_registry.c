@@ -70,6 +70,27 @@ static void add_and_find(void **state)
     assert_string_equal(fixture->home.events, "added 1; added 2; ");
 }
 
+/* Who is one too many hears why; a limit that was lowered takes nobody away. */
+static void bounded(void **state)
+{
+    struct fixture *fixture = *state;
+    struct registry *registry = fixture->home.registry;
+    struct error err;
+
+    fixture->home.limits.proxied_devices = 2;
+    add(fixture, "one");
+    add(fixture, "two");
+    assert_null(registry_add(registry, &shelly_dialect, "three", &fixture->peer, true, &err));
+    assert_int_equal(err.code, ERROR_RESOURCES_EXCEEDED);
+    assert_non_null(strstr(err.message, "limit_proxied_devices is 2"));
+    fixture->home.limits.proxied_devices = 3;
+    add(fixture, "three");
+    fixture->home.limits.proxied_devices = 1;
+    assert_int_equal(registry->count, 3);
+    registry_remove(registry_find(registry, "shelly:one"));
+    assert_null(registry_add(registry, &shelly_dialect, "four", &fixture->peer, true, NULL));
+}
+
 static void instances_survive(void **state)
 {
     struct fixture *fixture = *state;
@@ -334,6 +355,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(add_and_find, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(bounded, set_up, tear_down),
         cmocka_unit_test_setup_teardown(instances_survive, set_up, tear_down),
         cmocka_unit_test_setup_teardown(damaged_rows_are_skipped, set_up, tear_down),
         cmocka_unit_test_setup_teardown(changes_are_told_together, set_up, tear_down),

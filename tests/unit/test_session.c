@@ -163,6 +163,24 @@ static void many_bytes(void **state)
     bench_expect(session_state(bench), "Negotiating 0");
 }
 
+/* What is configured counts, of one session and of all. */
+static void few_bytes(void **state)
+{
+    static char much[40 << 10];
+    struct usp_bench *bench = *state;
+
+    bench->limits.session_bytes = 100 << 10;
+    session_ask(bench, BOX, AT(5, 1, 1));
+    assert_int_equal(session_give(bench, AT(5, 4, 1, .entry = {much, sizeof(much)})), USP_TAKEN);
+    assert_int_equal(session_give(bench, AT(5, 5, 1, .entry = {much, sizeof(much)})), USP_TAKEN);
+    assert_int_equal(session_give(bench, AT(5, 6, 1, .entry = {much, sizeof(much)})), USP_IGNORED);
+    bench->limits.session_bytes = limits_default.session_bytes;
+    bench->limits.sessions_bytes = 60 << 10;
+    session_ask(bench, BOX, AT(6, 1, 1));
+    assert_int_equal(session_give(bench, AT(6, 4, 1, .entry = {much, sizeof(much)})), USP_TAKEN);
+    assert_int_equal(session_give(bench, AT(6, 5, 1, .entry = {much, sizeof(much)})), USP_IGNORED);
+}
+
 /* Segments without an end: the message is given up at its ceiling. */
 static void endless(void **state)
 {
@@ -537,6 +555,7 @@ int main(void)
         TEST(invalid),
         TEST(gap),
         TEST(many_bytes),
+        TEST(few_bytes),
         TEST(endless),
         TEST(endless_sessions),
         TEST(used_up),

@@ -179,6 +179,19 @@ static void candidates_are_bounded(void **state)
     assert_int_equal(registry_of(bench)->count, 1);
 }
 
+static void candidates_are_few(void **state)
+{
+    struct shelly_bench *bench = *state;
+    char topic[64];
+
+    bench->home.limits.lan_candidates = 5;
+    for (int i = 0; i < 20; i++) {
+        snprintf(topic, sizeof(topic), "x%d/online", i);
+        fake_home_mqtt(&bench->home, topic, "true", false);
+    }
+    assert_int_equal(bench->home.sent, 5);
+}
+
 static void a_flooding_session_is_closed(void **state)
 {
     struct shelly_bench *bench = *state;
@@ -318,6 +331,7 @@ int test_shelly_hostile(void)
         SHELLY_TEST(a_flooding_device_can_be_asked),
         SHELLY_TEST(coming_and_going_is_limited),
         SHELLY_TEST(candidates_are_bounded),
+        SHELLY_TEST(candidates_are_few),
         SHELLY_TEST(a_flooding_session_is_closed),
         SHELLY_TEST(another_name_on_a_session),
         SHELLY_TEST(another_name_on_a_topic),

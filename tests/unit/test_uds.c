@@ -283,6 +283,28 @@ static void test_too_much(void **state)
     WAIT_FOR(&f->loop, f->server_side.records == sent);
 }
 
+/* What the server's loop says: who sends a longer record hears why, and is hung up on. */
+static void test_limits(void **state)
+{
+    struct limits limits = limits_default;
+    struct fixture *f = *state;
+    uint8_t header[UDS_FRAME_HEADER + UDS_ITEM_HEADER];
+    char answer[300];
+
+    limits.record_bytes = 64 << 10;
+    f->loop.limits = &limits;
+    serve(f);
+    connect_raw(f);
+    say_item(f, UDS_ITEM_HANDSHAKE, CLIENT_NAME);
+    assert_int_equal(hear(f, answer, sizeof(answer)), UDS_ITEM_HANDSHAKE);
+    uds_frame_header(header, UDS_ITEM_RECORD, limits.record_bytes + 1);
+    assert_int_equal(write(f->fd, header, sizeof(header)), sizeof(header));
+    assert_int_equal(hear(f, answer, sizeof(answer)), UDS_ITEM_ERROR);
+    assert_non_null(strstr(answer, "limit_record_bytes is 65536"));
+    WAIT_FOR(&f->loop, f->server_side.closed == 1);
+    f->loop.limits = &limits_default;
+}
+
 /* A peer that asks and does not read is not read from; when it reads, all answers come. */
 static void test_slow_reader(void **state)
 {
@@ -525,6 +547,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_handshake, setup, teardown),
         cmocka_unit_test_setup_teardown(test_records_of_all_sizes, setup, teardown),
         cmocka_unit_test_setup_teardown(test_too_much, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_limits, setup, teardown),
         cmocka_unit_test_setup_teardown(test_slow_reader, setup, teardown),
         cmocka_unit_test_setup_teardown(test_bytes_one_by_one, setup, teardown),
         cmocka_unit_test_setup_teardown(test_what_is_ignored, setup, teardown),

@@ -386,6 +386,7 @@ static void test_extension(void **state)
 
 static void test_queue_limit(void **state)
 {
+    struct limits limits = limits_default;
     struct ws_fixture *f = *state;
     struct buf message;
     char text[1000];
@@ -405,6 +406,14 @@ static void test_queue_limit(void **state)
     buf_done(&message);
     assert_in_range(sent, 30, 32);
     assert_true(websocket_queued_bytes(f->server_side.ws) <= limits_default.queue_bytes + 1000);
+    /* Another limit counts at once. */
+    limits.queue_bytes = 100 << 20;
+    f->loop.limits = &limits;
+    buf_init(&message, limits.queue_bytes, WEBSOCKET_HEADROOM);
+    buf_append(&message, text, 1);
+    assert_int_equal(websocket_send(f->server_side.ws, true, &message), 0);
+    buf_done(&message);
+    f->loop.limits = &limits_default;
     for (int i = 0; i < 10; i++)
         wait_turn(&f->loop);
     close(f->fd);

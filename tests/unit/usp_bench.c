@@ -200,9 +200,10 @@ void usp_bench_open(struct usp_bench *bench, const char *store)
     static const char *const peers[BENCH_CHANNELS] = {"self::one", "self::two", "self::none",
                                                       "self::stranger"};
 
-    *bench = (struct usp_bench){0};
+    *bench = (struct usp_bench){.limits = limits_default};
     small_log = bench->log;
     assert_int_equal(loop_init(&bench->loop, NULL), 0);
+    bench->loop.limits = &bench->limits;
     clock_fake(&bench->loop.clock, SMALL_TIME);
     bench->store = store_open(store, &bench->loop, NULL);
     assert_non_null(bench->store);

@@ -30,6 +30,7 @@ struct bench_channel {
 struct usp_bench {
     struct model model;
     struct loop loop;
+    struct limits limits; /* of the loop */
     struct store *store;
     struct dm *dm;
     struct usp *usp;
