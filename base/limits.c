@@ -14,18 +14,18 @@
         .key = "limit_" #name,                                    \
         .offset = LIMITS_OFFSET(name),                            \
         .unit = LIMIT_##kind,                                     \
-        .standard = normal,                                       \
-        .lowest = least,                                          \
-        .highest = most,                                          \
+        .standard = (normal),                                     \
+        .lowest = (least),                                        \
+        .highest = (most),                                        \
         .when = LIMIT_##counts,                                   \
-        .meaning = text,                                          \
+        .meaning = (text),                                        \
     },
 const struct limit limits_table[] = {LIMITS(LIMITS_ROW)};
 #undef LIMITS_ROW
 
 const size_t limits_count = sizeof(limits_table) / sizeof(limits_table[0]);
 
-#define LIMITS_DEFAULT(name, kind, normal, ...) .name = normal,
+#define LIMITS_DEFAULT(name, kind, normal, ...) .name = (normal),
 const struct limits limits_default = {LIMITS(LIMITS_DEFAULT)};
 #undef LIMITS_DEFAULT
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * The registry of proxied devices: which there are, under which instance number, and what is known of each. Kept in the
- * store (kind "device"), restored at start with every device offline until it speaks. Bounded: LIMIT_PROXIED_DEVICES
+ * store (kind "device"), restored at start with every device offline until it speaks. Bounded: limit_proxied_devices
  * rows, new ones at a limited rate per peer; what a device sends is counted and limited.
  *
  * Owned by the caller; loop's thread only. Devices are owned by the registry.

@@ -514,7 +514,6 @@ static void flooded(void **state)
     assert_non_null(hosts_find(bench->hosts, printer)); /* it has a name */
     /* Lowered: those that are not there any more go when the next one comes. */
     bench->limits.hosts = 100;
-    bench->limits.hosts_waiting = 16;
     advance(bench, 1024000);
     flood(bench, 40000, 40001, HOST_PRESENCE_UNKNOWN);
     assert_int_equal(hosts_count(bench->hosts), 100);
