@@ -23,16 +23,15 @@ enum {
 
 static void usage(FILE *to)
 {
-    fprintf(
-        to,
-        "usage: homepatchd [-c FILE] [-v] [--check-config | --limits]\n"
-        "  -c, --config FILE   configuration [%s]\n"
-        "  -v, --verbose       log more than the configuration says (twice: still more)\n"
-        "      --check-config  read the configuration, say what is wrong with it, and end\n"
-        "      --limits        print the limits that the configuration sets, as it would have them, and end\n"
-        "      --version       print the version\n"
-        "  -h, --help          print this\n",
-        DEFAULT_CONFIG);
+    fprintf(to,
+            "usage: homepatchd [-c FILE] [-v] [--check-config | --limits]\n"
+            "  -c, --config FILE   configuration [%s]\n"
+            "  -v, --verbose       log more than the configuration says (twice: still more)\n"
+            "      --check-config  read the configuration, say what is wrong with it, and end\n"
+            "      --limits        print what peers may take, in the form of a configuration, and end\n"
+            "      --version       print the version\n"
+            "  -h, --help          print this\n",
+            DEFAULT_CONFIG);
 }
 
 struct options {

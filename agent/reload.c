@@ -14,12 +14,17 @@ static void tell_limit(void *ctx, const struct limit *limit, uint32_t value)
              limit->when == LIMIT_AT_ONCE ? "now" : "from the next start on");
 }
 
-/* Of the configuration itself, limits alone may change. */
+/* Of the configuration itself, limits alone may change. What counts at once has to fit to what needs a restart. */
 static int reload_limits(struct agent *agent, struct error *err)
 {
+    struct limits together = agent->config->limits;
     struct agent_config next;
     int rc = agent_config_read(&next, agent->config->file, err);
 
+    if (rc == 0) {
+        limits_follow(&together, &next.limits, NULL, NULL);
+        rc = limits_check(&together, agent->config->file, err);
+    }
     if (rc == 0)
         limits_follow(&agent->config->limits, &next.limits, tell_limit, NULL);
     agent_config_done(&next);

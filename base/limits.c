@@ -120,6 +120,7 @@ void limits_follow(struct limits *limits, const struct limits *next,
             continue;
         if (limit->when == LIMIT_AT_ONCE)
             *member(limits, limit) = value;
-        fn(ctx, limit, value);
+        if (fn)
+            fn(ctx, limit, value);
     }
 }

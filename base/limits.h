@@ -35,7 +35,7 @@
     L(queue_bytes, BYTES, 32 << 20, 64 << 10, 256 << 20, AT_ONCE, "Bytes that wait for one peer to read") \
     L(queue_messages, COUNT, 16384, 16, 262144, AT_ONCE, "MQTT messages that wait for one broker to take them") \
     L(bulk_retained_bytes, BYTES, 32 << 20, 64 << 10, 1 << 30, AT_ONCE, "Bulk data reports that were not delivered yet, of all profiles") \
-    L(connections, COUNT, LIMIT_CONNECTIONS, 128, LIMIT_CONNECTIONS, AT_ONCE, "Connections over the network, in and out, without MQTT; 64 of them are kept for controllers") \
+    L(connections, COUNT, LIMIT_CONNECTIONS, 128, LIMIT_CONNECTIONS, AT_ONCE, "Connections over the network, in and out, without MQTT, as far as open_files goes; 64 of them are kept for controllers") \
     L(controller_connections, COUNT, 64, 1, 1024, AT_START, "Connections to one WebSocket server for controllers") \
     L(local_connections, COUNT, 12000, 2, 12000, AT_ONCE, "Connections to one UNIX socket") \
     L(lan_connections, COUNT, 12000, 1, 12000, AT_START, "Connections to lan_websocket_listen") \
@@ -97,7 +97,8 @@ void limits_expected(const struct limit *limit, char text[LIMIT_TEXT_BYTES]);
 void limits_text(const struct limit *limit, uint32_t value, char text[LIMIT_TEXT_BYTES]);
 /* What only works together. -1: err names the two keys. */
 int limits_check(const struct limits *limits, const char *file, struct error *err);
-/* Takes what counts at once. Calls fn for each that differs: of those whose `when` is the start, limits stays as it was. */
+/* Takes what counts at once. Calls fn, if there is one, for each that differs: of those whose `when` is the start, limits stays as it
+ * was. */
 void limits_follow(struct limits *limits, const struct limits *next,
                    void (*fn)(void *ctx, const struct limit *limit, uint32_t value), void *ctx);
 

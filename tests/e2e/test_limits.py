@@ -70,6 +70,9 @@ def subscriptions(directory):
     _refused(lambda: _subscribe(pair.one, 5), "limit_subscriptions is 4")
     pair.limit("the limits stay as they were", subscriptions=0)
     _refused(lambda: _subscribe(pair.one, 5), "limit_subscriptions is 4")
+    # What a restart would make good is not good at once.
+    pair.limit("limit_queue_bytes is less than limit_record_bytes", subscriptions=9, record_bytes="64K", queue_bytes="64K")
+    _refused(lambda: _subscribe(pair.one, 5), "limit_subscriptions is 4")
     pair.agent.conf["limit_subscriptions"] = 1
     for controller in pair.controllers:
         controller.close()
