@@ -97,8 +97,8 @@ void limits_expected(const struct limit *limit, char text[LIMIT_TEXT_BYTES]);
 void limits_text(const struct limit *limit, uint32_t value, char text[LIMIT_TEXT_BYTES]);
 /* What only works together. -1: err names the two keys. */
 int limits_check(const struct limits *limits, const char *file, struct error *err);
-/* Takes what counts at once. Calls fn, if there is one, for each that differs: of those whose `when` is the start, limits stays as it
- * was. */
+/* Takes what counts at once. Calls fn, if there is one, for each that differs: of those whose `when` is the start, limits stays
+ * as it was. */
 void limits_follow(struct limits *limits, const struct limits *next,
                    void (*fn)(void *ctx, const struct limit *limit, uint32_t value), void *ctx);
 
