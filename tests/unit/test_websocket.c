@@ -407,10 +407,12 @@ static void test_queue_limit(void **state)
     assert_in_range(sent, 30, 32);
     assert_true(websocket_queued_bytes(f->server_side.ws) <= limits_default.queue_bytes + 1000);
     /* Another limit counts at once. */
-    limits.queue_bytes = 100 << 20;
+    limits.queue_bytes = 1 << 20;
     f->loop.limits = &limits;
     buf_init(&message, limits.queue_bytes, WEBSOCKET_HEADROOM);
     buf_append(&message, text, 1);
+    assert_int_equal(websocket_send(f->server_side.ws, true, &message), -1);
+    limits.queue_bytes = 100 << 20;
     assert_int_equal(websocket_send(f->server_side.ws, true, &message), 0);
     buf_done(&message);
     f->loop.limits = &limits_default;
