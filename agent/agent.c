@@ -310,10 +310,10 @@ static int make_firmware(struct agent *agent, struct error *err)
     };
     char scratch[DM_SCRATCH_BYTES];
     struct firmware_gateway_settings gateway = {
-        .hook = config->hook_firmware,
+        .hooks = &agent->contain->hooks,
         .path = "Device.DeviceInfo.",
         .version = device_info(agent, "SoftwareVersion", scratch),
-        .restarts_machine = config->hook_reboot != NULL,
+        .restarts_machine = hook_runner_has(&agent->contain->hooks, HOOK_REBOOT),
         .restart = on_firmware_restart,
         .ctx = agent,
     };
@@ -323,7 +323,7 @@ static int make_firmware(struct agent *agent, struct error *err)
     if (!agent->firmware || agent_releases_load(agent, err) < 0)
         return -1;
     agent_consent_start(agent->consent, &agent->model, agent->firmware);
-    if (!config->hook_firmware)
+    if (!hook_runner_has(&agent->contain->hooks, HOOK_VERSION))
         return 0;
     agent->gateway = firmware_gateway_new(&agent->loop, agent->store, &gateway, err);
     return agent->gateway ? 0 : -1;
@@ -396,7 +396,7 @@ int agent_start(struct agent *agent, struct agent_config *config, struct contain
 {
     char scratch[DM_SCRATCH_BYTES];
 
-    *agent = (struct agent){.config = config};
+    *agent = (struct agent){.config = config, .contain = contain};
     timer_init(&agent->grace, on_grace, agent);
     if (loop_init(&agent->loop, err) < 0)
         return -1;

@@ -21,6 +21,7 @@
 
 struct agent {
     struct agent_config *config;
+    struct contain *contain; /* of main; NULL while a configuration is only checked */
     struct loop loop;
     struct store *store;
     struct dm *dm;

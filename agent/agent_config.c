@@ -22,6 +22,7 @@ enum key_type {
     KEY_TOPIC,
     KEY_BIRTH,
     KEY_CONTAIN,
+    KEY_PROGRAM,
 };
 
 struct key {
@@ -84,10 +85,10 @@ static const struct key keys[] = {
     KEY(resident_names, KEY_TEXT, NULL, .min = 0),
     KEY(resident_tls_certificate_file, KEY_TEXT, NULL, .min = 0),
     KEY(resident_tls_key_file, KEY_TEXT, NULL, .min = 0),
-    KEY(hook_firmware, KEY_TEXT, NULL, .min = 0),
-    KEY(hook_reboot, KEY_TEXT, NULL, .min = 0),
-    KEY(hook_factory_reset, KEY_TEXT, NULL, .min = 0),
-    KEY(hook_broker_reload, KEY_TEXT, NULL, .min = 0),
+    KEY(hook_firmware, KEY_PROGRAM, NULL, .min = 0),
+    KEY(hook_reboot, KEY_PROGRAM, NULL, .min = 0),
+    KEY(hook_factory_reset, KEY_PROGRAM, NULL, .min = 0),
+    KEY(hook_broker_reload, KEY_PROGRAM, NULL, .min = 0),
     KEY(mdns, KEY_BOOLEAN, "true", .min = 0),
     KEY(dhcp_dir, KEY_TEXT, NULL, .min = 0),
     KEY(dhcp_interfaces, KEY_TEXT, NULL, .min = 0),
@@ -174,6 +175,8 @@ static int set(struct agent_config *config, const struct key *key, struct str va
         return str_is(value, "auto") || str_is(value, "on") || str_is(value, "off")
                    ? set_text(config, key, value)
                    : -1;
+    case KEY_PROGRAM:
+        return !value.len || value.data[0] == '/' ? set_text(config, key, value) : -1;
     case KEY_TEXT:
         return set_text(config, key, value);
     case KEY_TOPICS:
@@ -212,6 +215,8 @@ static const char *expected(const struct key *key, char text[64])
         return "auto, always or never";
     case KEY_CONTAIN:
         return "auto, on or off";
+    case KEY_PROGRAM:
+        return "the absolute path of a program";
     case KEY_TOPICS:
         return "a list of MQTT topics without wildcards, separated by commas";
     case KEY_TEXT:

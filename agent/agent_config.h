@@ -94,7 +94,8 @@ struct agent_config {
 int agent_config_read(struct agent_config *config, const char *file, struct error *err);
 void agent_config_done(struct agent_config *config);
 
-/* Calls fn for the file and each path in it, whatever the key: the walls around the process let them be read. */
+/* Calls fn for the file and each path in it, whatever the key: the walls around the process let them be read. Hooks are no
+ * paths of the agent's: another process runs them. */
 void agent_config_paths(const struct agent_config *config, void (*fn)(void *ctx, const char *path),
                         void *ctx);
 

@@ -18,12 +18,6 @@ enum {
     PUBLIC_MODE = 0755, /* of lan_enrol_public_dir, for servers of other users */
 };
 
-static bool has_hooks(const struct agent_config *config)
-{
-    return config->hook_firmware || config->hook_reboot || config->hook_factory_reset ||
-           config->hook_broker_reload;
-}
-
 /* ---- the user ---- */
 
 /* A folder has to be there before it can be given away, or a rule can name it. */
@@ -62,7 +56,6 @@ static int set_capabilities(uint32_t mask)
     return (int)syscall(SYS_capset, &header, data);
 }
 
-/* Hooks may gain rights by sudo, which a smaller bounding set would spoil. */
 static void drop_bounding_set(void)
 {
     for (int cap = 0; prctl(PR_CAPBSET_READ, cap, 0, 0, 0) >= 0; cap++)
@@ -70,10 +63,9 @@ static void drop_bounding_set(void)
             prctl(PR_CAPBSET_DROP, cap, 0, 0, 0);
 }
 
-static int become(const struct passwd *user, bool hooks)
+static int become(const struct passwd *user)
 {
-    if (!hooks)
-        drop_bounding_set();
+    drop_bounding_set();
     if (initgroups(user->pw_name, user->pw_gid) < 0 || prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) < 0 ||
         setresgid(user->pw_gid, user->pw_gid, user->pw_gid) < 0 ||
         setresuid(user->pw_uid, user->pw_uid, user->pw_uid) < 0 || prctl(PR_SET_KEEPCAPS, 0, 0, 0, 0) < 0)
@@ -117,7 +109,7 @@ int contain_user(const struct agent_config *config, struct error *err)
                          "only root can become \"%s\": start it as root or as that user", config->user);
     if (give_all(config, user, err) < 0)
         return -1;
-    if (become(user, has_hooks(config)) < 0)
+    if (become(user) < 0)
         return error_set_errno(err, ERROR_INTERNAL, "user", errno, "cannot become \"%s\"", config->user);
     if (!is_only(user))
         return error_set(err, ERROR_INTERNAL, "user", "\"%s\" could become root again", config->user);
@@ -139,10 +131,12 @@ static int raise_walls(struct contain *contain, const struct agent_config *confi
     files = contain_files(config, dm, err);
     if (files < 0)
         return -1;
-    calls = contain_calls(has_hooks(config), err);
+    calls = contain_calls(err);
     if (calls < 0)
         return -1;
     contain->walled = true;
+    contain->landlock = files;
+    contain->calls = calls;
     if (required && (!files || !calls))
         return error_set(err, ERROR_INVALID_CONFIGURATION, "contain",
                          "it is on, and %s missing here: contain = auto does without",
@@ -168,11 +162,5 @@ int contain_raise(struct contain *contain, const struct agent_config *config, co
     if (geteuid() == 0)
         log_warning("runs as root: set `user`");
     prctl(PR_SET_DUMPABLE, 0, 0, 0, 0); /* its memory has keys: no core file, no debugger of the same user */
-    if (has_hooks(config) && strcmp(config->contain, "auto") == 0) {
-        /* A hook writes firmware and restarts the machine, and children inherit every wall. */
-        log_warning("not contained: hooks are configured, and would run inside the same walls "
-                    "(contain = on, when they are made for that)");
-        return 0;
-    }
     return raise_walls(contain, config, dm, err);
 }

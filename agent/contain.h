@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Walls around the agent, for the day on which one of its parsers is beaten: another user, nothing to gain by exec, files and
+ * Walls around the agent, for the day on which one of its parsers is beaten: another user, nothing to exec, files and
  * system calls that it never needs refused (docs/security.md). Raised on one thread before there is a second one, so that
  * libuv's workers and Avahi's thread begin inside; they cannot be taken down again.
  */
@@ -11,12 +11,27 @@
 
 #include "agent/agent_config.h"
 #include "datamodel/dm.h"
+#include "firmware/hook_runner.h"
+
+enum {
+    CONTAIN_HOOKS = 3, /* hook_firmware, hook_reboot, hook_factory_reset */
+};
 
 /* Owned by main; outlives a restart inside the process. */
 struct contain {
-    bool walled; /* the process cannot exec itself any more */
+    bool begun;                    /* the steps before the loop were taken, in this life or an earlier one */
+    bool walled;                   /* the process cannot exec itself any more */
+    bool calls;                    /* system calls are filtered */
+    int landlock;                  /* the kernel's version of what was raised; 0: nothing */
+    struct hook_runner hooks;      /* keeps what the agent gives up */
+    char *programs[CONTAIN_HOOKS]; /* that it runs */
 };
 
+/* The process that runs hooks, with the rights that this one still has. Before contain_user(), and before threads. */
+int contain_hooks(struct contain *contain, const struct agent_config *config, struct error *err);
+/* Says in the log which hook of a configuration that was read later does not count. */
+void contain_hooks_compare(const struct contain *contain, const struct agent_config *config);
+void contain_done(struct contain *contain);
 /* `user`: gives it what the agent owns and becomes it, for good; CAP_NET_BIND_SERVICE is all that stays. Before anything
  * is opened. */
 int contain_user(const struct agent_config *config, struct error *err);
@@ -31,6 +46,6 @@ int contain_give(const char *folder, uid_t uid, gid_t gid, struct error *err);
 /* Files. Returns the kernel's Landlock version, 0 where it has none. */
 int contain_files(const struct agent_config *config, const struct dm *dm, struct error *err);
 /* System calls that the agent never makes. Returns 1, or 0 where that was not compiled in or the kernel has no filters. */
-int contain_calls(bool hooks, struct error *err);
+int contain_calls(struct error *err);
 
 #endif

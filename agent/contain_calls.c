@@ -85,17 +85,17 @@ static const char *const refused[] = {
     "setns",
     "modify_ldt",
     "remap_file_pages",
+    /* programs: hooks are run by another process */
+    "execve",
+    "execveat",
 };
 
-/* Only hooks are programs. */
-static const char *const refused_without_hooks[] = {"execve", "execveat"};
-
-static int refuse(scmp_filter_ctx filter, const char *const *names, size_t count)
+static int refuse_calls(scmp_filter_ctx filter)
 {
     int rc = 0;
 
-    for (size_t i = 0; rc == 0 && i < count; i++) {
-        int number = seccomp_syscall_resolve_name(names[i]);
+    for (size_t i = 0; rc == 0 && i < sizeof(refused) / sizeof(refused[0]); i++) {
+        int number = seccomp_syscall_resolve_name(refused[i]);
 
         if (number != __NR_SCMP_ERROR) /* a name that this library or machine does not have */
             rc = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), number, 0);
@@ -132,7 +132,7 @@ static int refuse_families(scmp_filter_ctx filter)
     return rc;
 }
 
-int contain_calls(bool hooks, struct error *err)
+int contain_calls(struct error *err)
 {
     scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ALLOW);
     int rc = filter ? 0 : -ENOMEM;
@@ -140,10 +140,7 @@ int contain_calls(bool hooks, struct error *err)
     if (rc == 0)
         rc = seccomp_attr_set(filter, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_ERRNO(EPERM));
     if (rc == 0)
-        rc = refuse(filter, refused, sizeof(refused) / sizeof(refused[0]));
-    if (rc == 0 && !hooks)
-        rc = refuse(filter, refused_without_hooks,
-                    sizeof(refused_without_hooks) / sizeof(refused_without_hooks[0]));
+        rc = refuse_calls(filter);
     if (rc == 0)
         rc = refuse_namespaces(filter);
     if (rc == 0)

@@ -96,7 +96,7 @@ static void allow(struct walls *walls, const char *path, uint64_t rights)
     if (rule.parent < 0)
         return; /* it is not there */
     if (fstat(rule.parent, &st) == 0 && !S_ISDIR(st.st_mode))
-        rule.allowed &= EXECUTE | WRITE_FILE | READ_FILE | TRUNCATE;
+        rule.allowed &= WRITE_FILE | READ_FILE | TRUNCATE;
     if (syscall(ADD_RULE, walls->fd, PATH_RULE, &rule, 0) < 0 && !walls->error_number) {
         walls->error_number = errno;
         walls->failed = path;
@@ -155,11 +155,8 @@ static void allow_sockets(struct walls *walls, const struct dm *dm)
 
 static void allow_all(struct walls *walls, const struct agent_config *config, const struct dm *dm)
 {
-    const char *const hooks[] = {config->hook_firmware, config->hook_reboot, config->hook_factory_reset,
-                                 config->hook_broker_reload};
     const char *const kept[] = {config->state_dir, config->cache_dir, config->run_dir,
                                 config->lan_enrol_public_dir};
-    bool runs = false;
 
     for (size_t i = 0; i < sizeof(readable) / sizeof(readable[0]); i++)
         allow(walls, readable[i], READ);
@@ -171,17 +168,6 @@ static void allow_all(struct walls *walls, const struct agent_config *config, co
             allow(walls, kept[i], KEEP);
     if (dm)
         allow_sockets(walls, dm);
-    for (size_t i = 0; i < sizeof(hooks) / sizeof(hooks[0]); i++) {
-        if (!hooks[i])
-            continue;
-        runs = true;
-        allow_above(walls, hooks[i], READ);
-        allow(walls, hooks[i], EXECUTE | READ_FILE);
-    }
-    /* What a hook is written in, and what it calls. */
-    for (size_t i = 0; runs && i < 6; i++)
-        allow(walls, (const char *const[]){"/usr", "/bin", "/sbin", "/lib", "/lib64", "/libexec"}[i],
-              READ | EXECUTE);
 }
 
 int contain_files(const struct agent_config *config, const struct dm *dm, struct error *err)

@@ -8,7 +8,6 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "agent/agent.h"
@@ -116,29 +115,26 @@ static void set_log(const struct agent_config *config, int verbose)
 }
 
 /* Waits for the program: a machine that goes down takes us with it. */
-static void run_hook(const char *program)
+static void run_hook(struct hook_runner *hooks, enum hook_step step, const char *key)
 {
-    pid_t pid = fork();
-    int status = 0;
+    struct error err;
+    int status = hook_runner_wait(hooks, step, &err);
 
-    if (pid == 0) {
-        execl(program, program, (char *)NULL);
-        _exit(127);
-    }
-    if (pid < 0 || waitpid(pid, &status, 0) < 0 || status != 0)
-        log_error("%s failed (status %d): the agent starts anew without it", program, status);
+    if (status < 0)
+        log_failure(LOG_LEVEL_ERROR, key, &err);
+    if (status != 0)
+        log_error("%s failed (status %d): the agent starts anew without it", key, status);
 }
 
-/* After the loop: the machine's restart, or this program's. Returns whether another life begins in this process, which is
- * so behind walls that let nothing be executed. */
-static bool start_anew(const struct agent_config *config, const struct agent *agent,
-                       const struct contain *contain, char **argv)
+/* After the loop: the machine's restart, or this program's. Returns whether another life begins in this process: walls let
+ * nothing be executed, and the process that runs hooks cannot be had again without root. */
+static bool start_anew(const struct agent *agent, struct contain *contain, char **argv)
 {
-    if (agent->factory_reset && config->hook_factory_reset)
-        run_hook(config->hook_factory_reset);
-    else if (config->hook_reboot)
-        run_hook(config->hook_reboot);
-    if (contain->walled)
+    if (agent->factory_reset && hook_runner_has(&contain->hooks, HOOK_FACTORY_RESET))
+        run_hook(&contain->hooks, HOOK_FACTORY_RESET, "hook_factory_reset");
+    else if (hook_runner_has(&contain->hooks, HOOK_REBOOT))
+        run_hook(&contain->hooks, HOOK_REBOOT, "hook_reboot");
+    if (contain->walled || contain->hooks.pid)
         return true;
     execv("/proc/self/exe", argv);
     log_error("cannot start anew");
@@ -192,7 +188,7 @@ static int live(const struct options *options, struct contain *contain, char **a
     }
     tune_process(&config);
     set_log(&config, options->verbose);
-    if (contain_user(&config, &err) < 0) {
+    if (contain_hooks(contain, &config, &err) < 0 || contain_user(&config, &err) < 0) {
         log_failure(LOG_LEVEL_ERROR, "cannot start", &err);
         agent_config_done(&config);
         return EXIT_FAILURE;
@@ -206,7 +202,7 @@ static int live(const struct options *options, struct contain *contain, char **a
     }
     agent_done(&agent);
     if (status == EXIT_SUCCESS && agent.restart) {
-        *ret_again = start_anew(&config, &agent, contain, argv);
+        *ret_again = start_anew(&agent, contain, argv);
         status = EXIT_FAILURE;
     }
     agent_config_done(&config);
@@ -215,7 +211,7 @@ static int live(const struct options *options, struct contain *contain, char **a
 
 int main(int argc, char **argv)
 {
-    struct contain contain = {.walled = false};
+    struct contain contain = {.begun = false};
     struct options options;
     bool again;
     int status = parse_options(argc, argv, &options);
@@ -225,5 +221,6 @@ int main(int argc, char **argv)
     do
         status = live(&options, &contain, argv, &again);
     while (again);
+    contain_done(&contain);
     return status;
 }

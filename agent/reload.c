@@ -14,14 +14,16 @@ static void tell_limit(void *ctx, const struct limit *limit, uint32_t value)
              limit->when == LIMIT_AT_ONCE ? "now" : "from the next start on");
 }
 
-/* Of the configuration itself, limits alone may change. What counts at once has to fit to what needs a restart. */
-static int reload_limits(struct agent *agent, struct error *err)
+/* Of the configuration itself, limits alone may change: what counts at once has to fit to what needs a restart. Of hooks it
+ * is told which would be others. */
+static int reload_configuration(struct agent *agent, struct error *err)
 {
     struct limits together = agent->config->limits;
     struct agent_config next;
     int rc = agent_config_read(&next, agent->config->file, err);
 
     if (rc == 0) {
+        contain_hooks_compare(agent->contain, &next);
         limits_follow(&together, &next.limits, NULL, NULL);
         rc = limits_check(&together, agent->config->file, err);
     }
@@ -35,8 +37,8 @@ void agent_reload(struct agent *agent)
 {
     struct error err;
 
-    if (reload_limits(agent, &err) < 0)
-        log_failure(LOG_LEVEL_ERROR, "the limits stay as they were", &err);
+    if (reload_configuration(agent, &err) < 0)
+        log_failure(LOG_LEVEL_ERROR, "the limits stay as they were, and the next start would fail", &err);
     if (firmware_reload(agent->firmware, &err) < 0)
         log_failure(LOG_LEVEL_ERROR, "the list of withdrawn images stays as it was", &err);
     if (agent->home && home_reload(agent->home, &err) < 0)

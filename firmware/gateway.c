@@ -13,9 +13,6 @@
 #include "firmware/manager.h"
 
 enum {
-    VERSION_S = 20,
-    INSTALL_S = 3600, /* a stall ends it before */
-    ACTIVATE_S = 300,
     STALL_S = 900, /* writing a bank may say nothing for long */
     REBOOT_S = 600,
     RESTARTS = 2, /* asked for per activation */
@@ -25,7 +22,7 @@ struct firmware_gateway {
     struct firmware_target target;
     struct loop *loop;
     struct store *store;
-    char *hook;
+    struct hook_client *hooks; /* NULL: hook_firmware is not configured */
     char *path;
     char *version; /* of the settings */
     bool restarts_machine;
@@ -77,15 +74,13 @@ static const struct hook_ops version_ops = {.done = on_version};
 
 static int read_version(struct firmware_target *target, struct error *err)
 {
-    static const char *const arguments[] = {"version", NULL};
     struct firmware_gateway *gateway = gateway_of(target);
 
     if (gateway->asking)
         return 0;
-    if (!gateway->hook)
+    if (!gateway->hooks)
         return error_set(err, ERROR_COMMAND_FAILURE, target->path, "hook_firmware is not configured");
-    gateway->asking = hook_start(gateway->loop, gateway->hook, arguments, VERSION_S, &version_ops, gateway,
-                                 err);
+    gateway->asking = hook_start(gateway->hooks, HOOK_VERSION, NULL, 0, &version_ops, gateway, err);
     return gateway->asking ? 0 : -1;
 }
 
@@ -110,12 +105,9 @@ static const struct hook_ops first_version_ops = {.done = on_first_version};
 int firmware_gateway_ask(struct firmware_gateway *gateway, void (*known)(void *ctx, const char *version),
                          void *ctx, struct error *err)
 {
-    static const char *const arguments[] = {"version", NULL};
-
     gateway->known = known;
     gateway->known_ctx = ctx;
-    gateway->asking = hook_start(gateway->loop, gateway->hook, arguments, VERSION_S, &first_version_ops,
-                                 gateway, err);
+    gateway->asking = hook_start(gateway->hooks, HOOK_VERSION, NULL, 0, &first_version_ops, gateway, err);
     return gateway->asking ? 0 : -1;
 }
 
@@ -237,8 +229,6 @@ static void on_progress(void *ctx, const char *line)
 static void on_installed(void *ctx, const struct hook_result *result)
 {
     struct firmware_gateway *gateway = ctx;
-    const char *arguments[] = {"activate", NULL, NULL};
-    char slot[12];
     struct error err;
 
     gateway->installing = NULL;
@@ -247,10 +237,8 @@ static void on_installed(void *ctx, const struct hook_result *result)
         return;
     }
     firmware_target_progress(&gateway->target, 99);
-    snprintf(slot, sizeof(slot), "%d", gateway->slot + 1);
-    arguments[1] = slot;
-    gateway->installing = hook_start(gateway->loop, gateway->hook, arguments, ACTIVATE_S, &activate_ops,
-                                     gateway, &err);
+    gateway->installing = hook_start(gateway->hooks, HOOK_ACTIVATE, NULL, (unsigned)gateway->slot + 1,
+                                     &activate_ops, gateway, &err);
     if (!gateway->installing)
         firmware_target_failed(&gateway->target, false, err.message);
 }
@@ -260,20 +248,18 @@ static const struct hook_ops install_ops = {.line = on_progress, .done = on_inst
 static int install(struct firmware_target *target, const struct firmware_install *what, struct error *err)
 {
     struct firmware_gateway *gateway = gateway_of(target);
-    const char *arguments[] = {"install", what->path, NULL, NULL};
-    char slot[12];
+    const char *image = what->path ? strrchr(what->path, '/') : NULL;
 
-    if (!gateway->hook)
+    if (!gateway->hooks)
         return error_set(err, ERROR_COMMAND_FAILURE, target->path,
                          "this gateway cannot update itself: hook_firmware is not configured");
-    if (!what->path)
+    if (!image)
         return error_set(err, ERROR_COMMAND_FAILURE, target->path, "there is no image to install");
     hook_cancel(gateway->installing);
-    snprintf(slot, sizeof(slot), "%d", what->slot + 1);
-    arguments[2] = slot;
     gateway->slot = what->slot;
-    gateway->installing = hook_start(gateway->loop, gateway->hook, arguments, INSTALL_S, &install_ops,
-                                     gateway, err);
+    /* In the cache an image's name is its digest. */
+    gateway->installing = hook_start(gateway->hooks, HOOK_INSTALL, image + 1, (unsigned)what->slot + 1,
+                                     &install_ops, gateway, err);
     return gateway->installing ? 0 : -1;
 }
 
@@ -299,10 +285,11 @@ static const struct firmware_target_ops gateway_ops = {
 
 static void gateway_done(struct firmware_gateway *gateway)
 {
-    free(gateway->hook);
+    hook_client_free(gateway->hooks);
     free(gateway->path);
     free(gateway->version);
-    gateway->hook = gateway->path = gateway->version = NULL;
+    gateway->hooks = NULL;
+    gateway->path = gateway->version = NULL;
 }
 
 struct firmware_gateway *firmware_gateway_new(struct loop *loop, struct store *store,
@@ -310,16 +297,22 @@ struct firmware_gateway *firmware_gateway_new(struct loop *loop, struct store *s
                                               struct error *err)
 {
     struct firmware_gateway *gateway = calloc(1, sizeof(*gateway));
-    bool has_hook = settings->hook && *settings->hook;
 
-    if (!gateway || str_replace(&gateway->hook, has_hook ? settings->hook : NULL) < 0 ||
-        str_replace(&gateway->path, settings->path) < 0 ||
+    if (!gateway || str_replace(&gateway->path, settings->path) < 0 ||
         str_replace(&gateway->version, settings->version) < 0) {
         if (gateway)
             gateway_done(gateway);
         free(gateway);
         error_set(err, ERROR_RESOURCES_EXCEEDED, settings->path, "out of memory");
         return NULL;
+    }
+    if (hook_runner_has(settings->hooks, HOOK_VERSION)) {
+        gateway->hooks = hook_client_new(loop, settings->hooks, err);
+        if (!gateway->hooks) {
+            gateway_done(gateway);
+            free(gateway);
+            return NULL;
+        }
     }
     gateway->loop = loop;
     gateway->store = store;

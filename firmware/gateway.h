@@ -16,9 +16,11 @@
 #include "firmware/firmware.h"
 
 struct firmware_gateway;
+struct hook_runner;
 
 struct firmware_gateway_settings {
-    const char *hook;      /* hook_firmware; NULL or "": the gateway cannot update itself */
+    struct hook_runner
+        *hooks;            /* borrowed; without hook_firmware, or NULL: the gateway cannot update itself */
     const char *path;      /* "Device.DeviceInfo." */
     const char *version;   /* what runs when the hook does not say (factory configuration), or NULL */
     bool restarts_machine; /* restart() starts the machine, and not just this program */

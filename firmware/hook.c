@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "firmware/hook.h"
 
-#include <signal.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/buf.h"
 #include "base/str.h"
@@ -21,18 +22,26 @@ enum stream {
     STREAMS,
 };
 
-struct hook_run {
+struct hook_client {
     struct loop *loop;
+    struct hook_runner *runner;
+    uv_poll_t poll;
+    struct hook_run *runs;
+    bool gone; /* the process is */
+};
+
+struct hook_run {
+    struct hook_client *client;
+    struct hook_run *next;
+    uint32_t id;
     const struct hook_ops *ops;
     void *ctx;
-    uv_process_t process;
+    struct loop *loop;
     uv_pipe_t pipes[STREAMS];
-    struct timer timer;
+    struct timer linger;
     unsigned handles; /* not closed yet */
     bool cancelled;
     bool exited;
-    bool timed_out;
-    bool told;
     int status;
     unsigned open; /* streams that have not ended */
     struct buf output;
@@ -42,58 +51,61 @@ struct hook_run {
     char chunk[CHUNK_BYTES];
 };
 
-static void on_closed(uv_handle_t *handle)
+static void say(const struct hook_run *run, enum hook_request_kind kind)
 {
-    struct hook_run *run = handle->data;
+    /* When it cannot be said, the process is gone, or its own clock ends the run. */
+    hook_request_send(run->client->runner, &(struct hook_request){.kind = kind, .id = run->id});
+}
 
-    if (--run->handles)
-        return;
+static void run_free(struct hook_run *run)
+{
     buf_done(&run->output);
     free(run);
 }
 
-static void close_handle(uv_handle_t *handle)
+static void on_closed(uv_handle_t *handle)
 {
-    if (!uv_is_closing(handle))
-        uv_close(handle, on_closed);
+    struct hook_run *run = handle->data;
+
+    if (--run->handles == 0)
+        run_free(run);
 }
 
-/* The process leads its own group: what it started goes with it. */
-static void kill_group(struct hook_run *run)
+static void unlink_run(struct hook_run *run)
 {
-    if (!run->exited && run->process.pid > 0 && kill(-run->process.pid, SIGKILL) < 0)
-        kill(run->process.pid, SIGKILL);
+    struct hook_run **at = &run->client->runs;
+
+    while (*at != run)
+        at = &(*at)->next;
+    *at = run->next;
 }
 
-static void close_all(struct hook_run *run)
-{
-    timer_cancel(&run->loop->timers, &run->timer);
-    for (int i = 0; i < STREAMS; i++)
-        close_handle((uv_handle_t *)&run->pipes[i]);
-    /* Before that it could not be reaped. */
-    if (run->exited)
-        close_handle((uv_handle_t *)&run->process);
-}
-
+/* From here on no answer finds it. */
 static void end(struct hook_run *run)
 {
     struct hook_result result = {.status = run->status, .reason = run->reason};
 
-    if (run->told)
-        return;
-    run->told = true;
+    unlink_run(run);
+    timer_cancel(&run->loop->timers, &run->linger);
     result.output = buf_cstr(&run->output);
     if (!result.output)
         result.output = "";
     if (!run->cancelled)
         run->ops->done(run->ctx, &result);
-    close_all(run);
+    if (!run->handles) {
+        run_free(run);
+        return;
+    }
+    for (int i = 0; i < STREAMS; i++)
+        uv_close((uv_handle_t *)&run->pipes[i], on_closed);
 }
 
 static void maybe_end(struct hook_run *run)
 {
-    if (run->exited && !run->open)
-        end(run);
+    if (!run->exited || run->open)
+        return;
+    say(run, HOOK_RELEASE);
+    end(run);
 }
 
 /* ---- what it prints ---- */
@@ -160,37 +172,39 @@ static void on_linger(struct timer *timer, void *ctx)
     struct hook_run *run = ctx;
 
     (void)timer;
-    kill(-run->process.pid, SIGKILL);
+    say(run, HOOK_KILL);
     end(run);
 }
 
-static void on_exit_status(uv_process_t *process, int64_t status, int signal)
+static void on_started(struct hook_run *run, const int pipes[STREAMS])
 {
-    struct hook_run *run = process->data;
-
-    run->exited = true;
-    run->status = signal || run->timed_out ? -1 : (int)status;
-    if (signal && !run->timed_out)
-        snprintf(run->reason, sizeof(run->reason), "the program was killed by signal %d", signal);
-    if (run->told) {
-        close_handle((uv_handle_t *)process);
-        return;
+    for (int i = 0; i < STREAMS; i++) {
+        uv_pipe_init(&run->loop->uv, &run->pipes[i], 0);
+        run->pipes[i].data = run;
+        run->handles++;
+        run->open++;
+        if (uv_pipe_open(&run->pipes[i], pipes[i]) < 0) {
+            close(pipes[i]);
+            run->open--;
+        } else {
+            uv_read_start((uv_stream_t *)&run->pipes[i], on_alloc, on_read);
+        }
     }
-    if (run->open) {
-        run->timer.fn = on_linger;
-        timer_arm(&run->loop->timers, &run->timer, LINGER_MS);
-    }
-    maybe_end(run);
 }
 
-static void on_timeout(struct timer *timer, void *ctx)
+static void on_exited(struct hook_run *run, const struct hook_answer *answer)
 {
-    struct hook_run *run = ctx;
-
-    (void)timer;
-    run->timed_out = true;
-    kill_group(run);
-    snprintf(run->reason, sizeof(run->reason), "the program took too long and was killed");
+    run->exited = true;
+    run->status = answer->kind == HOOK_EXITED ? answer->value : -1;
+    if (answer->kind == HOOK_SIGNALLED)
+        snprintf(run->reason, sizeof(run->reason), "the program was killed by signal %d", answer->value);
+    else if (answer->kind == HOOK_TIMED_OUT)
+        snprintf(run->reason, sizeof(run->reason), "the program took too long and was killed");
+    else if (answer->kind == HOOK_REFUSED)
+        snprintf(run->reason, sizeof(run->reason), "the program cannot be run: %s", strerror(answer->value));
+    if (run->open)
+        timer_arm(&run->loop->timers, &run->linger, LINGER_MS);
+    maybe_end(run);
 }
 
 void hook_cancel(struct hook_run *run)
@@ -198,65 +212,120 @@ void hook_cancel(struct hook_run *run)
     if (!run)
         return;
     run->cancelled = true;
-    kill_group(run);
+    say(run, HOOK_KILL);
     end(run);
+}
+
+/* ---- the process ---- */
+
+static void lose(struct hook_client *client)
+{
+    client->gone = true;
+    uv_poll_stop(&client->poll);
+    while (client->runs) {
+        struct hook_run *run = client->runs;
+
+        run->status = -1;
+        snprintf(run->reason, sizeof(run->reason), "the process that runs hooks is gone: restart the agent");
+        end(run);
+    }
+}
+
+/* Answers to a run that was cancelled, or of an earlier life, find nobody. */
+static void on_answer(struct hook_client *client, const struct hook_answer *answer, const int pipes[STREAMS])
+{
+    bool piped = pipes[STREAM_OUT] >= 0 && pipes[STREAM_ERR] >= 0;
+    struct hook_run *run = client->runs;
+
+    while (run && run->id != answer->id)
+        run = run->next;
+    if (run && answer->kind == HOOK_STARTED && piped && !run->handles) {
+        on_started(run, pipes);
+        return;
+    }
+    for (int i = 0; i < STREAMS; i++)
+        if (pipes[i] >= 0)
+            close(pipes[i]);
+    if (run && answer->kind != HOOK_STARTED)
+        on_exited(run, answer);
+}
+
+static void on_readable(uv_poll_t *handle, int status, int events)
+{
+    struct hook_client *client = handle->data;
+    struct hook_answer answer;
+    int pipes[STREAMS], rc;
+
+    (void)status;
+    (void)events;
+    while (!client->gone && (rc = hook_answer_receive(client->runner, &answer, pipes)) != -1) {
+        if (rc == 0)
+            lose(client);
+        else
+            on_answer(client, &answer, pipes);
+    }
+}
+
+static void on_client_closed(uv_handle_t *handle)
+{
+    free(handle->data);
+}
+
+struct hook_client *hook_client_new(struct loop *loop, struct hook_runner *runner, struct error *err)
+{
+    struct hook_client *client = calloc(1, sizeof(*client));
+    int rc;
+
+    if (!client) {
+        error_set(err, ERROR_RESOURCES_EXCEEDED, NULL, "no memory to run hooks");
+        return NULL;
+    }
+    client->loop = loop;
+    client->runner = runner;
+    rc = uv_poll_init(&loop->uv, &client->poll, runner->fd);
+    if (rc < 0) {
+        free(client);
+        error_set(err, ERROR_INTERNAL, NULL, "cannot listen to hooks: %s", uv_strerror(rc));
+        return NULL;
+    }
+    client->poll.data = client;
+    uv_poll_start(&client->poll, UV_READABLE, on_readable);
+    return client;
+}
+
+void hook_client_free(struct hook_client *client)
+{
+    if (client)
+        uv_close((uv_handle_t *)&client->poll, on_client_closed);
 }
 
 /* ---- start ---- */
 
-static int spawn(struct hook_run *run, const char *program, const char *const *arguments)
+struct hook_run *hook_start(struct hook_client *client, enum hook_step step, const char *image, unsigned slot,
+                            const struct hook_ops *ops, void *ctx, struct error *err)
 {
-    char *argv[HOOK_ARGUMENTS + 2] = {(char *)program};
-    uv_stdio_container_t stdio[3] = {
-        {.flags = UV_IGNORE},
-        {.flags = UV_CREATE_PIPE | UV_WRITABLE_PIPE, .data.stream = (uv_stream_t *)&run->pipes[STREAM_OUT]},
-        {.flags = UV_CREATE_PIPE | UV_WRITABLE_PIPE, .data.stream = (uv_stream_t *)&run->pipes[STREAM_ERR]},
-    };
-    uv_process_options_t options = {
-        .file = program,
-        .args = argv,
-        .exit_cb = on_exit_status,
-        .stdio = stdio,
-        .stdio_count = 3,
-        .flags = UV_PROCESS_DETACHED,
-    };
-
-    for (int i = 0; i < HOOK_ARGUMENTS && arguments[i]; i++)
-        argv[i + 1] = (char *)arguments[i];
-    return uv_spawn(&run->loop->uv, &run->process, &options);
-}
-
-struct hook_run *hook_start(struct loop *loop, const char *program, const char *const *arguments,
-                            uint32_t timeout_s, const struct hook_ops *ops, void *ctx, struct error *err)
-{
+    struct hook_request request = {.kind = HOOK_START, .step = step, .slot = slot};
     struct hook_run *run = calloc(1, sizeof(*run));
-    int rc;
 
     if (!run) {
-        error_set(err, ERROR_RESOURCES_EXCEEDED, program, "no memory to run it");
+        error_set(err, ERROR_RESOURCES_EXCEEDED, NULL, "no memory to run a hook");
         return NULL;
     }
-    run->loop = loop;
+    request.id = run->id = ++client->runner->last_id;
+    str_copy(request.image, sizeof(request.image), image ? image : "");
+    if (client->gone || hook_request_send(client->runner, &request) < 0) {
+        free(run);
+        error_set(err, ERROR_COMMAND_FAILURE, NULL,
+                  "the process that runs hooks is gone or busy: restart the agent");
+        return NULL;
+    }
+    run->client = client;
+    run->loop = client->loop;
     run->ops = ops;
     run->ctx = ctx;
-    run->handles = STREAMS + 1;
-    run->open = STREAMS;
     buf_init(&run->output, HOOK_OUTPUT_BYTES, 0);
-    timer_init(&run->timer, on_timeout, run);
-    for (int i = 0; i < STREAMS; i++) {
-        uv_pipe_init(&loop->uv, &run->pipes[i], 0);
-        run->pipes[i].data = run;
-    }
-    run->process.data = run;
-    rc = spawn(run, program, arguments);
-    if (rc < 0) {
-        error_set(err, ERROR_COMMAND_FAILURE, program, "cannot be run: %s", uv_strerror(rc));
-        run->told = run->exited = true;
-        close_all(run);
-        return NULL;
-    }
-    for (int i = 0; i < STREAMS; i++)
-        uv_read_start((uv_stream_t *)&run->pipes[i], on_alloc, on_read);
-    timer_arm(&loop->timers, &run->timer, timeout_s * 1000ull);
+    timer_init(&run->linger, on_linger, run);
+    run->next = client->runs;
+    client->runs = run;
     return run;
 }

@@ -159,32 +159,6 @@ static void files_that_are_not_named_are_closed(void **state)
     in_child(behind_landlock, fixture);
 }
 
-static void with_a_hook(struct fixture *fixture)
-{
-    struct error err;
-
-    EXPECT(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
-    if (contain_files(&fixture->config, NULL, &err) == 0)
-        _exit(SKIPPED);
-    EXPECT(contain_calls(true, &err) >= 0);
-    EXPECT(execl("other/program", "program", (char *)NULL) < 0 && errno == EACCES);
-    execl("other/hook", "hook", (char *)NULL);
-    EXPECT(errno == 0);
-}
-
-static void a_hook_runs_and_its_neighbour_does_not(void **state)
-{
-    struct fixture *fixture = *state;
-    char more[128];
-
-    assert_int_equal(system("printf '#!/bin/sh\\nexit 0\\n' > other/hook && cp other/hook other/program && "
-                            "chmod 755 other/hook other/program"),
-                     0);
-    snprintf(more, sizeof(more), "hook_reboot = %s/other/hook\ncontain = on\n", fixture->dir);
-    configure(fixture, more);
-    in_child(with_a_hook, fixture);
-}
-
 /* ---- system calls ---- */
 
 static void *unshare_elsewhere(void *result)
@@ -201,7 +175,7 @@ static void behind_filter(struct fixture *fixture)
 
     (void)fixture;
     EXPECT(unshare(0) == 0); /* it is the filter that refuses, below */
-    rc = contain_calls(false, &err);
+    rc = contain_calls(&err);
     if (rc == 0)
         _exit(SKIPPED);
     EXPECT(rc == 1);
@@ -315,21 +289,97 @@ static void users_that_are_no_good(void **state)
     assert_non_null(strstr(err.message, "root's"));
 }
 
+/* ---- hooks ---- */
+
+static int text_of(const char *name)
+{
+    char text[16] = "";
+    FILE *file = fopen(name, "r");
+
+    if (!file || !fgets(text, sizeof(text), file))
+        return -1;
+    fclose(file);
+    return atoi(text);
+}
+
+/* Of root's agent that becomes nobody, behind all walls. */
+static void with_a_hook(struct fixture *fixture)
+{
+    struct contain contain = {.begun = false};
+    struct error err;
+
+    EXPECT(contain_hooks(&contain, &fixture->config, &err) == 0);
+    EXPECT(contain_user(&fixture->config, &err) == 0 && getuid() != 0);
+    EXPECT(contain_raise(&contain, &fixture->config, NULL, &err) == 0);
+    EXPECT(contain.walled && prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1);
+    EXPECT(!contain.landlock || opened("other/ran", O_WRONLY | O_CREAT) == EACCES);
+    EXPECT(execl("other/hook", "hook", (char *)NULL) < 0);
+    EXPECT(contain_hooks(&contain, &fixture->config, &err) == 0); /* the next life */
+    EXPECT(hook_runner_wait(&contain.hooks, HOOK_REBOOT, &err) == 3);
+    contain_done(&contain);
+}
+
+static void hooks_keep_the_rights_of_the_start(void **state)
+{
+    struct fixture *fixture = *state;
+    char more[160];
+
+    if (geteuid() != 0)
+        skip();
+    assert_int_equal(chmod(fixture->dir, 0755), 0);
+    assert_int_equal(system("printf '#!/bin/sh\\ncd \"${0%%/*}\" && id -u > ran\\nexit 3\\n' > other/hook && "
+                            "chmod 755 other/hook"),
+                     0);
+    snprintf(more, sizeof(more), "user = nobody\nhook_reboot = %s/other/hook\n", fixture->dir);
+    configure(fixture, more);
+    in_child(with_a_hook, fixture);
+    assert_int_equal(text_of("other/ran"), 0);
+}
+
+static void hooks_of_others_are_not_roots(void **state)
+{
+    struct fixture *fixture = *state;
+    struct contain contain = {.begun = false};
+    struct error err;
+    char more[160];
+
+    if (geteuid() != 0)
+        skip();
+    assert_int_equal(system("cp /bin/true other/hook && chmod 755 other/hook"), 0);
+    snprintf(more, sizeof(more), "user = nobody\nhook_firmware = %s/other/hook\n", fixture->dir);
+    configure(fixture, more);
+    for (int i = 0; i < 4; i++) {
+        const char *name = i < 2 ? "other/hook" : "other";
+
+        assert_int_equal(i & 1 ? chown(name, SOMEBODY, 0) : chmod(name, 0775), 0);
+        assert_int_equal(contain_hooks(&contain, &fixture->config, &err), -1);
+        assert_string_equal(err.path, "hook_firmware");
+        assert_non_null(strstr(err.message, "others than root"));
+        assert_int_equal(contain.hooks.pid, 0);
+        assert_int_equal(chown(name, 0, 0) | chmod(name, 0755), 0);
+        contain_done(&contain);
+        contain = (struct contain){.begun = false};
+    }
+    assert_int_equal(contain_hooks(&contain, &fixture->config, &err), 0);
+    assert_true(contain.hooks.pid > 0);
+    contain_done(&contain);
+}
+
 /* ---- together ---- */
 
 static void wanted(struct fixture *fixture)
 {
-    struct contain contain = {.walled = false};
+    struct contain contain = {.begun = false};
     struct error err;
 
     EXPECT(contain_raise(&contain, &fixture->config, NULL, &err) == 0);
     EXPECT(contain.walled == (prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1));
-    EXPECT(contain.walled == (strcmp(fixture->config.contain, "auto") == 0 && !fixture->config.hook_reboot));
+    EXPECT(contain.walled == (strcmp(fixture->config.contain, "auto") == 0));
     EXPECT(prctl(PR_GET_DUMPABLE, 0, 0, 0, 0) == (strcmp(fixture->config.contain, "off") == 0));
     EXPECT(contain_raise(&contain, &fixture->config, NULL, &err) == 0);
 }
 
-static void hooks_and_off_go_without(void **state)
+static void only_off_goes_without(void **state)
 {
     static const char *const texts[] = {"", "contain = off\n", "hook_reboot = /bin/true\n"};
     struct fixture *fixture = *state;
@@ -346,13 +396,14 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(files_that_are_not_named_are_closed, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_hook_runs_and_its_neighbour_does_not, setup, teardown),
+        cmocka_unit_test_setup_teardown(hooks_keep_the_rights_of_the_start, setup, teardown),
+        cmocka_unit_test_setup_teardown(hooks_of_others_are_not_roots, setup, teardown),
         cmocka_unit_test_setup_teardown(calls_that_nobody_makes_are_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(only_its_own_files_are_given, setup, teardown),
         cmocka_unit_test_setup_teardown(folders_of_others_are_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(there_is_no_way_back, setup, teardown),
         cmocka_unit_test_setup_teardown(users_that_are_no_good, setup, teardown),
-        cmocka_unit_test_setup_teardown(hooks_and_off_go_without, setup, teardown),
+        cmocka_unit_test_setup_teardown(only_off_goes_without, setup, teardown),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "firmware/gateway.h"
-#include "firmware/hook.h"
+#include "firmware/hook_runner.h"
 #include "firmware/manager.h"
 #include "tests/unit/wait.h"
 
@@ -33,11 +33,7 @@ struct fixture {
     enum firmware_job_state state;
     char fault[256];
     bool machine;
-    /* What the newest hook gave. */
-    unsigned results;
-    int status;
-    char output[256];
-    char reason[HOOK_REASON_BYTES];
+    struct hook_runner hooks;
 };
 
 static void write_file(const struct fixture *fixture, const char *name, const char *text, int mode)
@@ -122,16 +118,19 @@ static void begin(struct fixture *fixture)
     struct firmware_settings settings = {
         .cache_dir = fixture->cache, .cache_bytes = 1 << 20, .parallel_installs = 1};
     struct firmware_gateway_settings gateway = {
-        .hook = fixture->hook,
+        .hooks = &fixture->hooks,
         .path = "Device.DeviceInfo.",
         .version = "0.9",
         .restarts_machine = fixture->machine,
         .restart = on_restart,
         .ctx = fixture,
     };
+    struct hook_programs programs = {.firmware = fixture->hook[0] ? fixture->hook : NULL,
+                                     .image_dir = fixture->cache};
     struct fetch_source source = {.start = no_start};
     struct error err;
 
+    assert_int_equal(hook_runner_start(&fixture->hooks, &programs, &err), 0);
     assert_int_equal(loop_init(&fixture->loop, &err), 0);
     fixture->store = store_open(fixture->db, &fixture->loop, &err);
     assert_non_null(fixture->store);
@@ -151,6 +150,7 @@ static void end(struct fixture *fixture)
     firmware_free(fixture->firmware);
     store_close(fixture->store);
     loop_done(&fixture->loop);
+    hook_runner_stop(&fixture->hooks);
 }
 
 static int setup(void **state)
@@ -316,61 +316,6 @@ static void test_without_hook(void **state)
     assert_non_null(strstr(fixture->fault, "hook_firmware is not configured"));
 }
 
-/* ---- the runner ---- */
-
-static void on_hook(void *ctx, const struct hook_result *result)
-{
-    struct fixture *fixture = ctx;
-
-    fixture->results++;
-    fixture->status = result->status;
-    str_copy(fixture->output, sizeof(fixture->output), result->output);
-    str_copy(fixture->reason, sizeof(fixture->reason), result->reason);
-}
-
-static const struct hook_ops hook_ops = {.done = on_hook};
-
-static void run(struct fixture *fixture, const char *script, uint32_t timeout_s)
-{
-    const char *arguments[] = {"-c", script, NULL};
-
-    fixture->results = 0;
-    assert_non_null(hook_start(&fixture->loop, "/bin/sh", arguments, timeout_s, &hook_ops, fixture, NULL));
-    WAIT_FOR(&fixture->loop, fixture->results == 1);
-}
-
-static void test_hook_runner(void **state)
-{
-    struct fixture *fixture = *state;
-    const char *arguments[] = {NULL};
-    struct hook_run *cancelled;
-    struct error err;
-
-    run(fixture, "echo a; echo b; echo first >&2; echo last >&2; exit 3", 10);
-    assert_int_equal(fixture->status, 3);
-    assert_string_equal(fixture->output, "a\nb\n");
-    assert_string_equal(fixture->reason, "last");
-    run(fixture, "sleep 100 & sleep 100", 1);
-    assert_int_equal(fixture->status, -1);
-    assert_non_null(strstr(fixture->reason, "too long"));
-    run(fixture, "kill -TERM $$", 10);
-    assert_int_equal(fixture->status, -1);
-    assert_non_null(strstr(fixture->reason, "signal 15"));
-    run(fixture, "head -c 1000000 /dev/zero | tr '\\0' x; echo; printf '\\377' >&2", 10);
-    assert_int_equal(fixture->status, 0);
-    assert_string_equal(fixture->reason, "");
-    run(fixture, "sleep 100 & exit 0", 10); /* who keeps the pipe is not waited for */
-    assert_int_equal(fixture->status, 0);
-    assert_null(hook_start(&fixture->loop, "/nonexistent/hook", arguments, 1, &hook_ops, fixture, &err));
-    assert_int_equal(err.code, ERROR_COMMAND_FAILURE);
-    fixture->results = 0;
-    arguments[0] = NULL;
-    cancelled = hook_start(&fixture->loop, "/bin/cat", arguments, 10, &hook_ops, fixture, NULL);
-    hook_cancel(cancelled);
-    run(fixture, "exit 0", 10);
-    assert_int_equal(fixture->results, 1);
-}
-
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 
 int main(void)
@@ -379,7 +324,7 @@ int main(void)
         TEST(test_version),        TEST(test_activation_outlives_the_agent),
         TEST(test_comes_back_old), TEST(test_restart_of_the_machine_is_repeated),
         TEST(test_hook_says_no),   TEST(test_hook_says_later),
-        TEST(test_without_hook),   TEST(test_hook_runner),
+        TEST(test_without_hook),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
