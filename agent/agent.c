@@ -392,18 +392,27 @@ static void on_version(void *ctx, const char *version)
     loop_stop(&agent->loop);
 }
 
-int agent_start(struct agent *agent, struct agent_config *config, struct contain *contain, struct error *err)
+static int contain(struct agent *agent, struct error *err)
+{
+    struct dm_row *row = dm_row_find(agent->dm, STR("Device.LocalAgent." VENDOR_PREFIX "Containment."));
+
+    if (contain_raise(agent->contain, agent->config, agent->dm, err) < 0)
+        return -1;
+    *(struct model_containment *)row->data = agent->contain->state;
+    return 0;
+}
+
+int agent_start(struct agent *agent, struct agent_config *config, struct contain *walls, struct error *err)
 {
     char scratch[DM_SCRATCH_BYTES];
 
-    *agent = (struct agent){.config = config, .contain = contain};
+    *agent = (struct agent){.config = config, .contain = walls};
     timer_init(&agent->grace, on_grace, agent);
     if (loop_init(&agent->loop, err) < 0)
         return -1;
     agent->loop.limits = &config->limits;
     if (watch_signals(agent, err) < 0 || open_store(agent, err) < 0 || make_model(agent, err) < 0 ||
-        contain_raise(contain, config, agent->dm, err) < 0 || set_identity(agent, err) < 0 ||
-        make_serve_url(agent, err) < 0)
+        contain(agent, err) < 0 || set_identity(agent, err) < 0 || make_serve_url(agent, err) < 0)
         return -1;
     agent->websockets = websocket_context_new(&agent->loop, err);
     if (!agent->websockets || mtp_init(&agent->mtp, &agent->model, agent->websockets, config, err) < 0 ||

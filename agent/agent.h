@@ -54,7 +54,7 @@ struct agent {
 };
 
 /* Makes everything and begins to work. -1: err says what is missing; agent_done() is due in any case. */
-int agent_start(struct agent *agent, struct agent_config *config, struct contain *contain, struct error *err);
+int agent_start(struct agent *agent, struct agent_config *config, struct contain *walls, struct error *err);
 /* Whether the files say something that an agent can be started with: the data model in memory, nothing opened or stored.
  * -1: err names the file and the line. */
 int agent_check(struct agent_config *config, struct error *err);

@@ -5,6 +5,7 @@
 #include <grp.h>
 #include <linux/capability.h>
 #include <pwd.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
@@ -12,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/str.h"
 
 enum {
     FOLDER_MODE = 0750,
@@ -90,6 +92,16 @@ static bool is_only(const struct passwd *user)
            setuid(0) < 0 && setgid(0) < 0;
 }
 
+void contain_whoami(char *to, size_t size)
+{
+    const struct passwd *user = getpwuid(geteuid());
+
+    if (user)
+        str_copy(to, size, user->pw_name);
+    else
+        snprintf(to, size, "%u", (unsigned)geteuid());
+}
+
 int contain_user(const struct agent_config *config, struct error *err)
 {
     const struct passwd *user;
@@ -135,8 +147,7 @@ static int raise_walls(struct contain *contain, const struct agent_config *confi
     if (calls < 0)
         return -1;
     contain->walled = true;
-    contain->landlock = files;
-    contain->calls = calls;
+    contain->state.landlock = (uint32_t)files;
     if (required && (!files || !calls))
         return error_set(err, ERROR_INVALID_CONFIGURATION, "contain",
                          "it is on, and %s missing here: contain = auto does without",
@@ -150,11 +161,9 @@ static int raise_walls(struct contain *contain, const struct agent_config *confi
     return 0;
 }
 
-int contain_raise(struct contain *contain, const struct agent_config *config, const struct dm *dm,
-                  struct error *err)
+static int raise_wanted(struct contain *contain, const struct agent_config *config, const struct dm *dm,
+                        struct error *err)
 {
-    if (contain->walled)
-        return 0;
     if (strcmp(config->contain, "off") == 0) {
         log_warning("not contained: contain = off");
         return 0;
@@ -163,4 +172,17 @@ int contain_raise(struct contain *contain, const struct agent_config *config, co
         log_warning("runs as root: set `user`");
     prctl(PR_SET_DUMPABLE, 0, 0, 0, 0); /* its memory has keys: no core file, no debugger of the same user */
     return raise_walls(contain, config, dm, err);
+}
+
+int contain_raise(struct contain *contain, const struct agent_config *config, const struct dm *dm,
+                  struct error *err)
+{
+    if (contain->walled)
+        return 0;
+    contain_whoami(contain->state.user, sizeof(contain->state.user));
+    if (raise_wanted(contain, config, dm, err) < 0)
+        return -1;
+    contain->state.no_new_privileges = prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1;
+    contain->state.calls_filtered = prctl(PR_GET_SECCOMP) == 2; /* SECCOMP_MODE_FILTER */
+    return 0;
 }

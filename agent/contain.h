@@ -10,6 +10,7 @@
 #include <stdbool.h>
 
 #include "agent/agent_config.h"
+#include "datamodel/device/containment.h"
 #include "datamodel/dm.h"
 #include "firmware/hook_runner.h"
 
@@ -19,12 +20,11 @@ enum {
 
 /* Owned by main; outlives a restart inside the process. */
 struct contain {
-    bool begun;                    /* the steps before the loop were taken, in this life or an earlier one */
-    bool walled;                   /* the process cannot exec itself any more */
-    bool calls;                    /* system calls are filtered */
-    int landlock;                  /* the kernel's version of what was raised; 0: nothing */
-    struct hook_runner hooks;      /* keeps what the agent gives up */
-    char *programs[CONTAIN_HOOKS]; /* that it runs */
+    bool begun;                     /* the steps before the loop were taken, in this life or an earlier one */
+    bool walled;                    /* the process cannot exec itself any more */
+    struct hook_runner hooks;       /* keeps what the agent gives up */
+    char *programs[CONTAIN_HOOKS];  /* that it runs */
+    struct model_containment state; /* for the data model */
 };
 
 /* The process that runs hooks, with the rights that this one still has. Before contain_user(), and before threads. */
@@ -32,6 +32,8 @@ int contain_hooks(struct contain *contain, const struct agent_config *config, st
 /* Says in the log which hook of a configuration that was read later does not count. */
 void contain_hooks_compare(const struct contain *contain, const struct agent_config *config);
 void contain_done(struct contain *contain);
+/* The name of the user that this process is, or its number. */
+void contain_whoami(char *to, size_t size);
 /* `user`: gives it what the agent owns and becomes it, for good; CAP_NET_BIND_SERVICE is all that stays. Before anything
  * is opened. */
 int contain_user(const struct agent_config *config, struct error *err);

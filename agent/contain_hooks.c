@@ -103,8 +103,9 @@ int contain_hooks(struct contain *contain, const struct agent_config *config, st
     if (remember(contain, config, err) < 0 || hook_runner_start(&contain->hooks, &programs, err) < 0)
         return -1;
     contain->begun = true;
-    if (contain->hooks.pid)
-        log_info("hooks are run by process %d as user number %u", (int)contain->hooks.pid,
-                 (unsigned)geteuid());
+    if (contain->hooks.pid) {
+        contain_whoami(contain->state.hook_user, sizeof(contain->state.hook_user));
+        log_info("hooks are run by process %d as user %s", (int)contain->hooks.pid, contain->state.hook_user);
+    }
     return 0;
 }

@@ -38,7 +38,7 @@ void agent_reload(struct agent *agent)
     struct error err;
 
     if (reload_configuration(agent, &err) < 0)
-        log_failure(LOG_LEVEL_ERROR, "the limits stay as they were, and the next start would fail", &err);
+        log_failure(LOG_LEVEL_ERROR, "the limits stay as they were", &err);
     if (firmware_reload(agent->firmware, &err) < 0)
         log_failure(LOG_LEVEL_ERROR, "the list of withdrawn images stays as it was", &err);
     if (agent->home && home_reload(agent->home, &err) < 0)

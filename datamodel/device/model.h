@@ -81,6 +81,7 @@ extern const struct dm_object model_device_info;
 extern const struct dm_object model_local_agent;
 extern const struct dm_object model_local_mtp, model_local_mtp_mqtt, model_local_mtp_websocket,
     model_local_mtp_uds;
+extern const struct dm_object model_containment;
 extern const struct dm_object model_controller, model_e2e_session, model_boot_parameter;
 extern const struct dm_object model_controller_mtp, model_controller_mtp_mqtt, model_controller_mtp_websocket,
     model_controller_mtp_uds;

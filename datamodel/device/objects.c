@@ -30,6 +30,7 @@ const struct dm_mount model_mounts[] = {
     {"Device.LocalAgent.Subscription.{i}.", &model_subscription},
     {"Device.LocalAgent.Request.{i}.", &model_request},
     {"Device.LocalAgent.Certificate.{i}.", &model_certificate},
+    {"Device.LocalAgent." VENDOR_PREFIX "Containment.", &model_containment},
     {"Device.LocalAgent.ControllerTrust.", &model_controller_trust},
     {"Device.LocalAgent.ControllerTrust.Credential.{i}.", &model_credential},
     {"Device.LocalAgent.ControllerTrust.Challenge.{i}.", &model_challenge},

@@ -312,7 +312,7 @@ static void with_a_hook(struct fixture *fixture)
     EXPECT(contain_user(&fixture->config, &err) == 0 && getuid() != 0);
     EXPECT(contain_raise(&contain, &fixture->config, NULL, &err) == 0);
     EXPECT(contain.walled && prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1);
-    EXPECT(!contain.landlock || opened("other/ran", O_WRONLY | O_CREAT) == EACCES);
+    EXPECT(!contain.state.landlock || opened("other/ran", O_WRONLY | O_CREAT) == EACCES);
     EXPECT(execl("other/hook", "hook", (char *)NULL) < 0);
     EXPECT(contain_hooks(&contain, &fixture->config, &err) == 0); /* the next life */
     EXPECT(hook_runner_wait(&contain.hooks, HOOK_REBOOT, &err) == 3);

@@ -18,6 +18,7 @@ static const struct check {
     {"clock", SUBJECT_ALL | SUBJECT_CONTROLLER, doctor_clock},
     {"disk", SUBJECT_ALL | SUBJECT_UPDATE, doctor_disk},
     {"agent", SUBJECT_ALL | SUBJECT_CONTROLLER | SUBJECT_DEVICE | SUBJECT_UPDATE, doctor_agent},
+    {"containment", SUBJECT_ALL, doctor_containment},
     {"command-line", SUBJECT_ALL, doctor_command_line},
     {"controller", SUBJECT_ALL | SUBJECT_CONTROLLER, doctor_controllers},
     {"lan", SUBJECT_ALL | SUBJECT_DEVICE | SUBJECT_UPDATE, doctor_lan},

@@ -58,6 +58,7 @@ typedef void check_fn(struct doctor *doctor);
 
 check_fn doctor_configuration, doctor_clock, doctor_disk; /* doctor_host.c */
 check_fn doctor_agent, doctor_command_line;               /* doctor_model.c */
+check_fn doctor_containment;                              /* doctor_contain.c */
 check_fn doctor_controllers;                              /* doctor_controller.c */
 check_fn doctor_lan;                                      /* doctor_lan.c */
 check_fn doctor_devices, doctor_updates;                  /* doctor_device.c */

@@ -194,12 +194,17 @@ static void explain_socket(struct doctor *doctor, const struct error *err)
 
 static bool read_model(struct doctor *doctor, struct error *err)
 {
-    static const char *const paths[] = {
-        "Device.LocalAgent.EndpointID",        "Device.LocalAgent.MTP.",
-        "Device.LocalAgent.Controller.",       "Device.LocalAgent.Request.",
-        "Device.LocalAgent.ControllerTrust.",  "Device.MQTT.",
-        "Device.UnixDomainSockets.",           "Device.Hosts.HostNumberOfEntries",
-        "Device.Hosts." VENDOR_PREFIX "Scan.", "Device." VENDOR_PREFIX "Releases."};
+    static const char *const paths[] = {"Device.LocalAgent.EndpointID",
+                                        "Device.LocalAgent.MTP.",
+                                        "Device.LocalAgent.Controller.",
+                                        "Device.LocalAgent.Request.",
+                                        "Device.LocalAgent.ControllerTrust.",
+                                        "Device.MQTT.",
+                                        "Device.UnixDomainSockets.",
+                                        "Device.Hosts.HostNumberOfEntries",
+                                        "Device.Hosts." VENDOR_PREFIX "Scan.",
+                                        "Device." VENDOR_PREFIX "Releases.",
+                                        "Device.LocalAgent." VENDOR_PREFIX "Containment."};
     struct str list[sizeof(paths) / sizeof(paths[0])];
     struct app *app = doctor->app;
     struct buf message;
