@@ -3,13 +3,16 @@
 
 import ctypes
 import errno
+import hashlib
 import os
 import pathlib
 import pwd
+import re
 import shutil
 import signal
 import tempfile
 
+from cli import ENDPOINT, Cli
 from home import NEEDS, NEW, Home
 from hptest import Agent, Skip, UdsTransport, build_dir, scenario, wait_until
 
@@ -172,17 +175,113 @@ def without_walls_all_of_it_works(directory):
         shutil.rmtree(outside)
 
 
-@scenario(needs=("homepatchd",))
-def hooks_keep_what_they_need(directory):
-    """Children inherit walls: with a hook there are none unless that was asked for, and the log says so."""
-    for contain, walls in (("auto", "0"), ("on", "1")):
+HOOK = """#!/bin/sh
+# Banks that only root can write, and a line about each call.
+cd "{banks}" || exit 1
+echo "$(id -u) $(grep NoNewPrivs /proc/self/status | cut -f 2) $*" >> calls
+case $1 in
+version) printf '{{"version": "%s"}}\\n' "$(cat "slot.$(cat next)")" ;;
+install) head -n 1 "$2" > "slot.$3" ;;
+activate) echo "$2" > next ;;
+esac
+"""
+
+
+def _hooks(home, directory):
+    banks = directory / "banks"
+    banks.mkdir(mode=0o700)
+    (banks / "slot.1").write_text("1.0\n")
+    (banks / "next").write_text("1\n")
+    for name in ("hook_firmware", "hook_reboot"):
+        hook = directory / name
+        hook.write_text(HOOK.format(banks=banks))
+        hook.chmod(0o755)
+        home.agent.conf[name] = hook
+    return banks
+
+
+@scenario(needs=("homepatchd", "homepatch"), timeout=120)
+def hooks_run_as_root_and_the_agent_does_not(directory):
+    """The agent is behind all walls as nobody; its own firmware is written by root, in a process of its own."""
+    _needs_root()
+    outside = _outside()
+    home = _home(directory)
+    banks = _hooks(home, directory)
+    _intrude(home.agent, outside)
+    try:
+        home.start(devices=False)
+        _check_walls(home.agent)
+        slot = "Device.DeviceInfo.FirmwareImage.2."
+        image = b"2.0\n" + bytes(5000)
+        home.images.add("/2.0.bin", image)
+        home.ctl.operate(slot + "Download()", {"URL": f"{home.images.url}/2.0.bin", "AutoActivate": "false"})
+        wait_until(lambda: home.ctl.value(slot + "Status") == "Available", 15, "the image is available")
+        home.ctl.operate(slot + "Activate()")
+        wait_until(lambda: home.agent.log.read_text().count("ready endpoint=") > 1, 30, "the next life began")
+        home.ctl.close()
+        home.ctl.connect()
+        home.wait_answers(home.ctl)
+        wait_until(lambda: home.ctl.value(slot + "Status") == "Active", 15, "what was installed runs")
+        cached = home.agent.cache_dir / hashlib.sha256(image).hexdigest()
+        calls = (banks / "calls").read_text().splitlines()
+        assert [call for call in calls if not call.endswith(" version")] == [
+            f"0 0 install {cached} 2", "0 0 activate 2", "0 0 "], calls
+        _check_walls(home.agent)
+        tried = _attempts(home.agent, home.agent.pid)
+        assert tried["exec"] == tried["setuid"] == errno.EPERM and tried["write"] == errno.EACCES, tried
+
+        # It can be told nothing else, and goes with the agent.
+        runner = int(re.search(r"hooks are run by process (\d+) as user root", home.agent.output()).group(1))
+        assert "homepatch-hooks" in pathlib.Path(f"/proc/{runner}/comm").read_text()
+        assert sorted(map(int, os.listdir(f"/proc/{runner}/fd"))) == [0, 1, 2, 3, 4]
+        finding = [f for f in Cli(directory / "run" / "agent.sock").doctor(home.agent.conf_file, "--endpoint", "self::uds")
+                   if f["check"] == "containment"]
+        assert [f["level"] for f in finding] == ["ok"] and "process of their own, user root" in finding[0]["text"], finding
+
+        home.agent.conf["hook_reboot"] = "/bin/true"
+        home.agent.write_config()
+        os.kill(home.agent.pid, signal.SIGHUP)
+        home.agent.wait_output(f'hook_reboot stays "{directory}/hook_reboot": restart the service for "/bin/true"', 10)
+        os.kill(home.agent.pid, signal.SIGKILL)
+        wait_until(lambda: not pathlib.Path(f"/proc/{runner}").exists(), 10, "the process that runs hooks is gone too")
+        home.stop()
+    finally:
+        shutil.rmtree(outside)
+
+
+@scenario(needs=("homepatchd", "homepatch"))
+def doctor_says_which_wall_is_missing(directory):
+    for contain, missing in (("off", {"NoNewPrivileges", "LandlockVersion", "SystemCallFilter"}), ("auto", set())):
         agent = Agent(directory, name=contain)
-        agent.uds()
-        agent.conf.update(contain=contain, hook_reboot="/bin/true")
+        socket = agent.uds(ENDPOINT)["path"]
+        agent.conf["contain"] = contain
         agent.start()
-        assert _status(agent.pid)["NoNewPrivs"] == walls
-        assert ("not contained: hooks are configured" in agent.output()) == (walls == "0"), agent.output()
+        found = [f for f in Cli(socket).doctor(agent.conf_file) if f["check"] == "containment"]
+        if os.geteuid() == 0:
+            missing = missing | {"User"}
+        assert {f["parameter"].rsplit(".", 1)[-1] for f in found if f["level"] == "warn"} == missing, found
+        assert all(f["fix"] for f in found if f["level"] == "warn"), found
+        assert not missing or contain == "auto" or any("`contain` to auto" in f["fix"] for f in found), found
         agent.stop()
+
+
+@scenario(needs=("homepatchd",))
+def hooks_that_others_can_change_are_refused(directory):
+    if os.geteuid() != 0:
+        raise Skip("needs root")
+    hook = directory / "hook"
+    shutil.copy("/bin/true", hook)
+    shutil.chown(hook, USER.pw_name)
+    for name, program, reason in (("others", hook, "others than root can change it"),
+                                  ("relative", "bin/true", "is not the absolute path of a program"),
+                                  ("gone", "/nonexistent/hook", "/nonexistent/hook cannot be run")):
+        agent = Agent(directory, name=name)
+        agent.conf.update(user=USER.pw_name, hook_firmware=program)
+        agent.write_config()
+        super(Agent, agent).start()
+        wait_until(lambda agent=agent: not agent.running(), 10, "the agent ended")
+        assert "hook_firmware" in agent.output() and reason in agent.output(), agent.output()
+        assert not agent.database.exists()
 
 
 @scenario(needs=("homepatchd",))
