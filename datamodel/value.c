@@ -125,10 +125,13 @@ struct rules {
     int64_t min;
     int64_t max;
     const char *const *values;
+    bool secret;
 };
 
 static int bad_type(const struct rules *rules, struct str text, const char *want, struct error *err)
 {
+    if (rules->secret) /* errors go into logs */
+        text = STR("***");
     return error_set(err, ERROR_INVALID_TYPE, NULL, "%s: \"%.*s\" is not %s", rules->name,
                      (int)(text.len > 40 ? 40 : text.len), text.data, want);
 }
@@ -256,7 +259,8 @@ static int check_alias(struct str text, struct error *err)
 
 int dm_value_check(const struct dm_param *param, struct str text, struct error *err)
 {
-    struct rules rules = {param->name, param->type, param->min, param->max, param->values};
+    struct rules rules = {param->name, param->type,   param->min,
+                          param->max,  param->values, param->flags & DM_SECRET};
     struct str item = {NULL, 0};
 
     if ((param->flags & DM_ALIAS) && check_alias(text, err) < 0)
@@ -275,7 +279,7 @@ int dm_value_check(const struct dm_param *param, struct str text, struct error *
 
 int dm_arg_check(const struct dm_arg *arg, struct str text, struct error *err)
 {
-    struct rules rules = {arg->name, arg->type, arg->min, arg->max, arg->values};
+    struct rules rules = {arg->name, arg->type, arg->min, arg->max, arg->values, false};
 
     return check_rules(&rules, text, err);
 }

@@ -68,6 +68,11 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         self._answer(head=False)
 
+    def do_POST(self):
+        """Nothing is taken here; that somebody tried is in `requests`."""
+        self.close_connection = True
+        self._answer(head=False)
+
     def _start(self, request, status, headers):
         request.status = status
         self.send_response(status)
