@@ -65,8 +65,10 @@ static int give_entries(int fd, const struct owner *owner, int depth)
         if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
             continue;
         child = openat(dirfd(dir), entry->d_name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
-        if (child < 0)
-            continue; /* it went */
+        if (child < 0) {
+            rc = errno == ENOENT ? 0 : -1; /* it went */
+            continue;
+        }
         rc = give_entry(child, owner, depth);
         close(child);
     }
