@@ -295,8 +295,11 @@ struct hook_client *hook_client_new(struct loop *loop, struct hook_runner *runne
 
 void hook_client_free(struct hook_client *client)
 {
-    if (client)
-        uv_close((uv_handle_t *)&client->poll, on_client_closed);
+    if (!client)
+        return;
+    while (client->runs)
+        hook_cancel(client->runs);
+    uv_close((uv_handle_t *)&client->poll, on_client_closed);
 }
 
 /* ---- start ---- */

@@ -33,7 +33,7 @@ struct hook_ops {
     void (*done)(void *ctx, const struct hook_result *result);
 };
 
-/* What listens to the process; freed by its owner after all of its runs were cancelled. */
+/* What listens to the process. Freed by its owner, which cancels the runs that are left. */
 struct hook_client;
 
 /* runner: borrowed, and for one client at a time. */
