@@ -230,7 +230,7 @@ static void cancelled_is_killed_and_not_heard(void **state)
     hook_cancel(NULL);
     start(fixture, "sleep 100 & echo $! > child; wait");
     WAIT_FOR(&fixture->loop, (child = number_in(fixture, "child")) > 0);
-    hook_cancel(start(fixture, "exit 0")); /* beside it */
+    hook_cancel(start(fixture, "exit 0"));                        /* beside it */
     assert_int_equal(shutdown(fixture->runner.fd, SHUT_RDWR), 0); /* as when the agent is gone */
     WAIT_FOR(&fixture->loop, fixture->results == 1);
     for (int i = 0; kill(child, 0) == 0 && i < DEADLINE_MS; i++)
