@@ -20,10 +20,12 @@ enum {
 
 /* Owned by main; outlives a restart inside the process. */
 struct contain {
-    bool begun;                     /* the steps before the loop were taken, in this life or an earlier one */
-    bool walled;                    /* the process cannot exec itself any more */
-    struct hook_runner hooks;       /* keeps what the agent gives up */
-    char *programs[CONTAIN_HOOKS];  /* that it runs */
+    bool begun;                    /* the steps before the loop were taken, in this life or an earlier one */
+    bool walled;                   /* the process cannot exec itself any more */
+    struct hook_runner hooks;      /* keeps what the agent gives up */
+    char *programs[CONTAIN_HOOKS]; /* that it runs, as they were configured */
+    char *files
+        [CONTAIN_HOOKS]; /* where those really are; only when they run as root for another user's agent */
     struct model_containment state; /* for the data model */
 };
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Hooks keep the rights that the agent gives up, so they are started by a process that is forked before it does. */
+#include <errno.h>
 #include <limits.h>
 #include <stddef.h>
 #include <stdlib.h>
@@ -12,13 +13,13 @@
 #include "base/str.h"
 
 /* Nobody but root can put another file in the place of this one, or another folder in the place of one above it. */
-static bool is_roots_alone(const char *program)
+static bool is_roots_alone(const char *file)
 {
     char path[PATH_MAX];
     struct stat st;
     char *end;
 
-    if (!realpath(program, path))
+    if (str_copy(path, sizeof(path), file) != strlen(file))
         return false;
     while ((end = strrchr(path, '/'))) {
         if (stat(path, &st) < 0 || st.st_uid != 0 ||
@@ -44,12 +45,20 @@ static const char *program_of(const struct agent_config *config, size_t hook)
     return *(const char *const *)((const char *)config + keys[hook].offset);
 }
 
-static int check(const struct agent_config *config, struct error *err)
+/* Links are followed now, and what they lead to is what is executed: one of them may be in a folder of somebody else. */
+static int check(struct contain *contain, const struct agent_config *config, struct error *err)
 {
     for (size_t i = 0; i < CONTAIN_HOOKS; i++) {
         const char *program = program_of(config, i);
 
-        if (program && access(program, F_OK) == 0 && !is_roots_alone(program))
+        if (!program)
+            continue;
+        free(contain->files[i]);
+        contain->files[i] = realpath(program, NULL);
+        if (!contain->files[i])
+            return error_set_errno(err, ERROR_INVALID_CONFIGURATION, keys[i].key, errno, "%s cannot be run",
+                                   program);
+        if (!is_roots_alone(contain->files[i]))
             return error_set(err, ERROR_INVALID_CONFIGURATION, keys[i].key,
                              "%s would run as root, and others than root can change it or a folder above it: "
                              "chown root, chmod go-w",
@@ -80,16 +89,15 @@ void contain_hooks_compare(const struct contain *contain, const struct agent_con
 void contain_done(struct contain *contain)
 {
     hook_runner_stop(&contain->hooks);
-    for (size_t i = 0; i < CONTAIN_HOOKS; i++)
+    for (size_t i = 0; i < CONTAIN_HOOKS; i++) {
         free(contain->programs[i]);
+        free(contain->files[i]);
+    }
 }
 
 int contain_hooks(struct contain *contain, const struct agent_config *config, struct error *err)
 {
     struct hook_programs programs = {
-        .firmware = config->hook_firmware,
-        .reboot = config->hook_reboot,
-        .factory_reset = config->hook_factory_reset,
         .image_dir = config->cache_dir,
     };
 
@@ -98,8 +106,11 @@ int contain_hooks(struct contain *contain, const struct agent_config *config, st
         return 0;
     }
     /* Without `user` the agent itself is root, and can as well change the hook. */
-    if (geteuid() == 0 && config->user && check(config, err) < 0)
+    if (geteuid() == 0 && config->user && check(contain, config, err) < 0)
         return -1;
+    programs.firmware = (struct hook_program){config->hook_firmware, contain->files[0]};
+    programs.reboot = (struct hook_program){config->hook_reboot, contain->files[1]};
+    programs.factory_reset = (struct hook_program){config->hook_factory_reset, contain->files[2]};
     if (remember(contain, config, err) < 0 || hook_runner_start(&contain->hooks, &programs, err) < 0)
         return -1;
     contain->begun = true;

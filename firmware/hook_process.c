@@ -87,7 +87,7 @@ static void answer(const struct process *process, enum hook_answer_kind kind, ui
 
 /* As a program expects to be started, with nothing of ours open. Not fork(): what a library does after one (libuv opens its
  * signals' pipe anew) meets descriptors that are not its own any more. Returns the child, or -1 with errno. */
-static pid_t spawn(const char *const *argv, const int *output)
+static pid_t spawn(const char *file, const char *const *argv, const int *output)
 {
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attributes;
@@ -107,7 +107,7 @@ static pid_t spawn(const char *const *argv, const int *output)
     for (int i = 0; output && rc == 0 && i < 2; i++)
         rc = posix_spawn_file_actions_adddup2(&actions, output[i], STDOUT_FILENO + i);
     if (rc == 0)
-        rc = posix_spawn(&pid, argv[0], &actions, &attributes, (char *const *)argv, environ);
+        rc = posix_spawn(&pid, file, &actions, &attributes, (char *const *)argv, environ);
     posix_spawn_file_actions_destroy(&actions);
     posix_spawnattr_destroy(&attributes);
     errno = rc;
@@ -150,7 +150,8 @@ static void run(struct process *process, struct place *place, const struct hook_
         answer(process, HOOK_REFUSED, request->id, errno, NULL);
         return;
     }
-    pid = spawn(argv, heard ? (const int[]){out[1], err[1]} : NULL);
+    pid = spawn(hook_step_file(request->step, process->programs), argv,
+                heard ? (const int[]){out[1], err[1]} : NULL);
     if (pid < 0) {
         answer(process, HOOK_REFUSED, request->id, errno, NULL);
     } else {

@@ -35,7 +35,15 @@ static const struct step {
 
 static const char *program_of(const struct hook_programs *programs, enum hook_step step)
 {
-    return *(const char *const *)((const char *)programs + steps[step].program);
+    return ((const struct hook_program *)((const char *)programs + steps[step].program))->path;
+}
+
+const char *hook_step_file(enum hook_step step, const struct hook_programs *programs)
+{
+    const struct hook_program *program = (const struct hook_program *)((const char *)programs +
+                                                                       steps[step].program);
+
+    return program->file ? program->file : program->path;
 }
 
 uint32_t hook_step_timeout_s(enum hook_step step, const struct hook_programs *programs)
@@ -193,7 +201,7 @@ static int check(const struct hook_programs *programs, struct error *err)
             return error_set_errno(err, ERROR_INVALID_CONFIGURATION, keys[i].key, errno, "%s cannot be run",
                                    program);
     }
-    if (programs->firmware &&
+    if (programs->firmware.path &&
         (!programs->image_dir ||
          strlen(programs->image_dir) + sizeof("/") + VERIFY_SHA256_HEX_BYTES > HOOK_PATH_BYTES))
         return error_set(err, ERROR_INVALID_CONFIGURATION, "cache_dir", "its path is too long for a hook");
@@ -206,7 +214,7 @@ int hook_runner_start(struct hook_runner *runner, const struct hook_programs *pr
     pid_t pid;
 
     *runner = (struct hook_runner){.pid = 0};
-    if (!programs->firmware && !programs->reboot && !programs->factory_reset)
+    if (!programs->firmware.path && !programs->reboot.path && !programs->factory_reset.path)
         return 0;
     if (check(programs, err) < 0)
         return -1;

@@ -34,10 +34,15 @@ enum hook_step {
     HOOK_STEPS,
 };
 
+struct hook_program {
+    const char *path; /* absolute, as it is configured: what the program is called by; NULL: there is none */
+    const char *file; /* what is executed, without links that somebody could turn; NULL: path */
+};
+
 struct hook_programs {
-    const char *firmware; /* absolute paths; NULL: there is none */
-    const char *reboot;
-    const char *factory_reset;
+    struct hook_program firmware;
+    struct hook_program reboot;
+    struct hook_program factory_reset;
     const char *image_dir; /* of what HOOK_INSTALL installs */
     uint32_t longest_s;    /* no step may take longer; 0: each as its row says */
 };
@@ -102,6 +107,8 @@ int hook_answer_receive(const struct hook_runner *runner, struct hook_answer *re
 
 /* The process itself; does not return. */
 void hook_process(int fd, const struct hook_programs *programs) __attribute__((noreturn));
+/* What is executed for a step. */
+const char *hook_step_file(enum hook_step step, const struct hook_programs *programs);
 /* The time of a step in seconds, 0: any; whether its output goes to the agent, and it ends with the agent. */
 uint32_t hook_step_timeout_s(enum hook_step step, const struct hook_programs *programs);
 bool hook_step_heard(enum hook_step step);

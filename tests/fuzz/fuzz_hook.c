@@ -10,7 +10,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static const struct hook_programs programs = {
-        .firmware = "/hook", .factory_reset = "/reset", .image_dir = "/cache"};
+        .firmware = {.path = "/hook"}, .factory_reset = {.path = "/reset"}, .image_dir = "/cache"};
     const char *argv[HOOK_ARGUMENTS + 2];
     char path[HOOK_PATH_BYTES], slot[12];
     struct hook_request request;

@@ -309,6 +309,8 @@ static void with_a_hook(struct fixture *fixture)
     struct error err;
 
     EXPECT(contain_hooks(&contain, &fixture->config, &err) == 0);
+    /* The configured path leads over a folder of anybody: where it led at the start counts. */
+    EXPECT(unlink("anybody/link") == 0 && symlink("/bin/true", "anybody/link") == 0);
     EXPECT(contain_user(&fixture->config, &err) == 0 && getuid() != 0);
     EXPECT(contain_raise(&contain, &fixture->config, NULL, &err) == 0);
     EXPECT(contain.walled && prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1);
@@ -328,9 +330,10 @@ static void hooks_keep_the_rights_of_the_start(void **state)
         skip();
     assert_int_equal(chmod(fixture->dir, 0755), 0);
     assert_int_equal(system("printf '#!/bin/sh\\ncd \"${0%%/*}\" && id -u > ran\\nexit 3\\n' > other/hook && "
-                            "chmod 755 other/hook"),
+                            "chmod 755 other/hook && mkdir anybody && ln -s ../other/hook anybody/link && "
+                            "chown -h nobody anybody anybody/link"),
                      0);
-    snprintf(more, sizeof(more), "user = nobody\nhook_reboot = %s/other/hook\n", fixture->dir);
+    snprintf(more, sizeof(more), "user = nobody\nhook_reboot = %s/anybody/link\n", fixture->dir);
     configure(fixture, more);
     in_child(with_a_hook, fixture);
     assert_int_equal(text_of("other/ran"), 0);

@@ -125,7 +125,7 @@ static void begin(struct fixture *fixture)
         .restart = on_restart,
         .ctx = fixture,
     };
-    struct hook_programs programs = {.firmware = fixture->hook[0] ? fixture->hook : NULL,
+    struct hook_programs programs = {.firmware = {.path = fixture->hook[0] ? fixture->hook : NULL},
                                      .image_dir = fixture->cache};
     struct fetch_source source = {.start = no_start};
     struct error err;

@@ -63,8 +63,10 @@ static const char program[] = "#!/bin/sh\n"
 
 static void begin(struct fixture *fixture, const char *firmware, uint32_t longest_s)
 {
-    struct hook_programs programs = {
-        .firmware = firmware, .reboot = fixture->other, .image_dir = fixture->dir, .longest_s = longest_s};
+    struct hook_programs programs = {.firmware = {.path = firmware},
+                                     .reboot = {.path = fixture->other},
+                                     .image_dir = fixture->dir,
+                                     .longest_s = longest_s};
     struct error err;
 
     assert_int_equal(hook_runner_start(&fixture->runner, &programs, &err), 0);
@@ -201,14 +203,14 @@ static void arguments_are_those_of_the_step(void **state)
 static void programs_that_cannot_be_run(void **state)
 {
     struct fixture *fixture = *state;
-    struct hook_programs programs = {.firmware = "/nonexistent/hook", .image_dir = "/tmp"};
+    struct hook_programs programs = {.firmware = {.path = "/nonexistent/hook"}, .image_dir = "/tmp"};
     struct hook_runner runner;
     struct error err;
 
     assert_int_equal(hook_runner_start(&runner, &programs, &err), -1);
     assert_string_equal(err.path, "hook_firmware");
     assert_non_null(strstr(err.message, "/nonexistent/hook cannot be run: No such file"));
-    programs = (struct hook_programs){.reboot = NULL};
+    programs = (struct hook_programs){.reboot = {.path = NULL}};
     assert_int_equal(hook_runner_start(&runner, &programs, &err), 0);
     assert_int_equal(runner.pid, 0);
     assert_false(hook_runner_has(&runner, HOOK_REBOOT));
