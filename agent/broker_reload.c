@@ -6,7 +6,6 @@
 enum {
     GATHER_MS = 100, /* one run for several changes */
     RETRY_MS = 60000,
-    TIME_S = 30,
 };
 
 static void arm(struct broker_reload *reload, uint64_t ms)
@@ -45,26 +44,30 @@ static void on_done(void *ctx, const struct hook_result *result)
 static void on_timer(struct timer *timer, void *ctx)
 {
     static const struct hook_ops ops = {.done = on_done};
-    static const char *const arguments[] = {NULL};
     struct broker_reload *reload = ctx;
     struct error err;
 
     (void)timer;
     reload->due = false;
-    reload->run = hook_start(reload->loop, reload->program, arguments, TIME_S, &ops, reload, &err);
+    reload->run = hook_start(reload->hooks, HOOK_BROKER_RELOAD, NULL, 0, &ops, reload, &err);
     if (!reload->run)
         failed(reload, err.message);
 }
 
-void broker_reload_init(struct broker_reload *reload, struct loop *loop, const char *program)
+int broker_reload_init(struct broker_reload *reload, struct loop *loop, struct hook_runner *hooks,
+                       struct error *err)
 {
-    *reload = (struct broker_reload){.loop = loop, .program = program};
+    *reload = (struct broker_reload){.loop = loop};
     timer_init(&reload->timer, on_timer, reload);
+    if (!hook_runner_has(hooks, HOOK_BROKER_RELOAD))
+        return 0;
+    reload->hooks = hook_client_new(loop, hooks, err);
+    return reload->hooks ? 0 : -1;
 }
 
 void broker_reload_due(struct broker_reload *reload)
 {
-    if (!reload->program)
+    if (!reload->hooks)
         return;
     reload->due = true;
     if (!reload->run)
@@ -73,10 +76,11 @@ void broker_reload_due(struct broker_reload *reload)
 
 void broker_reload_done(struct broker_reload *reload)
 {
-    if (!reload->program)
+    if (!reload->hooks)
         return;
     timer_cancel(&reload->loop->timers, &reload->timer);
     if (reload->run)
         hook_cancel(reload->run);
-    *reload = (struct broker_reload){.program = NULL};
+    hook_client_free(reload->hooks);
+    *reload = (struct broker_reload){.hooks = NULL};
 }

@@ -10,14 +10,16 @@
 
 struct broker_reload {
     struct loop *loop;
-    const char *program; /* NULL: nobody is told */
+    struct hook_client *hooks; /* NULL: nobody is told */
     struct hook_run *run;
     struct timer timer;
     bool due;    /* the list changed since the last run began */
     bool failed; /* the last run, and the log has said so */
 };
 
-void broker_reload_init(struct broker_reload *reload, struct loop *loop, const char *program);
+/* hooks: borrowed. */
+int broker_reload_init(struct broker_reload *reload, struct loop *loop, struct hook_runner *hooks,
+                       struct error *err);
 /* The list was written. Not before the loop turns. */
 void broker_reload_due(struct broker_reload *reload);
 /* Kills a run. Does nothing for one that is zeroed. */

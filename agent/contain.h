@@ -15,7 +15,7 @@
 #include "firmware/hook_runner.h"
 
 enum {
-    CONTAIN_HOOKS = 3, /* hook_firmware, hook_reboot, hook_factory_reset */
+    CONTAIN_HOOKS = 4, /* hook_firmware, hook_reboot, hook_factory_reset, hook_broker_reload */
 };
 
 /* Owned by main; outlives a restart inside the process. */

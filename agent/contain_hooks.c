@@ -38,6 +38,7 @@ static const struct {
     {"hook_firmware", offsetof(struct agent_config, hook_firmware)},
     {"hook_reboot", offsetof(struct agent_config, hook_reboot)},
     {"hook_factory_reset", offsetof(struct agent_config, hook_factory_reset)},
+    {"hook_broker_reload", offsetof(struct agent_config, hook_broker_reload)},
 };
 
 static const char *program_of(const struct agent_config *config, size_t hook)
@@ -111,6 +112,7 @@ int contain_hooks(struct contain *contain, const struct agent_config *config, st
     programs.firmware = (struct hook_program){config->hook_firmware, contain->files[0]};
     programs.reboot = (struct hook_program){config->hook_reboot, contain->files[1]};
     programs.factory_reset = (struct hook_program){config->hook_factory_reset, contain->files[2]};
+    programs.broker_reload = (struct hook_program){config->hook_broker_reload, contain->files[3]};
     if (remember(contain, config, err) < 0 || hook_runner_start(&contain->hooks, &programs, err) < 0)
         return -1;
     contain->begun = true;

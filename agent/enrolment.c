@@ -104,7 +104,8 @@ int enrolment_check(const struct agent_config *config, struct error *err)
 }
 
 int enrolment_open(struct enrolment *enrolment, struct model *model, const struct agent_config *config,
-                   struct payload_security *security, const char *lan_endpoint_id, struct error *err)
+                   struct hook_runner *hooks, struct payload_security *security, const char *lan_endpoint_id,
+                   struct error *err)
 {
     struct authority_ops ops = {.dated = payload_security_dated,
                                 .dated_ctx = security,
@@ -134,7 +135,8 @@ int enrolment_open(struct enrolment *enrolment, struct model *model, const struc
     enrolment->observer = (struct observer){.fn = on_event, .ctx = enrolment};
     observer_add(authority_observers(enrolment->authority), &enrolment->observer);
     model->authority = enrolment->authority;
-    broker_reload_init(&enrolment->broker, loop, config->hook_broker_reload);
+    if (broker_reload_init(&enrolment->broker, loop, hooks, err) < 0)
+        return -1;
     broker_reload_due(&enrolment->broker); /* the list was written before anybody listened */
     return model_authority_start(model, err);
 }

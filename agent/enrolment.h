@@ -27,7 +27,8 @@ struct enrolment {
 int enrolment_check(const struct agent_config *config, struct error *err);
 /* Key, register and rows, before the home is made. *enrolment is zeroed or as the last call left it. */
 int enrolment_open(struct enrolment *enrolment, struct model *model, const struct agent_config *config,
-                   struct payload_security *security, const char *lan_endpoint_id, struct error *err);
+                   struct hook_runner *hooks, struct payload_security *security, const char *lan_endpoint_id,
+                   struct error *err);
 /* Devices may enrol from now on. tls: the gateway's certificate towards devices. */
 int enrolment_listen(struct enrolment *enrolment, struct websocket_context *websockets, const char *address,
                      uint16_t port, const struct tls_settings *tls, struct error *err);

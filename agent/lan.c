@@ -114,8 +114,8 @@ int agent_lan_restore(struct agent *agent, struct error *err)
 {
     struct home_settings settings;
 
-    if (enrolment_open(&agent->enrolment, &agent->model, agent->config, &agent->security,
-                       agent->lan_endpoint_id, err) < 0)
+    if (enrolment_open(&agent->enrolment, &agent->model, agent->config, &agent->contain->hooks,
+                       &agent->security, agent->lan_endpoint_id, err) < 0)
         return -1;
     settings = home_settings(agent);
     agent->home = home_new(&agent->loop, agent->store, agent->firmware, &settings, err);

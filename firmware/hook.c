@@ -27,6 +27,7 @@ struct hook_client {
     struct hook_runner *runner;
     uv_poll_t poll;
     struct hook_run *runs;
+    unsigned users;
     bool gone; /* the process is */
 };
 
@@ -273,9 +274,14 @@ static void on_client_closed(uv_handle_t *handle)
 
 struct hook_client *hook_client_new(struct loop *loop, struct hook_runner *runner, struct error *err)
 {
-    struct hook_client *client = calloc(1, sizeof(*client));
+    struct hook_client *client = runner->client;
     int rc;
 
+    if (client) {
+        client->users++;
+        return client;
+    }
+    client = calloc(1, sizeof(*client));
     if (!client) {
         error_set(err, ERROR_RESOURCES_EXCEEDED, NULL, "no memory to run hooks");
         return NULL;
@@ -289,14 +295,17 @@ struct hook_client *hook_client_new(struct loop *loop, struct hook_runner *runne
         return NULL;
     }
     client->poll.data = client;
+    client->users = 1;
+    runner->client = client;
     uv_poll_start(&client->poll, UV_READABLE, on_readable);
     return client;
 }
 
 void hook_client_free(struct hook_client *client)
 {
-    if (!client)
+    if (!client || --client->users > 0)
         return;
+    client->runner->client = NULL;
     while (client->runs)
         hook_cancel(client->runs);
     uv_close((uv_handle_t *)&client->poll, on_client_closed);

@@ -33,10 +33,10 @@ struct hook_ops {
     void (*done)(void *ctx, const struct hook_result *result);
 };
 
-/* What listens to the process. Freed by its owner, which cancels the runs that are left. */
+/* What listens to the process: one for all who run hooks. Each frees it once; the last cancels the runs that are left. */
 struct hook_client;
 
-/* runner: borrowed, and for one client at a time. */
+/* runner: borrowed. */
 struct hook_client *hook_client_new(struct loop *loop, struct hook_runner *runner, struct error *err);
 void hook_client_free(struct hook_client *client);
 /* image: its SHA-256, for HOOK_INSTALL; slot: for that and HOOK_ACTIVATE. NULL: no memory, or no process; `done` is not

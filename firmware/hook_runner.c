@@ -31,6 +31,7 @@ static const struct step {
     /* They take the machine down, and us with it. */
     [HOOK_REBOOT] = {NULL, offsetof(struct hook_programs, reboot), .heard = false},
     [HOOK_FACTORY_RESET] = {NULL, offsetof(struct hook_programs, factory_reset), .heard = false},
+    [HOOK_BROKER_RELOAD] = {NULL, offsetof(struct hook_programs, broker_reload), 30, .heard = true},
 };
 
 static const char *program_of(const struct hook_programs *programs, enum hook_step step)
@@ -192,6 +193,7 @@ static int check(const struct hook_programs *programs, struct error *err)
         {"hook_firmware", HOOK_VERSION},
         {"hook_reboot", HOOK_REBOOT},
         {"hook_factory_reset", HOOK_FACTORY_RESET},
+        {"hook_broker_reload", HOOK_BROKER_RELOAD},
     };
 
     for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
@@ -210,11 +212,16 @@ static int check(const struct hook_programs *programs, struct error *err)
 
 int hook_runner_start(struct hook_runner *runner, const struct hook_programs *programs, struct error *err)
 {
+    bool any = false;
     int ends[2];
     pid_t pid;
 
     *runner = (struct hook_runner){.pid = 0};
-    if (!programs->firmware.path && !programs->reboot.path && !programs->factory_reset.path)
+    for (int step = 0; step < HOOK_STEPS; step++) {
+        runner->has[step] = program_of(programs, step) != NULL;
+        any = any || runner->has[step];
+    }
+    if (!any)
         return 0;
     if (check(programs, err) < 0)
         return -1;
@@ -231,8 +238,6 @@ int hook_runner_start(struct hook_runner *runner, const struct hook_programs *pr
     }
     runner->fd = ends[0];
     runner->pid = pid;
-    for (int step = 0; step < HOOK_STEPS; step++)
-        runner->has[step] = program_of(programs, step) != NULL;
     return 0;
 }
 

@@ -6,7 +6,7 @@
  * program or an option. The agent may be beaten, so the first request that no agent makes ends the process.
  *
  * A hook gets two pipes, whose ends the agent receives; what is read of them is bounded there (firmware/hook.h). When the
- * agent is gone the process ends, with the firmware hooks that run; the two others may be what ended the agent, and stay.
+ * agent is gone the process ends, with what it runs; but the hooks of a restart may be what ended the agent, and stay.
  */
 #ifndef FIRMWARE_HOOK_RUNNER_H
 #define FIRMWARE_HOOK_RUNNER_H
@@ -31,6 +31,7 @@ enum hook_step {
     HOOK_ACTIVATE,
     HOOK_REBOOT,
     HOOK_FACTORY_RESET,
+    HOOK_BROKER_RELOAD,
     HOOK_STEPS,
 };
 
@@ -43,6 +44,7 @@ struct hook_programs {
     struct hook_program firmware;
     struct hook_program reboot;
     struct hook_program factory_reset;
+    struct hook_program broker_reload;
     const char *image_dir; /* of what HOOK_INSTALL installs */
     uint32_t longest_s;    /* no step may take longer; 0: each as its row says */
 };
@@ -53,6 +55,7 @@ struct hook_runner {
     pid_t pid;
     uint32_t last_id;
     bool has[HOOK_STEPS];
+    struct hook_client *client; /* on the loop: firmware/hook.h */
 };
 
 /* Forks it, unless there is no program. The strings are the process's own from then on. Before there is a second thread. */

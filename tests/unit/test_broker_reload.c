@@ -15,6 +15,7 @@
 
 struct bench {
     struct loop loop;
+    struct hook_runner hooks;
     struct broker_reload reload;
     char dir[32];
     char hook[64];
@@ -54,15 +55,19 @@ static void pass(struct bench *b, uint64_t ms)
 static int set_up(void **state)
 {
     static struct bench b;
+    struct hook_programs programs = {.broker_reload = {.path = b.hook}};
 
     b = (struct bench){.dir = "/tmp/hp-reload-XXXXXX"};
     if (!mkdtemp(b.dir) || loop_init(&b.loop, NULL) < 0)
         return -1;
     clock_fake(&b.loop.clock, 1700000000);
     path_of(&b, "hook", b.hook);
-    broker_reload_init(&b.reload, &b.loop, b.hook);
+    write_hook(&b, "exit 0");
     *state = &b;
-    return 0;
+    return hook_runner_start(&b.hooks, &programs, NULL) < 0 ||
+                   broker_reload_init(&b.reload, &b.loop, &b.hooks, NULL) < 0
+               ? -1
+               : 0;
 }
 
 static int tear_down(void **state)
@@ -72,6 +77,7 @@ static int tear_down(void **state)
 
     broker_reload_done(&b->reload);
     loop_done(&b->loop);
+    hook_runner_stop(&b->hooks);
     unlink(b->hook);
     unlink(path_of(b, "runs", path));
     unlink(path_of(b, "go", path));
@@ -125,6 +131,7 @@ static void tries_again(void **state)
 {
     struct bench *b = *state;
 
+    unlink(b->hook);
     broker_reload_due(&b->reload); /* there is no program */
     pass(b, 100);
     WAIT_FOR(&b->loop, !b->reload.run);
@@ -148,11 +155,11 @@ static void tries_again(void **state)
 
 static void nobody_to_tell(void **state)
 {
-    struct broker_reload none = {.program = NULL};
+    struct broker_reload none = {.hooks = NULL};
     struct bench *b = *state;
 
     broker_reload_done(&none);
-    broker_reload_init(&none, &b->loop, NULL);
+    assert_int_equal(broker_reload_init(&none, &b->loop, NULL, NULL), 0);
     broker_reload_due(&none);
     pass(b, 60000);
     assert_null(none.run);
