@@ -8,6 +8,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/store_check.h"
+
 enum statement {
     PUT,
     DELETE,
@@ -25,8 +27,8 @@ enum statement {
 };
 
 static const char *const sql[STATEMENTS] = {
-    [PUT] = ("INSERT INTO record(kind, key, value) VALUES(?1, ?2, ?3) "
-             "ON CONFLICT(kind, key) DO UPDATE SET value = excluded.value"),
+    [PUT] = ("INSERT INTO record(kind, key, value, sum) VALUES(?1, ?2, ?3, ?4) "
+             "ON CONFLICT(kind, key) DO UPDATE SET value = excluded.value, sum = excluded.sum"),
     [DELETE] = "DELETE FROM record WHERE kind = ?1 AND key = ?2",
     /* A key that starts with the prefix sorts between it and the prefix followed by the highest byte. */
     [DELETE_PREFIX] = "DELETE FROM record WHERE kind = ?1 AND key >= ?2 AND key < ?3",
@@ -41,6 +43,10 @@ static const char *const sql[STATEMENTS] = {
     [ROLLBACK_TO] = "ROLLBACK TO mark",
 };
 
+enum {
+    LARGEST_RECORD = 1 << 20, /* that a damaged file is believed to have */
+};
+
 struct store {
     sqlite3 *db;
     sqlite3_stmt *statements[STATEMENTS];
@@ -49,12 +55,16 @@ struct store {
     bool pending;
     struct store_waiter *waiters_first;
     struct store_waiter **waiters_last;
+    enum store_damage damage;
     char *damaged_file;
 };
 
 static const char schema[] =
     "CREATE TABLE IF NOT EXISTS record("
-    "kind TEXT NOT NULL, key BLOB NOT NULL, value BLOB NOT NULL, PRIMARY KEY(kind, key)) WITHOUT ROWID;";
+    "kind TEXT NOT NULL, key BLOB NOT NULL, value BLOB NOT NULL, sum INTEGER, PRIMARY KEY(kind, key)) WITHOUT ROWID;";
+
+/* For a file of a version before there were sums; fails when the column is there. */
+static const char add_sums[] = "ALTER TABLE record ADD COLUMN sum INTEGER";
 
 /*
  * WAL with synchronous=FULL: one fsync per commit, and a process or power cut loses nothing that was committed.
@@ -66,6 +76,11 @@ static const char pragmas[] = "PRAGMA journal_mode=WAL;"
                               "PRAGMA cache_size=-256;"
                               "PRAGMA temp_store=MEMORY;"
                               "PRAGMA wal_autocheckpoint=1000;";
+
+/* writable_schema: also a file that is shorter than it says is read. */
+static const char pragmas_of_damaged[] = "PRAGMA locking_mode=EXCLUSIVE;"
+                                         "PRAGMA writable_schema=ON;"
+                                         "PRAGMA cell_size_check=ON;";
 
 static int fail(struct store *store, struct error *err, const char *what)
 {
@@ -98,7 +113,7 @@ static int run(struct store *store, enum statement which)
     return rc == SQLITE_DONE || rc == SQLITE_ROW ? 0 : -1;
 }
 
-static int damage_to_int(int rc)
+static bool is_damage(int rc)
 {
     return (rc & 0xff) == SQLITE_CORRUPT || (rc & 0xff) == SQLITE_NOTADB;
 }
@@ -106,23 +121,16 @@ static int damage_to_int(int rc)
 /* SQLITE_OK, or the code that says why the file cannot be used. */
 static int check_file(struct store *store)
 {
-    sqlite3_stmt *stmt = NULL;
     int rc = sqlite3_exec(store->db, pragmas, NULL, NULL, NULL);
 
-    if (rc == SQLITE_OK)
-        rc = sqlite3_prepare_v2(store->db, "PRAGMA quick_check(1)", -1, &stmt, NULL);
-    if (rc == SQLITE_OK) {
-        rc = sqlite3_step(stmt);
-        if (rc == SQLITE_ROW) {
-            const unsigned char *text = sqlite3_column_text(stmt, 0);
-
-            rc = text && strcmp((const char *)text, "ok") == 0 ? SQLITE_OK : SQLITE_CORRUPT;
-        }
-    }
-    sqlite3_finalize(stmt);
+    if (rc == SQLITE_OK) /* before anything is written into a file that is to be kept as it is */
+        rc = store_check_structure(store->db);
     if (rc == SQLITE_OK)
         rc = sqlite3_exec(store->db, schema, NULL, NULL, NULL);
-    return rc;
+    if (rc == SQLITE_OK &&
+        sqlite3_exec(store->db, "SELECT sum FROM record LIMIT 0", NULL, NULL, NULL) == SQLITE_ERROR)
+        rc = sqlite3_exec(store->db, add_sums, NULL, NULL, NULL);
+    return rc == SQLITE_OK ? store_check_sums(store->db) : rc;
 }
 
 static int open_file(struct store *store, const char *path)
@@ -133,30 +141,56 @@ static int open_file(struct store *store, const char *path)
     return rc == SQLITE_OK ? check_file(store) : rc;
 }
 
+/* "<path>.corrupt-<time><suffix>"; NULL when memory is out. */
+static char *name_aside(const char *path, const char *suffix)
+{
+    size_t size = strlen(path) + 64;
+    char *name = malloc(size);
+
+    if (name)
+        snprintf(name, size, "%s.corrupt-%lld%s", path, (long long)time(NULL), suffix);
+    return name;
+}
+
 /* Keeps the damaged file and its journal for whoever wants to look, under a name that is free. */
 static int put_aside(struct store *store, const char *path, struct error *err)
 {
     static const char *const suffixes[] = {"-wal", "-shm"};
-    size_t size = strlen(path) + 64;
-    char *from = malloc(2 * size);
-    char *to = from ? from + size : NULL;
+    char from[4096];
+    char to[4096];
     int rc;
 
-    if (!from)
+    free(store->damaged_file);
+    store->damage = STORE_ANEW;
+    store->damaged_file = name_aside(path, "");
+    if (!store->damaged_file)
         return error_set(err, ERROR_INTERNAL, path, "out of memory");
-    snprintf(to, size, "%s.corrupt-%lld", path, (long long)time(NULL));
-    store->damaged_file = strdup(to);
-    rc = rename(path, to);
+    rc = rename(path, store->damaged_file);
     for (size_t i = 0; rc == 0 && i < sizeof(suffixes) / sizeof(suffixes[0]); i++) {
-        snprintf(from, size, "%s%s", path, suffixes[i]);
-        snprintf(to, size, "%s%s", store->damaged_file ? store->damaged_file : path, suffixes[i]);
+        snprintf(from, sizeof(from), "%s%s", path, suffixes[i]);
+        snprintf(to, sizeof(to), "%s%s", store->damaged_file, suffixes[i]);
         if (access(from, F_OK) == 0 && rename(from, to) < 0)
             unlink(from);
     }
-    free(from);
     if (rc < 0)
         return error_set(err, ERROR_INTERNAL, path, "the database is damaged and cannot be put aside");
     return 0;
+}
+
+/* SQLite takes what comes before the damage and says nothing. A copy is kept, when there is room for one. */
+static void check_log(struct store *store, const char *path)
+{
+    char log[4096];
+
+    snprintf(log, sizeof(log), "%s-wal", path);
+    if (!store_log_damaged(log))
+        return;
+    store->damage = STORE_CUT_SHORT;
+    store->damaged_file = name_aside(path, "-wal");
+    if (store->damaged_file && store_copy(log, store->damaged_file) < 0) {
+        free(store->damaged_file);
+        store->damaged_file = NULL;
+    }
 }
 
 static void on_end_of_iteration(void *ctx)
@@ -176,8 +210,9 @@ struct store *store_open(const char *path, struct loop *loop, struct error *err)
     store->loop = loop;
     store->flush = (struct deferred){.fn = on_end_of_iteration, .ctx = store};
     store->waiters_last = &store->waiters_first;
+    check_log(store, path);
     rc = open_file(store, path);
-    if (damage_to_int(rc)) {
+    if (is_damage(rc)) {
         sqlite3_close(store->db);
         store->db = NULL;
         if (put_aside(store, path, err) < 0)
@@ -189,6 +224,8 @@ struct store *store_open(const char *path, struct loop *loop, struct error *err)
                   store->db ? sqlite3_errmsg(store->db) : sqlite3_errstr(rc));
         goto fail;
     }
+    /* Every life begins with an empty log: what lies in one is of the last life, and none of it is old. */
+    sqlite3_wal_checkpoint_v2(store->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
     return store;
 fail:
     store_close(store);
@@ -210,9 +247,94 @@ void store_close(struct store *store)
     free(store);
 }
 
+enum store_damage store_damage(const struct store *store)
+{
+    return store->damage;
+}
+
 const char *store_damaged_file(const struct store *store)
 {
     return store->damaged_file;
+}
+
+static void bind_key(sqlite3_stmt *stmt, const char *kind, struct str key)
+{
+    sqlite3_bind_text(stmt, 1, kind, -1, SQLITE_STATIC);
+    sqlite3_bind_blob(stmt, 2, key.data ? key.data : "", (int)key.len, SQLITE_STATIC);
+}
+
+/* Binds the first key after all that start with prefix; keys are UTF-8 or numbers, so 0xff follows any of them. */
+static int bind_prefix(sqlite3_stmt *stmt, const char *kind, struct str prefix)
+{
+    unsigned char *end = malloc(prefix.len + 1);
+
+    if (!end)
+        return -1;
+    if (prefix.len)
+        memcpy(end, prefix.data, prefix.len);
+    end[prefix.len] = 0xff;
+    bind_key(stmt, kind, prefix);
+    sqlite3_bind_blob(stmt, 3, end, (int)prefix.len + 1, free);
+    return 0;
+}
+
+static bool has(struct store *store, const char *kind, struct str key)
+{
+    struct buf value;
+    int found;
+
+    buf_init(&value, LARGEST_RECORD, 0);
+    found = store_get(store, kind, key, &value, NULL);
+    buf_done(&value);
+    return found != 0;
+}
+
+/* One pass over the damaged file, which ends at the first place that cannot be read. */
+static unsigned salvage(struct store *store, sqlite3 *damaged, const char *kind, struct str prefix,
+                        const char *order)
+{
+    unsigned count = 0;
+    sqlite3_stmt *stmt = NULL;
+    char text[160];
+
+    snprintf(
+        text, sizeof(text),
+        "SELECT kind, key, value, sum FROM record WHERE kind = ?1 AND key >= ?2 AND key < ?3 ORDER BY key %s",
+        order);
+    if (sqlite3_prepare_v2(damaged, text, -1, &stmt, NULL) == SQLITE_OK &&
+        bind_prefix(stmt, kind, prefix) == 0) {
+        while (sqlite3_step(stmt) == SQLITE_ROW) {
+            struct str key = {sqlite3_column_blob(stmt, 1), (size_t)sqlite3_column_bytes(stmt, 1)};
+
+            if (store_record_whole(stmt) && !has(store, kind, key) &&
+                store_put(store, kind, key, sqlite3_column_blob(stmt, 2),
+                          (size_t)sqlite3_column_bytes(stmt, 2), NULL) == 0)
+                count++;
+        }
+    }
+    sqlite3_finalize(stmt);
+    return count;
+}
+
+unsigned store_salvage(struct store *store, const char *kind, struct str prefix)
+{
+    static const char *const orders[] = {"ASC", "DESC"};
+    sqlite3 *damaged = NULL;
+    unsigned count = 0;
+
+    if (store->damage != STORE_ANEW)
+        return 0;
+    /* For reading only, but its log has to count; closing it must not tidy that up. */
+    if (sqlite3_open_v2(store->damaged_file, &damaged, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL) ==
+            SQLITE_OK &&
+        sqlite3_exec(damaged, pragmas_of_damaged, NULL, NULL, NULL) == SQLITE_OK) {
+        sqlite3_db_config(damaged, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+        sqlite3_limit(damaged, SQLITE_LIMIT_LENGTH, LARGEST_RECORD);
+        for (size_t i = 0; i < sizeof(orders) / sizeof(orders[0]); i++) /* from the front, and from the end */
+            count += salvage(store, damaged, kind, prefix, orders[i]);
+    }
+    sqlite3_close(damaged);
+    return count;
 }
 
 static int begin(struct store *store, struct error *err)
@@ -231,12 +353,6 @@ static int begin(struct store *store, struct error *err)
     return 0;
 }
 
-static void bind_key(sqlite3_stmt *stmt, const char *kind, struct str key)
-{
-    sqlite3_bind_text(stmt, 1, kind, -1, SQLITE_STATIC);
-    sqlite3_bind_blob(stmt, 2, key.data ? key.data : "", (int)key.len, SQLITE_STATIC);
-}
-
 int store_put(struct store *store, const char *kind, struct str key, const void *value, size_t len,
               struct error *err)
 {
@@ -248,6 +364,7 @@ int store_put(struct store *store, const char *kind, struct str key, const void 
         return -1;
     bind_key(stmt, kind, key);
     sqlite3_bind_blob(stmt, 3, value ? value : "", (int)len, SQLITE_STATIC);
+    sqlite3_bind_int64(stmt, 4, store_sum(kind, key, (struct str){value ? value : "", len}));
     return run(store, PUT) < 0 ? fail(store, err, "cannot write") : 0;
 }
 
@@ -261,21 +378,6 @@ int store_delete(struct store *store, const char *kind, struct str key, struct e
         return -1;
     bind_key(stmt, kind, key);
     return run(store, DELETE) < 0 ? fail(store, err, "cannot delete") : 0;
-}
-
-/* Binds the first key after all that start with prefix; keys are UTF-8 or numbers, so 0xff follows any of them. */
-static int bind_prefix(sqlite3_stmt *stmt, const char *kind, struct str prefix)
-{
-    unsigned char *end = malloc(prefix.len + 1);
-
-    if (!end)
-        return -1;
-    if (prefix.len)
-        memcpy(end, prefix.data, prefix.len);
-    end[prefix.len] = 0xff;
-    bind_key(stmt, kind, prefix);
-    sqlite3_bind_blob(stmt, 3, end, (int)prefix.len + 1, free);
-    return 0;
 }
 
 int store_delete_prefix(struct store *store, const char *kind, struct str prefix, struct error *err)

@@ -5,8 +5,10 @@
  * commit): whoever needs to know waits on the batch and is called once with the outcome. A batch that cannot be
  * committed is lost as a whole, and each waiter is told so.
  *
- * A file that SQLite finds damaged is put aside under a name with ".corrupt-<time>" and a fresh one is begun. Owned
- * and freed by the caller; used on the loop's thread only.
+ * Each record has a sum. A file that is damaged is put aside under a name with ".corrupt-<time>" and a fresh one is
+ * begun; records that are whole can be taken over with store_salvage(). When only the write-ahead log is damaged, the
+ * file is as it was before the damaged batch, and the log is kept under such a name. Owned and freed by the caller; used
+ * on the loop's thread only.
  */
 #ifndef BASE_STORE_H
 #define BASE_STORE_H
@@ -36,8 +38,21 @@ struct store *store_open(const char *path, struct loop *loop, struct error *err)
 /* Commits the open batch and closes. */
 void store_close(struct store *store);
 
-/* Where the damaged file was put at opening, or NULL when all was well. */
+enum store_damage {
+    STORE_WHOLE,
+    STORE_CUT_SHORT, /* the last batches are missing */
+    STORE_ANEW,      /* begun anew */
+};
+
+/* What was found at opening, and where the damaged file was put (NULL: all was well, or there was no room). */
+enum store_damage store_damage(const struct store *store);
 const char *store_damaged_file(const struct store *store);
+
+/*
+ * After STORE_ANEW: copies the whole records of a kind, those whose key starts with prefix, from the damaged file, as far
+ * as they can be read. Returns how many there were; what could not be read is not known.
+ */
+unsigned store_salvage(struct store *store, const char *kind, struct str prefix);
 
 /* Writes join the open batch; 0 or -1. */
 int store_put(struct store *store, const char *kind, struct str key, const void *value, size_t len,

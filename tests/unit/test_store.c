@@ -1,80 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The store: batches and their waiters, marks, damaged files, full disks, and kill -9 at any moment. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
+/* The store: batches and their waiters, marks, full disks, and kill -9 at any moment. */
+#include "tests/unit/store_bench.h"
 
-#include <dirent.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
-#include <unistd.h>
-
-#include <cmocka.h>
-
-#include "base/store.h"
-
-struct fixture {
-    struct loop loop;
-    struct store *store;
-    char directory[64];
-    char path[80];
-    char told[16]; /* of the waiters: "y" durable, "n" not */
-};
-
-static void open_store(struct fixture *fixture)
-{
-    struct error err;
-
-    fixture->store = store_open(fixture->path, &fixture->loop, &err);
-    if (!fixture->store)
-        fail_msg("%s", err.message);
-}
-
-static int set_up(void **state)
-{
-    static struct fixture fixture;
-
-    memset(&fixture, 0, sizeof(fixture));
-    snprintf(fixture.directory, sizeof(fixture.directory), "/tmp/homepatch-store-XXXXXX");
-    assert_non_null(mkdtemp(fixture.directory));
-    snprintf(fixture.path, sizeof(fixture.path), "%s/db", fixture.directory);
-    assert_int_equal(loop_init(&fixture.loop, NULL), 0);
-    open_store(&fixture);
-    *state = &fixture;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    struct fixture *fixture = *state;
-    DIR *directory;
-    struct dirent *entry;
-
-    store_close(fixture->store);
-    loop_done(&fixture->loop);
-    directory = opendir(fixture->directory);
-    while ((entry = readdir(directory)))
-        unlinkat(dirfd(directory), entry->d_name, 0);
-    closedir(directory);
-    return rmdir(fixture->directory);
-}
-
-static void reopen(struct fixture *fixture)
-{
-    store_close(fixture->store);
-    open_store(fixture);
-}
-
-static void put(struct fixture *fixture, const char *kind, const char *key, const char *value)
-{
-    assert_int_equal(store_put(fixture->store, kind, str_of(key), value, strlen(value), NULL), 0);
-}
 
 /* The value, or NULL; in a static buffer. */
 static const char *get(struct fixture *fixture, const char *kind, const char *key)
@@ -92,28 +24,10 @@ static const char *get(struct fixture *fixture, const char *kind, const char *ke
     return rc == 1 ? text : NULL;
 }
 
-static int list(void *ctx, struct str key, struct str value)
-{
-    struct buf *to = ctx;
-
-    buf_printf(to, "%.*s=%.*s ", (int)key.len, key.data, (int)value.len, value.data);
-    return 0;
-}
-
 static int stop(void *ctx, struct str key, struct str value)
 {
     list(ctx, key, value);
     return 7;
-}
-
-static void expect_list(struct fixture *fixture, const char *kind, const char *prefix, const char *expected)
-{
-    struct buf buf;
-
-    buf_init(&buf, 1 << 20, 0);
-    assert_int_equal(store_each(fixture->store, kind, str_of(prefix), list, &buf, NULL), 0);
-    assert_string_equal(buf_cstr(&buf), expected);
-    buf_done(&buf);
 }
 
 static void records(void **state)
@@ -322,47 +236,7 @@ static void lost_half_way(void **state)
     free(large);
 }
 
-/* ---- damage ---- */
-
-static void overwrite(const char *path, off_t at, const char *bytes, size_t len)
-{
-    int fd = open(path, O_WRONLY | O_CREAT, 0600);
-
-    assert_true(fd >= 0);
-    assert_int_equal(pwrite(fd, bytes, len, at), len);
-    close(fd);
-}
-
-static void damaged(void **state)
-{
-    struct fixture *fixture = *state;
-    struct stat st;
-
-    for (unsigned i = 0; i < 2; i++) {
-        char garbage[4096];
-
-        memset(garbage, 'z', sizeof(garbage));
-        for (unsigned j = 0; j < 500; j++) {
-            char key[16];
-
-            snprintf(key, sizeof(key), "%u", j);
-            put(fixture, "a", key, "some value that fills the pages of the file");
-        }
-        assert_null(store_damaged_file(fixture->store));
-        store_close(fixture->store);
-        overwrite(fixture->path, i ? 8192 : 0, garbage, sizeof(garbage)); /* the header, then a page */
-        open_store(fixture);
-        assert_non_null(store_damaged_file(fixture->store));
-        assert_int_equal(stat(store_damaged_file(fixture->store), &st), 0);
-        assert_true(st.st_size > 8192);
-        expect_list(fixture, "a", "", "");
-        put(fixture, "a", "new", "life");
-        assert_int_equal(unlink(store_damaged_file(fixture->store)), 0);
-        reopen(fixture);
-        assert_null(store_damaged_file(fixture->store));
-        expect_list(fixture, "a", "", "new=life ");
-    }
-}
+/* ---- what cannot be opened ---- */
 
 static void cannot_open(void **state)
 {
@@ -483,7 +357,6 @@ int main(void)
         cmocka_unit_test_setup_teardown(marks, set_up, tear_down),
         cmocka_unit_test_setup_teardown(lost_at_commit, set_up, tear_down),
         cmocka_unit_test_setup_teardown(lost_half_way, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(damaged, set_up, tear_down),
         cmocka_unit_test(cannot_open),
         cmocka_unit_test_setup_teardown(killed, set_up, tear_down),
     };
