@@ -120,6 +120,34 @@ static int make_directory(const char *path, struct error *err)
     return 0;
 }
 
+static const char *damaged_file_of(const struct store *store)
+{
+    const char *file = store_damaged_file(store);
+
+    return file ? file : ""; /* no room, no memory */
+}
+
+/*
+ * What stands by itself, and what an accepted command needs to come to its end. The rest of the configuration is the
+ * factory's: a part of it, a permission without the one that takes it back, is worse than none.
+ */
+static void salvage(struct store *store)
+{
+    static const char *const kinds[] = {
+        "device",    "slot",    "image",          "release",          "sequence",       "cohort",  "issued",
+        "authority", "consent", "consent-device", "consent-question", "consent-ledger", "firmware"};
+    unsigned jobs;
+
+    for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+        store_salvage(store, kinds[i], STR(""));
+    store_salvage(store, "row", STR("Device.LocalAgent.Request."));
+    jobs = store_salvage(store, "job", STR(""));
+    log_error(
+        "the database was damaged: it is kept as %s, and the agent begins with its factory configuration; of the "
+        "commands that had not ended, %u could be read and go on",
+        damaged_file_of(store), jobs);
+}
+
 static int open_store(struct agent *agent, struct error *err)
 {
     char path[4096];
@@ -131,16 +159,17 @@ static int open_store(struct agent *agent, struct error *err)
     agent->store = store_open(path, &agent->loop, err);
     if (!agent->store)
         return -1;
-    if (store_damaged_file(agent->store))
-        log_error(
-            "the database was damaged: it is kept as %s, and the agent begins with its factory configuration",
-            store_damaged_file(agent->store));
+    if (store_damage(agent->store) == STORE_ANEW)
+        salvage(agent->store);
+    else if (store_damage(agent->store) == STORE_CUT_SHORT)
+        log_error("%s: the end of the database's log was damaged: what was stored last is lost; kept: %s",
+                  path, damaged_file_of(agent->store));
     return 0;
 }
 
 static int load_model(struct agent *agent, struct error *err)
 {
-    bool fresh = dm_store_empty(agent->dm);
+    bool fresh = store_damage(agent->store) == STORE_ANEW || dm_store_empty(agent->dm);
     uint32_t skipped = 0;
 
     if (dm_load(agent->dm, &skipped, err) < 0)
@@ -343,15 +372,16 @@ static int watch_signals(struct agent *agent, struct error *err)
     return 0;
 }
 
-/* Nothing is lost silently: whoever subscribed (the factory configuration may) hears that the store began anew. */
+/* Nothing is lost silently: whoever subscribed (the factory configuration may) hears of it. */
 static void tell_recovery(struct agent *agent)
 {
-    const char *file = store_damaged_file(agent->store);
-    struct dm_pair args[] = {{"File", file}};
+    bool anew = store_damage(agent->store) == STORE_ANEW;
+    struct dm_pair args[] = {{"File", damaged_file_of(agent->store)},
+                             {"Outcome", anew ? "Anew" : "CutShort"}};
 
-    if (file)
+    if (store_damage(agent->store) != STORE_WHOLE)
         dm_raise(agent->dm, dm_row_find(agent->dm, STR("Device.LocalAgent.")),
-                 VENDOR_PREFIX "StoreRecovered!", args, 1);
+                 VENDOR_PREFIX "StoreRecovered!", args, 2);
 }
 
 /* From here on the agent is seen. version: of the gateway's firmware, for FirmwareUpdated in Boot!. */
@@ -363,8 +393,10 @@ static int begin(struct agent *agent, const char *version, struct error *err)
     /* Boot! is queued before anything can raise another event. */
     if (boot_load(&agent->boot, agent->store, version, err) < 0)
         return -1;
-    if (store_damaged_file(agent->store))
+    if (store_damage(agent->store) == STORE_ANEW)
         agent->boot.why.reason = "The database was damaged and was made anew";
+    else if (store_damage(agent->store) == STORE_CUT_SHORT)
+        agent->boot.why.reason = "The end of the database's log was damaged and is lost";
     if (agent_lan_restore(agent, err) < 0 || usp_start(agent->usp, &agent->boot.why, err) < 0 ||
         agent_lan_open(agent, err) < 0)
         return -1;
@@ -372,7 +404,8 @@ static int begin(struct agent *agent, const char *version, struct error *err)
         return -1;
     consent_ready(agent->consent);
     tell_recovery(agent);
-    usp_requests_abandon(agent->usp); /* what no job goes on with ended with the last life */
+    /* What no job goes on with ended with the last life; unless that job could not be read. */
+    usp_requests_abandon(agent->usp, store_damage(agent->store) == STORE_WHOLE);
     agent_discovery_start(&agent->discovery, &agent->model, &agent->mtp, agent->config);
     agent_scan_start(&agent->scan, &agent->discovery);
     mtp_start(&agent->mtp);

@@ -335,6 +335,9 @@ static int on_question(void *ctx, struct str key, struct str value)
     question_link(question);
     if (record_end(&reader) && question->identity && question->wording) {
         resume_clock(question);
+        /* The record of the next number may be lost with a damaged store. */
+        if (question->number >= consent->next_question)
+            consent->next_question = question->number + 1;
         return 0;
     }
     question_unlink(question);

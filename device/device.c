@@ -166,7 +166,7 @@ static int begin(struct device_agent *device, struct error *err)
         usp_start(device->usp, &device->boot.why, err) < 0)
         return -1;
     device_firmware_resume(device);
-    usp_requests_abandon(device->usp);
+    usp_requests_abandon(device->usp, true);
     if (is_trial)
         timer_arm(&device->loop.timers, &device->confirm, config->confirm_time * 1000);
     if (config->sleep_time)

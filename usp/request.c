@@ -162,10 +162,10 @@ struct dm_call *usp_request_resume(struct usp *usp, uint32_t instance)
 }
 
 /* A Request that nobody goes on with: the command is considered to have failed by the restart. */
-static void abandon(struct usp *usp, struct dm_row *row)
+static void abandon(struct usp *usp, struct dm_row *row, bool failed)
 {
     struct request *request = row->data;
-    struct dm_call *call = usp_request_resume(usp, row->instance);
+    struct dm_call *call = failed ? usp_request_resume(usp, row->instance) : NULL;
     struct error err;
 
     error_set(&err, ERROR_COMMAND_FAILURE, request->command,
@@ -181,7 +181,7 @@ static void abandon(struct usp *usp, struct dm_row *row)
         dm_rollback(usp->dm);
 }
 
-void usp_requests_abandon(struct usp *usp)
+void usp_requests_abandon(struct usp *usp, bool failed)
 {
     struct dm_row *const *rows;
     uint32_t count = dm_rows(usp->local_agent, usp->requests, &rows);
@@ -190,7 +190,7 @@ void usp_requests_abandon(struct usp *usp)
         struct request *request = rows[i]->data;
 
         if (!request->call)
-            abandon(usp, rows[i]);
+            abandon(usp, rows[i], failed);
         dm_rows(usp->local_agent, usp->requests, &rows); /* the table changed */
     }
 }

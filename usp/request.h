@@ -36,10 +36,11 @@ int usp_request_start(struct usp *usp, struct dm_row *row, const struct dm_comma
 
 /*
  * After a restart, a module that goes on with a command takes its Request over; the call has no inputs. NULL: no such
- * Request. What nobody took over when usp_requests_abandon() is called has failed (R-OPR.0).
+ * Request. What nobody took over when usp_requests_abandon() is called has failed (R-OPR.0). failed false: it
+ * goes without a result, because what went on with it may only be lost, and its device be at it still.
  */
 struct dm_call *usp_request_resume(struct usp *usp, uint32_t instance);
-void usp_requests_abandon(struct usp *usp);
+void usp_requests_abandon(struct usp *usp, bool failed);
 /* Lets go of all that run, without results: the program ends. */
 void usp_requests_forget(struct usp *usp);
 

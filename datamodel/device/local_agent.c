@@ -86,8 +86,11 @@ static const struct dm_arg transfer_args[] = {
     {.name = NULL},
 };
 
-/* The database was damaged: the agent began anew with its factory configuration, and File is what was kept. */
-static const struct dm_arg recovered_args[] = {{.name = "File"}, {.name = NULL}};
+/*
+ * The database was damaged, and File is what was kept of it. Outcome "Anew": the agent began with its factory configuration;
+ * "CutShort": what was stored last is missing.
+ */
+static const struct dm_arg recovered_args[] = {{.name = "File"}, {.name = "Outcome"}, {.name = NULL}};
 
 static const struct dm_event_type events[] = {
     {.name = "Periodic!"},

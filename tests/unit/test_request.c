@@ -182,7 +182,7 @@ static void abandoned(void **state)
                  "Alias=cpe-1 Originator=self::one Command=Device.Slow() CommandKey=one "
                  "Status=Active} {Device.LocalAgent.Request.2. Alias=cpe-2 Originator=self::one "
                  "Command=Device.Slow() CommandKey=two Status=Active}}");
-    usp_requests_abandon(bench->usp);
+    usp_requests_abandon(bench->usp, true);
     bench_turn(bench);
     bench_expect(bench_sent(bench), "self::one NOTIFY o resp:1 complete{Device. Slow() key:two fail{#7022}}\n"
                                     "self::one NOTIFY o resp:1 complete{Device. Slow() key:one fail{#7022}}");
@@ -214,7 +214,7 @@ static void resumed(void **state)
     assert_string_equal(call->path, "Device.Slow()");
     assert_int_equal(call->inputs_count, 0);
     bench->slow_running++;
-    usp_requests_abandon(bench->usp);
+    usp_requests_abandon(bench->usp, true);
     bench_turn(bench);
     bench_expect(bench_sent(bench), "self::one NOTIFY o resp:1 complete{Device. Slow() key:two fail{#7022}}");
     usp_request_set_status(bench->usp, 1, REQUEST_CANCELING);
