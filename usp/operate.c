@@ -231,6 +231,24 @@ static int parse(struct operation *operation, struct str content, struct str *re
     return good && operation->command_key ? 0 : usp_malformed(err, "Operate");
 }
 
+/* A command that runs cannot be taken back, so an answer that says no must be certain before the first one does. */
+static int make_room(const struct operation *operation, struct error *err)
+{
+    enum { FRAMING = 128 };
+    char path[DM_PATH_BYTES];
+    size_t need = 0;
+
+    for (uint32_t i = 0; i < operation->count; i++) {
+        const struct dm_target *target = &operation->targets[i];
+
+        need += dm_row_path(target->row, path) + strlen(target->node->object->commands[target->member].name) +
+                ERROR_MESSAGE_BYTES + FRAMING;
+    }
+    if (buf_room(operation->request->out, need))
+        return 0;
+    return error_set(err, ERROR_RESOURCES_EXCEEDED, NULL, "no room for the answer: nothing was executed");
+}
+
 int usp_operate(struct usp_request *request, struct str content, struct error *err)
 {
     struct operation operation = {.request = request};
@@ -251,6 +269,8 @@ int usp_operate(struct usp_request *request, struct str content, struct error *e
                        : error_set(err, ERROR_RESOURCES_EXCEEDED, NULL, "out of memory");
     if (rc < 0 && resolver.missing_instance)
         err->code = ERROR_OBJECT_DOES_NOT_EXIST;
+    if (rc == 0 && make_room(&operation, err) < 0)
+        return -1;
     for (uint32_t i = 0; rc == 0 && i < operation.count; i++)
         execute(&operation, &operation.targets[i]);
     return rc;
