@@ -7,11 +7,15 @@ import struct
 
 from hptest.process import build_dir
 
-OPS = ("sync", "write", "rename", "unlink", "truncate", "create", "malloc")
+OPS = ("sync", "write", "rename", "unlink", "truncate", "create", "malloc", "transition")
 DURABLE = ("sync", "rename", "unlink", "truncate")
 KILL_BEFORE, KILL_AFTER, KILL_TORN, FAIL_IO, FAIL_SPACE, FAIL_MEMORY = range(1, 7)
 
-_LAYOUT = struct.Struct("=qIIqqII7Q")  # struct control
+_LAYOUT = struct.Struct("=qIIqqII8Q")  # struct control
+_SEEN = struct.Struct("=3I")  # struct seen: committed, killed before, killed after
+_COMMANDS = ("Download()", "Activate()")
+_STATES = ("-", "Requested", "Fetching", "Verifying", "Waiting", "Transferring", "Rebooting", "Confirming", "?")
+_TRANSITIONS = [f"{c} {a}>{b}" for c in _COMMANDS for a in _STATES for b in _STATES]
 
 
 def shim():
@@ -40,15 +44,18 @@ class Shim:
     def _write(self, offset, layout, *values):
         struct.pack_into(layout, self._page, offset, *values)
 
-    def arm(self, ops, action, nth, repeats=0):
-        """At the nth of these calls from now on, and at so many after it."""
+    def arm(self, ops, action, nth, repeats=0, only_new=False):
+        """At the nth of these calls from now on, and at so many after it. only_new: of transitions, those that this action
+        did not strike yet."""
         mask = sum(1 << OPS.index(op) for op in ops)
         self._write(8, "=I", 0)
-        self._write(12, "=IqqI", action, nth, repeats, 0)
+        self._write(12, "=IqqII", action, nth, repeats, 0, only_new)
         self._write(8, "=I", mask)
 
-    def disarm(self):
+    def disarm(self, forget=False):
         self._write(8, "=I", 0)
+        if forget:
+            self._write(32, "=I", 0)  # struck
 
     @property
     def struck(self):
@@ -60,6 +67,12 @@ class Shim:
 
     def counts(self):
         return dict(zip(OPS, self._read()[7:]))
+
+    def transitions(self):
+        """{"Download() Fetching>Verifying": (how often it came to its commit, killed before, killed after)} of all that
+        came."""
+        rows = _SEEN.iter_unpack(self._page[_LAYOUT.size : _LAYOUT.size + len(_TRANSITIONS) * _SEEN.size])
+        return {name: row for name, row in zip(_TRANSITIONS, rows) if row[0]}
 
     def count(self, ops):
         counts = self.counts()

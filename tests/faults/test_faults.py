@@ -6,6 +6,7 @@ import functools
 import os
 import random
 import select
+import sqlite3
 import time
 
 from campaign import MODELS, SIZE, Campaign
@@ -14,6 +15,7 @@ from home import NEEDS
 from hptest import Skip, scenario, wait_until
 
 SCALE = int(os.environ.get("HOMEPATCH_FAULTS", "100")) / 100
+LONG = SCALE >= 10  # every call is struck, not some of them
 TIMEOUT = 240 + 900 * SCALE
 
 
@@ -27,10 +29,10 @@ def _campaign(directory):
     return campaign
 
 
-def _report(campaign):
-    campaign.finish()
+def _report(campaign, refused=False):
+    campaign.finish(refused)
     with open(os.environ.get("HOMEPATCH_FAULT_COUNT", os.devnull), "a") as total:
-        total.write(f"{campaign.faults} {campaign.restarts}\n")
+        total.write(f"{campaign.faults} {campaign.restarts} {'; '.join(campaign.covered)}\n")
 
 
 def _share(number):
@@ -41,8 +43,8 @@ def _share(number):
 # -- inside the process: shim.c ------------------------------------------------------------
 
 
-def inside(ops, action, nth, lasts=None):
-    """lasts: seconds in which all such calls fail; None: the one."""
+def inside(ops, action, nth, lasts=None, work=Campaign.send):
+    """lasts: seconds in which all such calls fail; None: the one. work: what it strikes."""
 
     def fault(campaign):
         def arm():
@@ -51,44 +53,106 @@ def inside(ops, action, nth, lasts=None):
             campaign.shim.arm(ops, action, nth, 1 << 40 if lasts else 0)
 
         campaign.before_sending = arm
-        return campaign.send()
+        return work(campaign)
 
+    fault.__name__ = f"{ops} {action} {nth} in {work.__name__}"
     return fault
 
 
-def _ops_of_an_update(campaign, ops):
-    before = campaign.shim.count(ops)
-    campaign.strike(lambda c: c.send())
-    campaign.faults -= 1
-    return campaign.shim.count(ops) - before
+def _ops_of(campaign, ops, work=Campaign.send):
+    """How many such calls there are when nothing fails."""
+    before = []
+    campaign.before_sending = lambda: before.append(campaign.shim.count(ops))
+    campaign.strike(work, outside=0)
+    return campaign.shim.count(ops) - before[0]
 
 
-def _sweep(directory, ops, action, share):
+def _go_over(campaign, places):
+    """Strikes at each place, a tuple (fault, ...). Calls that come a little earlier or later from run to run may make it
+    miss: twice more. Returns the places that were struck."""
+    struck = {p for p in places if campaign.strike(p[0], outside=0)}
+    for _ in range(2):
+        struck |= {p for p in places if p not in struck and campaign.strike(p[0], outside=0)}
+    return struck
+
+
+def _sweep(directory, ops, action, share, what):
     """Every such call of an update, some more than once; or as many of them, spread evenly, as there is room for."""
     campaign = _campaign(directory)
-    total = _ops_of_an_update(campaign, ops)
+    total = min(_ops_of(campaign, ops) for _ in range(3))
     count = _share(share)
     assert total >= 10, f"{total} calls of {ops} in an update"
-    for turn in range(count):
-        campaign.strike(inside(ops, action, 1 + turn * total // count))
-    assert campaign.restarts >= count * 3 // 4, f"{campaign.restarts} of {count} faults struck"
+    chosen = [1 + turn * total // count for turn in range(count)]
+    struck = {nth for _, nth, _ in _go_over(campaign, [(inside(ops, action, n), n, i) for i, n in enumerate(chosen)])}
+    campaign.covered.append(f"{what}: {len(struck)} of {total}")
+    assert struck == set(chosen), f"not struck: {set(chosen) - struck} of {total}"
+    assert not LONG or len(struck) == total
     _report(campaign)
 
 
 @scenario(timeout=TIMEOUT, needs=NEEDS)
 def killed_before_each_durable_write(directory):
-    _sweep(directory, DURABLE, KILL_BEFORE, 24)
+    _sweep(directory, DURABLE, KILL_BEFORE, 16, "durable writes, killed before")
 
 
 @scenario(timeout=TIMEOUT, needs=NEEDS)
 def killed_after_each_durable_write(directory):
-    _sweep(directory, DURABLE, KILL_AFTER, 16)
+    _sweep(directory, DURABLE, KILL_AFTER, 10, "durable writes, killed after")
 
 
 @scenario(timeout=TIMEOUT, needs=NEEDS)
 def killed_in_the_middle_of_a_write(directory):
     """Half of the bytes are in the file: a page of the log, a piece of an image."""
-    _sweep(directory, ("write",), KILL_TORN, 12)
+    _sweep(directory, ("write",), KILL_TORN, 12, "writes, killed in the middle")
+
+
+def _twice(campaign, place, arm):
+    """The agent is killed at the place, and once more by what arm() arms for the life after that."""
+    campaign.before_next_life = arm
+    campaign.strike(place[0], outside=0)
+    campaign.before_next_life = None
+
+
+def _each_transition(directory, action, share):
+    """Every commit that takes a job from one state to another, in updates that succeed in one step and in two, that have to
+    be tried again, and that fail; in the long form also those of a life that begins after such a kill."""
+    campaign = _campaign(directory)
+    column, word = (1, "before") if action == KILL_BEFORE else (2, "after")
+    kinds = [Campaign.send, Campaign.download, Campaign.activate, power_cut_in_mid_transfer, image_server(status=503)]
+    places = []
+    for kind in kinds if LONG else campaign.random.sample(kinds, 2):
+        total = max(_ops_of(campaign, ("transition",), kind) for _ in range(3))
+        assert total >= 3, f"{total} transitions in {kind}"
+        places += [(inside(("transition",), action, nth, work=kind), kind, nth) for nth in range(1, total + 1)]
+    known = set(campaign.shim.transitions())
+    _go_over(campaign, places if LONG else campaign.random.sample(places, _share(share)))
+
+    def missing():
+        return {name for name, row in campaign.shim.transitions().items() if not row[column]}
+
+    def arm():
+        campaign.shim.arm(("transition",), action, 1, only_new=True)
+
+    for place in 4 * places if LONG else ():
+        if missing():
+            _twice(campaign, place, arm)
+    total = len(campaign.shim.transitions())
+    campaign.covered.append(f"transitions of a job, killed {word}: {total - len(missing())} of {total}")
+    if LONG and missing():
+        campaign.covered[-1] += f" (not: {', '.join(sorted(missing()))})"
+    # What only a life after a kill does may come once, and not again.
+    assert not LONG or not missing() & known, f"never killed {word}: {missing() & known}"
+    _report(campaign)
+
+
+@scenario(timeout=TIMEOUT, needs=NEEDS)
+def killed_before_each_transition(directory):
+    _each_transition(directory, KILL_BEFORE, 8)
+
+
+@scenario(timeout=TIMEOUT, needs=NEEDS)
+def killed_after_each_transition(directory):
+    _each_transition(directory, KILL_AFTER, 8)
 
 
 def _errors(directory, action, share):
@@ -98,8 +162,8 @@ def _errors(directory, action, share):
         ops = campaign.random.choice([("sync",), ("write",), ("rename", "create", "truncate"), DURABLE + ("write",)])
         total = 40 if ops != ("write",) else 120
         lasts = campaign.random.choice([None, None, 0.5, 3])
-        campaign.strike(inside(ops, action, campaign.random.randint(1, total), lasts))
-    _report(campaign)
+        campaign.strike(inside(ops, action, campaign.random.randint(1, total), lasts), outside=0)
+    _report(campaign, refused=True)
 
 
 @scenario(timeout=TIMEOUT, needs=NEEDS)
@@ -115,12 +179,11 @@ def disk_dying(directory):
 @scenario(timeout=TIMEOUT, needs=NEEDS)
 def no_memory(directory):
     campaign = _campaign(directory)
-    total = _ops_of_an_update(campaign, ("malloc",))
+    total = _ops_of(campaign, ("malloc",))
     for _ in range(_share(8)):
-        campaign.strike(
-            inside(("malloc",), FAIL_MEMORY, campaign.random.randint(1, total), campaign.random.choice([None, 0.05]))
-        )
-    _report(campaign)
+        nth, lasts = campaign.random.randint(1, total), campaign.random.choice([None, 0.05])
+        campaign.strike(inside(("malloc",), FAIL_MEMORY, nth, lasts), outside=0)
+    _report(campaign, refused=True)
 
 
 # -- around it ------------------------------------------------------------
@@ -231,6 +294,7 @@ OUTSIDE = (
     image_changes,
     redirect_circle,
     killed_at_random,
+    image_server(another=True),
     image_server(wrong_length=500),
     image_server(wrong_length=-500),
     image_server(cut_at=SIZE // 3, cuts=2),
@@ -290,4 +354,82 @@ def damaged_cache(directory):
         assert home.sim.device(0)["count"]["update_requests"] == asked, "the device was told to take it"
         campaign.faults += 1
     home.controllers.reverse()
+    _report(campaign)
+
+
+def _bit_flip(random, path, first=0, last=1):
+    """One bit, between two fractions of the file."""
+    data = bytearray(path.read_bytes())
+    if data:
+        at = random.randrange(int(len(data) * first), max(1, int(len(data) * last)))
+        data[at] ^= 1 << random.randrange(8)
+        path.write_bytes(data)
+
+
+def _page(random, path, content):
+    """One page of 4096 is noise, or zeros."""
+    data = bytearray(path.read_bytes())
+    at = random.randrange(0, max(1, len(data) - 4095), 4096)
+    data[at : at + 4096] = content
+    path.write_bytes(data)
+
+
+def _cut(random, path):
+    os.truncate(path, random.randrange(path.stat().st_size))
+
+
+def _alone(damage):
+    """Of the database; now and then when its log was taken into it, so that no newer page lies over the damaged one."""
+
+    def strike(random, db, _log):
+        if random.random() < 0.75:
+            with sqlite3.connect(db) as database:
+                database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            database.close()
+        damage(random, db)
+
+    return strike
+
+
+# What happens to (the database, its log), and whether there is a trace of what is lost.
+DAMAGES = {
+    "a bit of the database": (_alone(_bit_flip), True),
+    "a bit of its first page": (_alone(lambda r, db: _bit_flip(r, db, 0, 4096 / db.stat().st_size)), True),
+    "a page of noise": (_alone(lambda r, db: _page(r, db, r.randbytes(4096))), True),
+    "a page of zeros": (_alone(lambda r, db: _page(r, db, bytes(4096))), True),
+    "the database cut short": (_alone(_cut), True),
+    "a bit of the log": (lambda r, _, log: _bit_flip(r, log, 0, 1 - 4120 / log.stat().st_size), True),
+    "a bit of the log's last page": (lambda r, _, log: _bit_flip(r, log, 1 - 4120 / log.stat().st_size), False),
+    "the log cut short": (lambda r, _, log: _cut(r, log), False),
+    "the log lost": (lambda r, _, log: log.unlink(), False),
+}
+
+
+@scenario(timeout=TIMEOUT, needs=NEEDS)
+def damaged_database(directory):
+    """While jobs are under way. The agent starts; what it says then is true; what is lost is told, where there is a trace of
+    it: a log that ends early is what a crash leaves."""
+    campaign = _campaign(directory)
+    outcomes = {}
+    todo = []
+    for _ in range(_share(6)):
+        todo = todo or campaign.random.sample(list(DAMAGES), len(DAMAGES))
+        name = todo.pop()
+        damage, traceable = DAMAGES[name]
+        commands = campaign.send(rate=campaign.random.choice([40000, 150000]))
+        _under_way(campaign, commands)
+        what = campaign.spoil(
+            lambda state: damage(campaign.random, state / "homepatch.db", state / "homepatch.db-wal")
+        )
+        campaign.remember(f"{name}: {what}")
+        campaign.settle(commands, lossy=True)
+        campaign.remember("; ".join(map(campaign.outcome, commands)))
+        campaign.check_spoilt(commands, what or not traceable)
+        ended = sum(bool(campaign.results(c.key)) for c in commands)
+        tally = outcomes.setdefault(what or "nothing said", [0, 0])
+        tally[0] += len(commands)
+        tally[1] += ended
+        campaign.faults += 1
+    told = ", ".join(f"{what}: {ended} of {number} commands have a result" for what, (number, ended) in outcomes.items())
+    campaign.covered.append(f"damaged database: {told}")
     _report(campaign)
