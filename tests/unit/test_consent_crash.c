@@ -372,7 +372,7 @@ static void test_ledger_is_shared(void **state)
     for (int i = 0; i < 40; i++)
         add_line(bench, "device-1", ENTRY_ASKED, WHO_CONTROLLER);
     add_line(bench, "device-0", ENTRY_NEVER, WHO_RESIDENT);
-    for (unsigned i = 0; i < 3 * LIMIT_CONSENT_LEDGER; i++) {
+    for (unsigned i = 0; i < 3 * limits_default.consent_ledger; i++) {
         add_line(bench, "device-0", i % 2 ? ENTRY_ASKED : ENTRY_DROPPED, WHO_POLICY);
         if (i % 100 == 0)
             bench_settle(bench);
@@ -384,7 +384,7 @@ static void test_ledger_is_shared(void **state)
         consent_each_entry(consent_of(bench), count_line, &loud);
         assert_int_equal(honest.lines, 40);
         assert_int_equal(loud.people, 1);
-        assert_int_equal(consent_of(bench)->entries, LIMIT_CONSENT_LEDGER);
+        assert_int_equal(consent_of(bench)->entries, limits_default.consent_ledger);
         consent_restart(bench, true);
     }
 }
