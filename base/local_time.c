@@ -4,7 +4,8 @@
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
+
+#include "base/calendar.h"
 
 enum {
     DAY_S = 24 * 3600,
@@ -130,24 +131,17 @@ int local_zone_parse(struct local_zone *ret, const char *text, struct error *err
 
 /* ---- counting ---- */
 
-static bool is_leap(int64_t year)
+/* Days from 1970-01-01 to the first of a month; month 13: of the next year's January. */
+static int64_t days_to(int64_t year, int month)
 {
-    return (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
-}
+    struct tm first = {.tm_year = (int)(year - 1900) + month / 13, .tm_mon = (month - 1) % 12, .tm_mday = 1};
 
-/* Days from 1970-01-01 to the first of January of that year. */
-static int64_t days_to(int64_t year)
-{
-    int64_t before = year - 1;
-
-    return (year - 1970) * 365 + (before / 4 - 492) - (before / 100 - 19) + (before / 400 - 4);
+    return calendar_seconds(&first) / DAY_S;
 }
 
 static int month_start(int64_t year, int month)
 {
-    static const short days[] = {0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334, 365};
-
-    return days[month - 1] + (month > 2 && is_leap(year));
+    return (int)(days_to(year, month) - days_to(year, 1));
 }
 
 /* The day in that year, from 0. */
@@ -157,13 +151,12 @@ static int day_of(const struct local_rule *rule, int64_t year)
 
     switch (rule->kind) {
     case LOCAL_DAY_NO_LEAP:
-        return rule->day - 1 + (rule->day > 59 && is_leap(year));
+        return rule->day - 1 + (rule->day > 59 && month_start(year, 3) == 60);
     case LOCAL_WEEKDAY:
         first = month_start(year, rule->month);
         /* 1970-01-01 was a Thursday. */
-        day = (int)((rule->day - (days_to(year) + first + 4) % 7 + 7) % 7) + (rule->week - 1) * 7;
-        if (rule->week == 5 &&
-            first + day >= (rule->month == 12 ? 365 + is_leap(year) : month_start(year, rule->month + 1)))
+        day = (int)((rule->day - (days_to(year, 1) + first + 4) % 7 + 7) % 7) + (rule->week - 1) * 7;
+        if (rule->week == 5 && first + day >= month_start(year, rule->month + 1))
             day -= 7;
         return first + day;
     default:
@@ -173,16 +166,15 @@ static int day_of(const struct local_rule *rule, int64_t year)
 
 static int64_t moment(const struct local_rule *rule, int64_t year, int32_t offset)
 {
-    return (days_to(year) + day_of(rule, year)) * DAY_S + rule->time - offset;
+    return (days_to(year, 1) + day_of(rule, year)) * DAY_S + rule->time - offset;
 }
 
 static int64_t year_of(int64_t at)
 {
-    int64_t year = 1970 + at / (365 * (int64_t)DAY_S);
+    struct tm tm;
 
-    while (days_to(year) * DAY_S > at)
-        year--;
-    return year;
+    calendar_of(at, &tm);
+    return tm.tm_year + 1900;
 }
 
 static int32_t system_offset(int64_t at)
