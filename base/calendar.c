@@ -27,7 +27,7 @@ static int64_t floor_div(int64_t a, int64_t b)
 void calendar_of(int64_t seconds, struct tm *ret)
 {
     int64_t days = floor_div(seconds, DAY_S);
-    int in_day = (int)(seconds - days * DAY_S);
+    int in_day = (int)((seconds % DAY_S + DAY_S) % DAY_S);
     int64_t era, year;
     int day, month;
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Kind "consent-ledger", key: the number in eight hexadecimal digits, so that the store gives lines in order. Lines are
- * only added and, when there are more than limit_consent_ledger, dropped: of the device that has most of them, so that a device that
- * is asked for again and again takes no line of another; what people decided goes last.
+ * only added and, when there are more than limit_consent_ledger, dropped: of the device that has most of them, so that one
+ * that is asked for again and again takes no line of another; what people decided goes last.
  */
 #include <stdio.h>
 #include <stdlib.h>
