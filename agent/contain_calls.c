@@ -123,12 +123,12 @@ static int refuse_namespaces(scmp_filter_ctx filter)
 static int refuse_families(scmp_filter_ctx filter)
 {
     int rc = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EAFNOSUPPORT), SCMP_SYS(socket), 1,
-                              SCMP_A0(SCMP_CMP_GT, AF_NETLINK));
+                              SCMP_A0(SCMP_CMP_GT, AF_NETLINK, 0));
 
     for (unsigned family = 0; rc == 0 && family < AF_NETLINK; family++)
         if (family != AF_UNIX && family != AF_INET && family != AF_INET6)
             rc = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EAFNOSUPPORT), SCMP_SYS(socket), 1,
-                                  SCMP_A0(SCMP_CMP_EQ, family));
+                                  SCMP_A0(SCMP_CMP_EQ, family, 0));
     return rc;
 }
 

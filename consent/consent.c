@@ -47,7 +47,7 @@ static uint64_t next_of(const struct consent_question *question)
         return question->notice_only && !question_job(question) ? LOOK_MS : UINT64_MAX;
     case QUESTION_LATER:
         at = question->now.until;
-        /* fall through */
+        __attribute__((fallthrough));
     case QUESTION_ASKED:
     case QUESTION_NOTICE:
         if (question_acts_at(question) < at)

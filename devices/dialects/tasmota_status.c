@@ -34,7 +34,7 @@ static struct tasmota_peer *join(struct tasmota_peer *candidate, struct tasmota_
 
     map_remove(&tasmota->by_status, str_of(topics.status));
     map_remove(&tasmota->by_telemetry, str_of(topics.telemetry));
-    candidate->topics = (struct tasmota_topics){NULL};
+    candidate->topics = (struct tasmota_topics){.status = NULL};
     memcpy(known->version, candidate->version, sizeof(known->version));
     memcpy(known->hardware, candidate->hardware, sizeof(known->hardware));
     memcpy(known->says_mac, candidate->says_mac, sizeof(known->says_mac));

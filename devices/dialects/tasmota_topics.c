@@ -12,7 +12,7 @@ void tasmota_topics_done(struct tasmota_topics *topics)
     free(topics->command);
     free(topics->status);
     free(topics->telemetry);
-    *topics = (struct tasmota_topics){NULL};
+    *topics = (struct tasmota_topics){.status = NULL};
 }
 
 /* ---- FullTopic ---- */
@@ -73,7 +73,7 @@ static bool is_group(const char *topic)
 
 int tasmota_topics_make(const struct tasmota_naming *naming, struct tasmota_topics *ret, struct error *err)
 {
-    struct tasmota_topics topics = {NULL};
+    struct tasmota_topics topics = {.status = NULL};
     const char *wrong = NULL;
 
     if (!strstr(naming->full_topic, "%prefix%"))
@@ -164,7 +164,7 @@ int tasmota_topics_set(struct tasmota_peer *peer, struct tasmota_topics *topics,
     }
     tasmota_topics_drop(peer);
     peer->topics = *topics;
-    *topics = (struct tasmota_topics){NULL};
+    *topics = (struct tasmota_topics){.status = NULL};
     if (map_put(&tasmota->by_status, str_of(peer->topics.status), peer) < 0 ||
         map_put(&tasmota->by_telemetry, str_of(peer->topics.telemetry), peer) < 0)
         error_set(err, ERROR_RESOURCES_EXCEEDED, NULL, "out of memory");
