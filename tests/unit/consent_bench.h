@@ -204,4 +204,20 @@ static inline void consent_has_lines(struct bench *bench, const char *expected)
     assert_string_equal(lines.text, expected);
 }
 
+/* A bench of its own for each test, with a policy that asks. */
+static inline int consent_setup(void **state)
+{
+    static struct bench bench;
+
+    consent_bench_init(&bench, POLICY_ASK);
+    *state = &bench;
+    return 0;
+}
+
+static inline int consent_teardown(void **state)
+{
+    bench_done(*state);
+    return 0;
+}
+
 #endif

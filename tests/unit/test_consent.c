@@ -9,21 +9,6 @@
 #include "base/limits.h"
 #include "tests/unit/consent_bench.h"
 
-static int setup(void **state)
-{
-    static struct bench bench;
-
-    consent_bench_init(&bench, POLICY_ASK);
-    *state = &bench;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    bench_done(*state);
-    return 0;
-}
-
 static void activate(struct bench *bench)
 {
     assert_non_null(bench_activate(bench, 0, 1, MODE_IMMEDIATELY, 0, 5 * DAY_S));
@@ -553,7 +538,7 @@ static void test_cancelled(void **state)
     assert_null(consent_question(bench));
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, consent_setup, consent_teardown)
 
 int main(void)
 {

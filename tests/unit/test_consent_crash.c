@@ -10,21 +10,6 @@
 #include "base/limits.h"
 #include "tests/unit/consent_bench.h"
 
-static int setup(void **state)
-{
-    static struct bench bench;
-
-    consent_bench_init(&bench, POLICY_ASK);
-    *state = &bench;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    bench_done(*state);
-    return 0;
-}
-
 static void is_installed_once(struct bench *bench)
 {
     bench_finish(bench);
@@ -337,7 +322,7 @@ static void test_device_is_removed(void **state)
     assert_int_equal(consent_find_device(consent_of(bench), "device-0")->policy, POLICY_HOME);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, consent_setup, consent_teardown)
 
 int main(void)
 {

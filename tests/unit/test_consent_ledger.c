@@ -10,21 +10,6 @@
 #include "base/limits.h"
 #include "tests/unit/consent_bench.h"
 
-static int setup(void **state)
-{
-    static struct bench bench;
-
-    consent_bench_init(&bench, POLICY_ASK);
-    *state = &bench;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    bench_done(*state);
-    return 0;
-}
-
 /* ---- the ledger ---- */
 
 static void add_line(struct bench *bench, const char *key, enum consent_what what, enum consent_who who)
@@ -263,7 +248,7 @@ static void test_code_is_rate_limited(void **state)
     assert_int_equal(consent_code_check(consent_of(bench), code, &wait), CONSENT_CODE_RIGHT);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, consent_setup, consent_teardown)
 
 int main(void)
 {
