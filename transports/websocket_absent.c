@@ -151,6 +151,11 @@ void http_server_answer(struct http_pending *pending, int status, const struct h
     (void)answer;
 }
 
+void http_server_more(struct http_pending *stream)
+{
+    (void)stream;
+}
+
 uint16_t http_server_port(const struct http_server *server)
 {
     (void)server;
