@@ -116,44 +116,54 @@ static bool believable(struct uspdev_peer *peer, bool proven)
     return false;
 }
 
-/* retained: it was said before we listened, by a device that may be gone. A new one is asked; all else is not news. */
+/* Why a record cannot be its sender's; NULL: it can. retained: it was said before we listened, by a device that may be gone. */
+static const char *misplaced(const struct usp_record *record, struct str level, bool retained)
+{
+    if (level.len && !str_equal(level, record->from_id))
+        return "a record on the topic of another endpoint";
+    if (retained && record->type != USP_RECORD_MQTT_CONNECT)
+        return "a record is retained at the broker that is no MQTTConnect";
+    return NULL;
+}
+
+/* foreign: what is wrong with the topic that it listens on, or NULL. */
+static void known_record(struct uspdev_peer *peer, const struct usp_record *record, bool version_3_1_1,
+                         bool proven, const char *foreign)
+{
+    if (peer->ignore || !believable(peer, proven) || !uspdev_may_speak(peer))
+        return;
+    peer->proven_topic = proven;
+    if (foreign)
+        uspdev_reject(peer, foreign);
+    else if (reach(peer, record, version_3_1_1) == 0)
+        uspdev_record_in(peer, record);
+}
+
 static void broker_record(struct uspdev *uspdev, struct str level, const char *reply, bool retained,
                           struct str data)
 {
-    struct registry *registry = uspdev->host.registry;
-    struct uspdev_peer *peer;
     struct usp_record record;
-    struct str topic = STR("");
-    bool version_3_1_1 = false;
+    bool version_3_1_1 = false, proven = level.len != 0;
     const char *foreign = NULL, *wrong = uspdev_read_record(uspdev, data, &record);
+    struct uspdev_peer *peer = NULL;
 
-    if (!wrong && level.len && !str_equal(level, record.from_id))
-        wrong = "a record on the topic of another endpoint";
-    if (!wrong && retained && record.type != USP_RECORD_MQTT_CONNECT)
-        wrong = "a record is retained at the broker that is no MQTTConnect";
-    peer = wrong ? NULL : map_get(&uspdev->by_eid, record.from_id);
     if (!wrong)
-        topic = said_topic(&record, reply, &version_3_1_1);
-    if (!wrong && topic.len && !uspdev_may_listen(uspdev, record.from_id, topic))
-        foreign = "it listens on another topic than its own, which is its Endpoint ID below the gateway's "
-                  "usp/agent/";
-    if (wrong || (foreign && !peer)) {
-        registry_reject(registry, NULL, "the broker", wrong ? wrong : foreign);
-        return;
+        wrong = misplaced(&record, level, retained);
+    if (!wrong) {
+        struct str topic = said_topic(&record, reply, &version_3_1_1);
+
+        peer = map_get(&uspdev->by_eid, record.from_id);
+        if (topic.len && !uspdev_may_listen(uspdev, record.from_id, topic))
+            foreign =
+                "it listens on another topic than its own, which is its Endpoint ID below the gateway's "
+                "usp/agent/";
     }
-    if (retained && peer) /* who is known was asked when we connected */
-        return;
-    if (!peer) {
-        introduce(uspdev, &record, version_3_1_1, level.len != 0);
-        return;
-    }
-    if (peer->ignore || !believable(peer, level.len != 0) || !uspdev_may_speak(peer))
-        return;
-    peer->proven_topic = level.len != 0;
-    if (foreign)
-        uspdev_reject(peer, foreign);
-    else if (reach(peer, &record, version_3_1_1) == 0)
-        uspdev_record_in(peer, &record);
+    if (wrong || (foreign && !peer))
+        registry_reject(uspdev->host.registry, NULL, "the broker", wrong ? wrong : foreign);
+    else if (!peer)
+        introduce(uspdev, &record, version_3_1_1, proven);
+    else if (!retained) /* who is known was asked when we connected */
+        known_record(peer, &record, version_3_1_1, proven, foreign);
 }
 
 bool uspdev_mqtt_message(void *ctx, const struct mqtt_message *message)

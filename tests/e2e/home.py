@@ -147,6 +147,15 @@ class Home:
 
         return wait_until(ask, timeout, f"agent answers {controller.endpoint_id}", interval=0.05)
 
+    def reboot(self):
+        """Device.Reboot(), until the agent of the next life answers."""
+        before = self.agent.log.read_text().count("ready endpoint=")
+        self.ctl.operate("Device.Reboot()")
+        wait_until(lambda: self.agent.log.read_text().count("ready endpoint=") > before, 20, "the agent is up again")
+        self.ctl.close()
+        self.ctl.connect()
+        self.wait_answers(self.ctl)
+
     def wait_listed(self, timeout=20):
         """Until every simulated device has a row that is online."""
         wanted = {d["mac"] for d in self.sim.devices() if "offline" not in d["faults"]}

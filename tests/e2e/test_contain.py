@@ -91,15 +91,6 @@ def _check_walls(agent):
         assert (status["NoNewPrivs"], status["Seccomp"], status["Seccomp_filters"]) == ("1", "2", "1"), status
 
 
-def _reboot(home):
-    before = home.agent.log.read_text().count("ready endpoint=")
-    home.ctl.operate("Device.Reboot()")
-    wait_until(lambda: home.agent.log.read_text().count("ready endpoint=") > before, 20, "the agent is up again")
-    home.ctl.close()
-    home.ctl.connect()
-    home.wait_answers(home.ctl)
-
-
 @scenario(needs=NEEDS, timeout=120)
 def all_work_is_done_inside(directory):
     _needs_root()
@@ -145,7 +136,7 @@ def all_work_is_done_inside(directory):
         home.agent.wait_output("withdrawn:1", 10)
         withdrawn.write_text("")
 
-        _reboot(home)
+        home.reboot()
         assert home.agent.pid == pid and home.agent.running()
         _check_walls(home.agent)
         home.agent.stop()

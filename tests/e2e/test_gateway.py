@@ -45,23 +45,13 @@ def _download(home, version):
     return slot
 
 
-def _reboot(home):
-    """Device.Reboot(), until the agent of the next life answers."""
-    before = home.agent.log.read_text().count("ready endpoint=")
-    home.ctl.operate("Device.Reboot()")
-    wait_until(lambda: home.agent.log.read_text().count("ready endpoint=") > before, 20, "the agent is up again")
-    home.ctl.close()
-    home.ctl.connect()
-    home.wait_answers(home.ctl)
-
-
 @scenario(needs=("homepatchd",))
 def boot_image_runs_after_the_reboot(directory):
     home, _ = _gateway(directory)
     slot = _download(home, "2.0")
     home.ctl.subscribe("boot", "Event", "Device.Boot!", Persistent=True, retry=True)
     home.ctl.set(INFO, BootFirmwareImage=slot.rstrip("."))
-    _reboot(home)
+    home.reboot()
     boot = home.ctl.wait_notify(lambda n: n.event.event_name == "Boot!", 15, "Boot!").event.params
     assert boot["FirmwareUpdated"] == "true" and boot["Cause"] == "RemoteReboot", dict(boot)
     wait_until(lambda: home.ctl.value(INFO + "SoftwareVersion") == "2.0", 15, "the new version is told")
@@ -75,7 +65,7 @@ def boot_image_that_fails_is_no_reason_not_to_reboot(directory):
     slot = _download(home, "2.0")
     (banks / "refuse").touch()
     home.ctl.set(INFO, BootFirmwareImage=slot.rstrip("."))
-    _reboot(home)
+    home.reboot()
     wait_until(lambda: home.ctl.value(INFO + "SoftwareVersion") == "1.0", 15, "the old version runs")
     assert home.ctl.value(slot + "Status") != "Active"
     home.stop()
